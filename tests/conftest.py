@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from iteralign import build
-from iteralign.algorithms.iteralign import Parts
+from iteralign.algorithms.steps import Parts
 from iteralign.engines.scripted import ScriptedHost, ScriptedTrainer
 from iteralign.evals.fluency import Fluency
 from iteralign.evals.harm import Harm

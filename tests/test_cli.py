@@ -123,7 +123,7 @@ def test_ctrl_c_says_how_to_go_on(scripted: Recipe, tmp_path: Path, monkeypatch:
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("iteralign.algorithms.iteralign.accept", stop)
+    monkeypatch.setattr("iteralign.algorithms.steps.accept", stop)
     result = call("run", *SMALL, "--out", tmp_path / "run", code=130)
     assert f"iteralign resume {tmp_path / 'run'}" in result.stderr
     assert "Traceback" not in result.output

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from iteralign.algorithms.iteralign import Parts, iteralign
+from iteralign.algorithms.iteralign import iteralign
+from iteralign.algorithms.steps import Parts
 from iteralign.data.load import load_prompts
 from iteralign.data.split import split_prompts
 from iteralign.errors import DataError, RecipeError

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from iteralign.algorithms.iteralign import Parts, iteralign
+from iteralign.algorithms.iteralign import iteralign
+from iteralign.algorithms.steps import Parts
 from iteralign.engines.scripted import ScriptedHost, ScriptedTrainer
 from iteralign.evals.fluency import Fluency
 from iteralign.evals.harm import Harm
@@ -166,6 +167,15 @@ def test_a_candidate_that_refuses_everything_is_rolled_back_and_the_loop_gives_u
     assert "no candidate was accepted" in result.stop_reason
     assert not list((tmp_path / "run" / "checkpoints").glob("iteration*"))  # a rolled-back candidate leaves no weights
     assert result.constitution.principles  # but its findings stay
+
+
+def test_each_decision_is_told_once_with_its_reason_also_when_the_run_is_read_again(tmp_path: Path) -> None:
+    go(tmp_path / "run", say=over_refuser)
+    go(tmp_path / "run", say=over_refuser)
+    with Run.open(tmp_path / "run", readonly=True) as run:
+        told = run.events("iteration")
+    assert [(e.fields["index"], e.fields["decision"]) for e in told] == [(1, "rolled back"), (2, "rolled back")]
+    assert "over-refusal" in told[0].fields["reason"]
 
 
 def test_a_model_without_faults_stops_at_once(tmp_path: Path) -> None:
