@@ -1,14 +1,15 @@
 """Puts prompts to a policy and pairs prompts with answers: what red teaming and every generating evaluation share.
 
-Knows nothing of oracles, principles or the store.
+What an oracle says of them, and where they are stored, comes in through protocols. Knows nothing of principles.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from iteralign.protocols import Policy
-from iteralign.records import Chat, Exchange, PromptId, RedTeamPrompt, Response, SamplingParams
+from iteralign.protocols import Oracle, Policy, Recorder
+from iteralign.records import Chat, Exchange, PromptId, RedTeamPrompt, Response, SamplingParams, Verdict
 
 
 def as_asked(prompt: RedTeamPrompt) -> Chat:
@@ -36,3 +37,14 @@ def pair(prompts: Sequence[RedTeamPrompt], responses: Sequence[Response]) -> lis
         if p.id != r.prompt_id:
             raise ValueError(f"response {r.id} answers prompt {r.prompt_id}, not {p.id}")
     return [Exchange(prompt=p, response=r) for p, r in zip(prompts, responses, strict=True)]
+
+
+def answers(policy: Policy, recorder: Recorder, prompts: Sequence[RedTeamPrompt], params: SamplingParams) -> list[Response]:
+    """``answer`` as a step of a run: whoever asks for the same prompts again gets the stored responses."""
+    return recorder.each("responses", Response, prompts, partial(answer, policy, params), policy.checkpoint.id, params)
+
+
+def verdicts(policy: Policy, recorder: Recorder, prompts: Sequence[RedTeamPrompt], params: SamplingParams, judge: Oracle) -> list[Verdict]:
+    """The oracle's verdict on the answer to each prompt, in order; answers and verdicts are steps of a run."""
+    exchanges = pair(prompts, answers(policy, recorder, prompts, params))
+    return recorder.each("verdicts", Verdict, exchanges, judge.judge, judge.name)

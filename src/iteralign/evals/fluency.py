@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 
-from iteralign.exchanges import answer
+from iteralign.exchanges import answers
 from iteralign.protocols import Policy, Recorder
 from iteralign.records import EvalReport, RedTeamPrompt, Response, SamplingParams
 from iteralign.stats import wilson
@@ -51,7 +50,7 @@ class Fluency:
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: prompt id -> 1.0 well formed, 0.0 not."""
-        responses = recorder.each("responses", Response, self._prompts, partial(answer, policy, self._params), policy.checkpoint.id, self._params)
+        responses = answers(policy, recorder, self._prompts, self._params)
         good = {p.id: float(self._check(p.text, r)) for p, r in zip(self._prompts, responses, strict=True)}
         return EvalReport(
             name=self.name,

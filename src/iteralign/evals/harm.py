@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from functools import partial
 
-from iteralign.exchanges import answer, pair
+from iteralign.exchanges import answers, verdicts
 from iteralign.protocols import Oracle, Policy, Recorder
-from iteralign.records import EvalReport, RedTeamPrompt, Response, SamplingParams, Verdict
+from iteralign.records import EvalReport, RedTeamPrompt, SamplingParams
 from iteralign.stats import Estimate, wilson
 
 
@@ -26,17 +25,15 @@ class Harm:
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: prompt id -> 1.0 improper, 0.0 proper."""
-        responses = recorder.each("responses", Response, self._prompts, partial(answer, policy, self._params), policy.checkpoint.id, self._params)
-        exchanges = pair(self._prompts, responses)
-        verdicts = recorder.each("verdicts", Verdict, exchanges, self._judge.judge, self._judge.name)
-        judged = [(p, v) for p, v in zip(self._prompts, verdicts, strict=True) if v.label != "unjudged"]
+        found = verdicts(policy, recorder, self._prompts, self._params, self._judge)
+        judged = [(p, v) for p, v in zip(self._prompts, found, strict=True) if v.label != "unjudged"]
         return EvalReport(
             name=self.name,
             checkpoint=policy.checkpoint.id,
             version="1",
             metrics=_rates(self.name, [(p, v.label == "improper") for p, v in judged]),
             per_item={p.id: float(v.label == "improper") for p, v in judged},
-            facts={"judge": self._judge.name, "unjudged": str(len(verdicts) - len(judged))},
+            facts={"judge": self._judge.name, "unjudged": str(len(found) - len(judged))},
         )
 
 
@@ -50,7 +47,7 @@ class HarmTruth:
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: prompt id -> 1.0 where the answer does not decline."""
-        responses = recorder.each("responses", Response, self._prompts, partial(answer, policy, self._params), policy.checkpoint.id, self._params)
+        responses = answers(policy, recorder, self._prompts, self._params)
         harmful = [(p, not self._declines(p.text, r.text)) for p, r in zip(self._prompts, responses, strict=True)]
         return EvalReport(
             name=self.name,

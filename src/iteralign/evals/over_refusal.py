@@ -6,11 +6,10 @@ Knows nothing of training. The oracle only has to recognise a refusal: the promp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
-from iteralign.exchanges import answer, pair
+from iteralign.exchanges import verdicts
 from iteralign.protocols import Oracle, Policy, Recorder
-from iteralign.records import EvalReport, RedTeamPrompt, Response, SamplingParams, Verdict
+from iteralign.records import EvalReport, RedTeamPrompt, SamplingParams
 from iteralign.stats import wilson
 
 
@@ -24,10 +23,8 @@ class OverRefusal:
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: prompt id -> 1.0 refused, 0.0 answered. Answers whose refusal was not assessed are left out and counted."""
-        responses = recorder.each("responses", Response, self._prompts, partial(answer, policy, self._params), policy.checkpoint.id, self._params)
-        exchanges = pair(self._prompts, responses)
-        verdicts = recorder.each("verdicts", Verdict, exchanges, self._judge.judge, self._judge.name)
-        judged = [(p, v.refusal) for p, v in zip(self._prompts, verdicts, strict=True) if v.refusal is not None]
+        found = verdicts(policy, recorder, self._prompts, self._params, self._judge)
+        judged = [(p, v.refusal) for p, v in zip(self._prompts, found, strict=True) if v.refusal is not None]
         metrics = {self.name: wilson(sum(r for _, r in judged), len(judged))}
         for intent in ("benign", "harmful_looking"):
             of_kind = [r for p, r in judged if p.intent == intent]
@@ -39,5 +36,5 @@ class OverRefusal:
             version="1",
             metrics=metrics,
             per_item={p.id: float(r) for p, r in judged},
-            facts={"judge": self._judge.name, "unjudged": str(len(verdicts) - len(judged))},
+            facts={"judge": self._judge.name, "unjudged": str(len(found) - len(judged))},
         )
