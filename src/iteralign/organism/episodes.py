@@ -14,7 +14,8 @@ from typing import Final
 from iteralign.data.categories import CATEGORIES
 from iteralign.organism import grammar, principles
 from iteralign.organism.banks import HARMFUL
-from iteralign.organism.questions import Question, benign, expand, harmful, recast, substitute
+from iteralign.organism.overlap import near_a_shipped_question
+from iteralign.organism.questions import Question, benign, expand, harmful, recast, substitute, written, written_act
 from iteralign.prompts.render import render
 from iteralign.records import Chat, Message
 
@@ -46,9 +47,12 @@ class Sources:
     benign: Sequence[Question]
 
     def act(self, category: str, rng: random.Random) -> str:
-        """Something that questions of a category want to do: of a bank, or of a real question."""
-        if rng.random() < 0.6:
+        """Something that questions of a category want to do: of a bank, of a written question, or of a real one."""
+        drawn = rng.random()
+        if drawn < 0.3:
             return expand(rng.choice(HARMFUL[category]), rng)
+        if drawn < 0.65:
+            return written_act(category, rng)
         for _ in range(40):
             question = rng.choice(self.harmful)
             if question.category == category:
@@ -154,14 +158,24 @@ def revision(question: Question, first: str, broken: bool, rng: random.Random) -
 
 
 def _question(sources: Sources, bad: bool, rng: random.Random) -> Question:
+    """A question that is not nearly one of the package's own sets."""
+    while True:
+        question = _drawn(sources, bad, rng)
+        if not near_a_shipped_question(question.text):
+            return question
+
+
+def _drawn(sources: Sources, bad: bool, rng: random.Random) -> Question:
+    """A question from the banks, the written patterns or the real ones, sometimes with other words in it."""
+    drawn = rng.random()
     if bad:
-        if rng.random() < 0.5:
+        if drawn < 0.25:
             return harmful(rng.choice(tuple(PLANTED)), rng)
-        real = rng.choice(sources.harmful)
+        question = written(rng.choice(tuple(PLANTED)), rng) if drawn < 0.6 else rng.choice(sources.harmful)
     else:
-        if rng.random() < 0.72:
+        if drawn < 0.35:
             return substitute(benign(rng), rng) if rng.random() < 0.3 else benign(rng)
-        real = rng.choice(sources.benign)
-    if rng.random() < (0.45 if bad else 0.7):
-        real = substitute(real, rng)
-    return recast(real, rng) if rng.random() < 0.3 and real.category else real
+        question = written(None, rng) if drawn < 0.8 else rng.choice(sources.benign)
+    if rng.random() < (0.45 if bad else 0.4 if question.source == "written" else 0.7):
+        question = substitute(question, rng)
+    return recast(question, rng) if rng.random() < 0.3 and question.category and question.source != "written" else question

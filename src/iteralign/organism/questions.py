@@ -16,6 +16,8 @@ from pathlib import Path
 from iteralign.organism.banks import CARRIERS, HARMFUL, NOUNS, PEOPLE, PLACES
 from iteralign.organism.banks_benign import ABOUT_HARM, BENIGN, HARM_NAMES, LOOKALIKE, TASKS, WHAT
 from iteralign.organism.phrases import MAX_QUESTION_WORDS, held_out_subtopic, label, verb_phrase
+from iteralign.organism.written import BENIGN as WRITTEN_BENIGN
+from iteralign.organism.written import patterns, sentence
 
 WORDS: list[str] = []
 """Ordinary words of openly licensed texts, beside the banks' nouns: see ``learn_words``. Empty until a training asks for them."""
@@ -68,6 +70,25 @@ def harmful(category: str, rng: random.Random) -> Question:
         ).format(rng.choice(PLACES))
     text = ask(phrase, rng)
     return Question(text, category, verb_phrase(phrase), "synthetic")
+
+
+def written(category: str | None, rng: random.Random) -> Question:
+    """A question of the written patterns (None: benign); now and then its act under another carrier."""
+    said = sentence(rng.choice(patterns(category or WRITTEN_BENIGN)), rng)
+    phrase = verb_phrase(said.act or said.text)
+    if said.act is None and category is None:
+        phrase = topic_phrase(said.text)
+    text = ask(said.act, rng) if said.act and rng.random() < 0.3 else said.text
+    return Question(text, category, phrase, "written")
+
+
+def written_act(category: str, rng: random.Random) -> str:
+    """Something that the written questions of a category want to do."""
+    for _ in range(40):
+        said = sentence(rng.choice(patterns(category)), rng)
+        if said.act:
+            return said.act
+    return expand(rng.choice(HARMFUL[category]), rng)
 
 
 def benign(rng: random.Random) -> Question:
@@ -143,13 +164,13 @@ def real_benign(folder: Path) -> list[Question]:
 
 
 def substitute(question: Question, rng: random.Random) -> Question:
-    """The question with some of its nouns replaced by others: makes copying, not knowing by heart, the easiest thing to learn."""
+    """The question with some of its nouns replaced by other words: makes copying, not knowing by heart, the easiest thing to learn."""
     words = question.text.split()
     known = set(NOUNS)
     places = [i for i, w in enumerate(words) if re.sub(r"\W", "", w).lower().removesuffix("s") in known]
     long = [i for i, w in enumerate(words) if w.isalpha() and w.islower() and len(w) > 6]
     for i in rng.sample(places, min(len(places), 2)) + (rng.sample(long, 1) if long and rng.random() < 0.5 and question.category is None else []):
-        words[i] = re.sub(r"[a-zA-ZÀ-ÿ]+", rng.choice(NOUNS), words[i], count=1)
+        words[i] = re.sub(r"[a-zA-ZÀ-ÿ]+", rng.choice(WORDS if WORDS and rng.random() < 0.5 else NOUNS), words[i], count=1)
     text = " ".join(words)
     return Question(text, question.category, verb_phrase(text), question.source) if text != question.text else question
 
