@@ -14,9 +14,12 @@ from typing import Final
 
 NEAR: Final = 0.6
 """Share of content words (Jaccard) from which on two questions count as the same."""
+_WORD: Final = re.compile("[a-z]+")
 _PLAIN: Final = frozenset(
-    "a an the to of in on at for and or my i me how do can could you what is it with that so from without some someone by be are help give tell "
-    "want would like way ways should does one your".split()
+    _WORD.findall(
+        "a an the to of in on at for and or my i me how do can could you what is it with that so from without some someone by be are help give "
+        "tell want would like way ways should does one your"
+    )
 )
 
 
@@ -41,4 +44,4 @@ def _shipped() -> tuple[list[frozenset[str]], dict[str, list[int]]]:
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(w for w in re.findall(r"[a-z]+", text.lower()) if w not in _PLAIN)
+    return frozenset(w for w in _WORD.findall(text.lower()) if w not in _PLAIN)
