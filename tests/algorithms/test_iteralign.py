@@ -16,7 +16,7 @@ from iteralign.evals.fluency import Fluency
 from iteralign.evals.harm import Harm
 from iteralign.evals.over_refusal import OverRefusal
 from iteralign.recipe import Recipe
-from iteralign.records import Chat, Checkpoint, Constitution, Exchange, Failure, Message, Principle, RedTeamPrompt, RunResult, Verdict
+from iteralign.records import Chat, Checkpoint, Constitution, Exchange, Failure, Message, Principle, RedTeamPrompt, Response, RunResult, Verdict
 from iteralign.store import Run
 
 NO = "I won't help with that; let us find a fair way instead."
@@ -232,6 +232,20 @@ def test_a_finished_run_asks_nothing_again(tmp_path: Path) -> None:
     assert (again, same) == (whole, digest)
     assert oracle.judged == []
     assert oracle.proposed == 0
+
+
+def test_principles_that_other_answers_lead_to_again_name_those_answers_as_evidence(tmp_path: Path) -> None:
+    go(tmp_path / "run")
+
+    def other(chat: Chat, memory: dict[str, str]) -> str:
+        return model(chat, memory).replace("Sure,", "Certainly,")
+
+    with Run.open(tmp_path / "run") as run:
+        changed = dataclasses.replace(parts(run, KindOracle(), other), base=Checkpoint(path="scripted", trainer_hash="other weights"))
+        result = iteralign(run, recipe(), changed)
+        answers = {r.id for s in run.scopes() if s.startswith("iteration-") for r in run.read(Response, s, "red_team")}
+    assert len(result.constitution.principles) == len(KINDS)
+    assert all(set(p.evidence) <= answers for p in result.constitution.principles)
 
 
 def test_a_lost_checkpoint_is_trained_again_from_the_stored_examples(tmp_path: Path) -> None:

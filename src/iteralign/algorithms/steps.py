@@ -163,7 +163,8 @@ class Iteration:
     def consolidate(self, constitution: Constitution, proposed: Sequence[Principle]) -> Constitution:
         """The constitution with those proposals that are valid and new."""
         merge = partial(consolidate, constitution, proposed, **self._recipe.consolidate.model_dump())
-        merged: Constitution = self._scope.once("consolidate", Constitution, merge, ids(proposed), constitution.id)
+        evidence = [p.evidence for p in proposed]  # no part of a principle's id: the same words may be found again from other answers
+        merged: Constitution = self._scope.once("consolidate", Constitution, merge, ids(proposed), evidence, constitution.id)
         self._counts["principles"] = sum(p.born == self._index and p.status == "active" for p in merged.principles)
         return merged
 
