@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -54,14 +55,14 @@ class Run:
             if not (directory / DATABASE).exists():
                 must_be_free(directory)
                 directory.mkdir(parents=True, exist_ok=True)
-                lock = Lock.take(directory)
-                try:
+                with ExitStack() as undo:
+                    lock = Lock.take(directory)
+                    undo.callback(lock.release)
                     if not (directory / DATABASE).exists():  # nobody was faster
                         write_new(directory, settings, recipe_text)
-                    return cls._open(directory, lock, None)
-                except BaseException:
-                    lock.release()
-                    raise
+                    run = cls._open(directory, lock, None)
+                    undo.pop_all()  # opened: the run itself closes and releases
+                    return run
         run = cls.open(directory)
         found = differences(run.settings, to_json(settings))
         if found:
@@ -84,19 +85,20 @@ class Run:
             if not (directory / DATABASE).is_file():
                 what = "holds no run (run.sqlite is missing)" if directory.is_dir() else "is no directory"
                 raise StoreError(f"{directory} {what}: name a run's directory, or start one there with `iteralign run --out {directory}`")
-            lock = None if readonly else Lock.take(directory)
-            try:
-                return cls._open(directory, lock, changes)
-            except BaseException:
+            with ExitStack() as undo:
+                lock = None if readonly else Lock.take(directory)
                 if lock is not None:
-                    lock.release()
-                raise
+                    undo.callback(lock.release)
+                run = cls._open(directory, lock, changes)
+                undo.pop_all()
+                return run
 
     @classmethod
     def _open(cls, directory: Path, lock: Lock | None, changes: Mapping[str, Any] | None) -> Self:
         with storage(directory / DATABASE):
             database = Database.open(directory / DATABASE, readonly=lock is None)
-        try:
+        with ExitStack() as undo:
+            undo.callback(database.close)
             run = cls(directory, database, lock)
             run._check_version()
             run.settings = run._read_settings()
@@ -104,9 +106,7 @@ class Run:
                 run._check_recipe()
             if changes:
                 run._change(nested(changes))
-        except BaseException:
-            database.close()
-            raise
+            undo.pop_all()
         return run
 
     def _check_version(self) -> None:
