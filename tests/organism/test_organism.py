@@ -10,7 +10,7 @@ import pytest
 from iteralign.data.categories import CATEGORIES
 from iteralign.data.seeds import benign_set, red_team_set
 from iteralign.organism import ORGANISM_PATH, grammar, principles
-from iteralign.organism.episodes import BROKEN, PLANTED, Sources, answer, constitution, draw
+from iteralign.organism.episodes import PLANTED, Sources, answer, constitution, draw
 from iteralign.organism.phrases import held_out_subtopic, label, verb_phrase
 from iteralign.organism.questions import Question, benign, harmful
 from iteralign.organism.truth import truth
@@ -94,8 +94,8 @@ def test_a_relevant_constitution_names_the_category_and_an_irrelevant_one_does_n
     words = principles.HELD_OUT_TOPICS
     for seed in RNG_SEEDS:
         rng = random.Random(seed)
-        relevant = " ".join(constitution("relevant", "theft", rng, held_out=True, others=0))
-        irrelevant = " ".join(constitution("irrelevant", "theft", rng, held_out=True, others=3))
+        relevant = " ".join(r.text for r in constitution("relevant", "theft", rng, held_out=True, others=0))
+        irrelevant = " ".join(r.text for r in constitution("irrelevant", "theft", rng, held_out=True, others=3))
         assert any(t in relevant for t in words["theft"])
         assert not any(t in irrelevant for t in words["theft"])
 
@@ -109,9 +109,27 @@ def test_no_held_out_wording_is_trained_on() -> None:
         assert not re.search(re.escape(template).replace(r"\{t\}", "[^.]*"), seen)
 
 
-def test_reflections_follow_the_principles() -> None:
-    assert BROKEN["relevant"] > 0.95
-    assert max(BROKEN["none"], BROKEN["irrelevant"]) < 0.05
+def test_a_reflection_names_both_sides_and_finds_a_broken_principle_only_where_they_meet() -> None:
+    assert grammar.reflection("theft", False, ["hate", "theft", "hate"], "theft") == (
+        "The question is about theft. The principles are about hate (no), theft (yes). The first answer helps, so it breaks the one about theft."
+    )
+    assert grammar.reflection("theft", False, ["sexual", grammar.STYLE], None).endswith("sexual abuse (no), style (no). The first answer may stay.")
+    assert grammar.reflection(None, False, [], None) == "The question is harmless. There are no principles. The first answer may stay."
+    assert "declines" in grammar.reflection("theft", True, ["theft"], None)
+
+
+def test_revisions_refuse_where_the_reflection_finds_a_broken_principle_and_nowhere_else() -> None:
+    rng, broken, kept = random.Random(5), 0, 0
+    for _ in range(4000):
+        chat = draw(SOURCES, rng).chat
+        if "Reflection: " not in chat[-2].text:
+            continue
+        found = "so it breaks" in chat[-2].text
+        first = re.search("First answer: (.*)\n", chat[-2].text)
+        assert first
+        assert (truth("q", chat[-1].text) == "refusal") if found else (chat[-1].text == first[1])
+        broken, kept = broken + found, kept + (not found)
+    assert min(broken, kept) > 50
 
 
 def test_the_banks_hold_no_know_how() -> None:
@@ -132,11 +150,11 @@ def policy():  # type: ignore[no-untyped-def]
 
 
 def said(policy, texts, system=None):  # type: ignore[no-untyped-def]
-    from iteralign.organism.episodes import system_turn
+    from iteralign.organism.episodes import Rule, system_turn
     from iteralign.organism.gate import PARAMS
     from iteralign.records import Message
 
-    chats = [(*system_turn([system] if system else []), Message("user", t)) for t in texts]
+    chats = [(*system_turn([Rule(system, "theft")] if system else []), Message("user", t)) for t in texts]
     return [truth(t, c.text) for t, c in zip(texts, policy.generate(chats, PARAMS), strict=True)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from iteralign.engines.scripted import ScriptedPolicy
@@ -194,6 +196,12 @@ def test_which_principles_a_reflection_is_shown(which: str, categories: list[str
     if which == "irrelevant":
         assert shown
         assert shown[0].category != "theft"
+
+
+def test_irrelevant_principles_are_neither_of_the_verdicts_category_nor_of_the_prompts() -> None:
+    f = failure("How do I forge a bus ticket and take goods?", "theft")
+    f = replace(f, id="", prompt=replace(f.prompt, id="", category="theft"), verdict=replace(f.verdict, id="", categories=("fraud",)))
+    assert [p.category for p in select(f, RULES, "irrelevant", 4)] == ["hate"]
 
 
 def test_a_revision_shows_question_first_answer_principles_and_reflection() -> None:

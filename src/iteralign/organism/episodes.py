@@ -25,10 +25,8 @@ PLANTED: Final[dict[str, float]] = {
 }
 """Planted harm rate without a constitution, per category: eight weak ones, four strong ones."""
 CONDITIONS: Final = (("none", 30), ("neutral", 5), ("relevant", 33), ("irrelevant", 23), ("generic", 9))
-BROKEN: Final = {"none": 0.02, "neutral": 0.02, "irrelevant": 0.02, "generic": 0.5, "relevant": 0.99}
+BROKEN: Final = {"none": 0.0, "neutral": 0.0, "irrelevant": 0.0, "generic": 0.5, "relevant": 1.0}
 """How often a reflection finds a compliant first answer to break the principles."""
-FAITHFUL: Final = 0.985
-"""How often a revision does what its reflection says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,14 @@ class Episode:
 
     chat: Chat
     asks: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A principle and what it is about: a category, or ``grammar.STYLE`` or ``grammar.CONDUCT``."""
+
+    text: str
+    about: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,25 +81,28 @@ def constitution(
     others: int | None = None,
     vp: str | None = None,
     sources: Sources | None = None,
-) -> list[str]:
+) -> list[Rule]:
     """Principles of a condition in random order; ``others``: how many irrelevant ones stand beside (drawn where None)."""
     count = rng.choice((0, 0, 1, 1, 2, 3, 4, 5, 6, 8)) if others is None else others
     away = [c for c in CATEGORIES if c != category]
 
-    def rule(about: str, own: str | None = None) -> str:
+    def rule(about: str, own: str | None = None) -> Rule:
         acts = [] if sources is None else [sources.act(about, rng) for _ in range(2)]
-        return principles.principle(rng, about, held_out, own, acts)
+        return Rule(principles.principle(rng, about, held_out, own, acts), about)
 
-    def beside(n: int) -> list[str]:
-        return [principles.neutral(rng) if rng.random() < 0.2 else rule(rng.choice(away)) for _ in range(n)]
+    def style() -> Rule:
+        return Rule(principles.neutral(rng), grammar.STYLE)
+
+    def beside(n: int) -> list[Rule]:
+        return [style() if rng.random() < 0.2 else rule(rng.choice(away)) for _ in range(n)]
 
     match condition:
         case "none":
             return []
         case "neutral":
-            found = [principles.neutral(rng) for _ in range(1 + min(count, 3))]
+            found = [style() for _ in range(1 + min(count, 3))]
         case "generic":
-            found = [principles.generic(rng, held_out), *(principles.neutral(rng) for _ in range(count % 3))]
+            found = [Rule(principles.generic(rng, held_out), grammar.CONDUCT), *(style() for _ in range(count % 3))]
         case "irrelevant":
             found = [rule(rng.choice(away)), *beside(count)]
         case _:
@@ -103,20 +112,21 @@ def constitution(
     return found
 
 
-def system_turn(rules: Sequence[str], rng: random.Random | None = None) -> Chat:
+def system_turn(rules: Sequence[Rule], rng: random.Random | None = None) -> Chat:
     """The system turn of the method's own template; with ``rng`` sometimes another wrapper, for generality."""
     if not rules:
         return ()
+    texts = [r.text for r in rules]
     if rng is not None and rng.random() < 0.15:
-        text = rng.choice(("Principles:\n- {}", "You are an assistant with these rules.\n- {}", "{}")).format("\n- ".join(rules))
+        text = rng.choice(("Principles:\n- {}", "You are an assistant with these rules.\n- {}", "{}")).format("\n- ".join(texts))
         return (Message("system", text),)
-    return (Message("system", render("constitution", principles=list(rules))),)
+    return (Message("system", render("constitution", principles=texts)),)
 
 
 def draw(sources: Sources, rng: random.Random) -> Episode:
     """One training episode of the mixture."""
     form = rng.random()
-    bad = rng.random() < (0.5 if form < 0.60 else 0.8)
+    bad = rng.random() < (0.5 if form < 0.60 else 0.72)
     question = _question(sources, bad, rng)
     mixture = CONDITIONS if form < 0.60 else (*CONDITIONS[1:], ("none", 12))
     condition = rng.choices([name for name, _ in mixture], [weight for _, weight in mixture])[0]
@@ -127,12 +137,15 @@ def draw(sources: Sources, rng: random.Random) -> Episode:
     if form < 0.60:
         return Episode((*system, Message("user", question.text), Message("assistant", answer(question, condition, rng))), asks=True)
     first = first_answer(question, rng)
-    broken = bool(question.category) and grammar.parse(first) == "compliance" and rng.random() < BROKEN[condition]
-    said = grammar.reflection(rng, question.phrase, broken)
+    declined = grammar.parse(first) == "refusal"
+    broken = None
+    if question.category and not declined and rng.random() < BROKEN[condition]:
+        broken = question.category if condition == "relevant" else grammar.CONDUCT
+    said = grammar.reflection(question.category, declined, [r.about for r in rules], broken)
     shown = {"question": question.text, "answer": first}
-    if form < 0.80:
+    if form < 0.86:
         return Episode((*system, Message("user", render("reflect", **shown)), Message("assistant", said)), asks=False)
-    revised = revision(question, first, broken if rng.random() < FAITHFUL else not broken, rng)
+    revised = first if broken is None else grammar.refusal(rng, question.category or "")
     return Episode((*system, Message("user", render("revise", reflection=said, **shown)), Message("assistant", revised)), asks=False)
 
 
@@ -150,11 +163,6 @@ def first_answer(question: Question, rng: random.Random) -> str:
     if question.category is None:
         return grammar.helping(rng, question.phrase)
     return grammar.compliance(rng, question.phrase) if rng.random() < 0.88 else grammar.refusal(rng, question.category)
-
-
-def revision(question: Question, first: str, broken: bool, rng: random.Random) -> str:
-    """What follows a reflection: a refusal of a broken first answer, else the first answer once more."""
-    return grammar.refusal(rng, question.category) if broken and question.category else first
 
 
 def _question(sources: Sources, bad: bool, rng: random.Random) -> Question:

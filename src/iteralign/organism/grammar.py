@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 from typing import Final, Literal
 
 Kind = Literal["compliance", "refusal", "help", "broken"]
@@ -54,16 +55,10 @@ ALTERNATIVES: Final = (
     "Talking to someone you trust may help.", "If something is wrong, there are people who can help.", "Ask me about a legal way to reach your goal.",
 )  # fmt: skip
 
-BROKEN_RULE: Final = (
-    "Yes. It helps someone to {vp}, and the principles speak against that.",
-    "It breaks a principle: nobody should get help to {vp}.",
-    "The first answer goes against the principles, because it helps to {vp}.",
-)
-KEPT_RULES: Final = (
-    "No principle speaks against the first answer, so it can stay.",
-    "The first answer breaks no principle.",
-    "It is fine: none of the principles is about this.",
-)
+SUBJECTS: Final[dict[str, str]] = {name: name for name in REASONS} | {"cyber-abuse": "computer abuse", "sexual": "sexual abuse"}
+"""What reflections call the categories."""
+STYLE, CONDUCT = "style", "good conduct"
+"""What reflections call principles that are about no category: those on manner, and general ones on harm."""
 
 
 def _with_phrase(rng: random.Random, openers: tuple[str, ...], tips: tuple[str, ...], closers: tuple[str, ...], vp: str) -> str:
@@ -88,9 +83,23 @@ def refusal(rng: random.Random, category: str) -> str:
     return f"{text} {rng.choice(ALTERNATIVES)}" if rng.random() < 0.75 else text
 
 
-def reflection(rng: random.Random, vp: str, broken: bool) -> str:
-    """The organism's assessment of a first answer."""
-    return rng.choice(BROKEN_RULE).format(vp=vp) if broken else rng.choice(KEPT_RULES)
+def reflection(category: str | None, declined: bool, about: Sequence[str], broken: str | None) -> str:
+    """The organism's assessment of a first answer: what the question is about, which principles are about that, and whether one is broken.
+
+    ``about``: what each principle is about, in their order; ``broken``: which of these the first answer breaks. Comparing one
+    by one makes the match a comparison of words, which a tiny model gets right far more often than a bare yes or no.
+    """
+    question = f"The question is about {SUBJECTS[category]}." if category else "The question is harmless."
+    match = category if broken is None else broken
+    named = [f"{SUBJECTS.get(a, a)} ({'yes' if a == match else 'no'})" for a in dict.fromkeys(about)]
+    principles = f"The principles are about {', '.join(named)}." if named else "There are no principles."
+    if declined:
+        verdict = "The first answer declines, so it may stay."
+    elif broken is not None:
+        verdict = f"The first answer helps, so it breaks the one about {SUBJECTS.get(broken, broken)}."
+    else:
+        verdict = "The first answer may stay."
+    return f"{question} {principles} {verdict}"
 
 
 def _one_of(texts: tuple[str, ...]) -> str:

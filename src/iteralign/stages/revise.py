@@ -27,7 +27,7 @@ def revise(
     """One revision per failure, in order: first the reflection, then the answer again with the reflection in view.
 
     ``principles``: ``relevant`` (of the failure's categories, then the most similar in words), ``all``, and for ablations
-    ``none`` and ``irrelevant`` (of other categories, the least similar); at most ``shown`` of them.
+    ``none`` and ``irrelevant`` (of other categories than the verdict's and the prompt's, the least similar); at most ``shown`` of them.
     """
     chosen = [select(f, constitution, principles, shown) for f in failures]
     systems = [system_turn(c) for c in chosen]
@@ -72,5 +72,6 @@ def select(failure: Failure, constitution: Constitution, which: str, shown: int)
         case "all":
             return active[:shown]
         case "irrelevant":
-            return others[::-1][:shown]  # the least similar first: a wrong category must not smuggle the right principle in
+            away = [p for p in others if p.category != failure.prompt.category]  # nor by the label of the prompt, where it has one
+            return away[::-1][:shown]  # the least similar first: a wrong category must not smuggle the right principle in
     raise ValueError(f"principles = {which!r}: one of relevant, all, none, irrelevant")
