@@ -19,7 +19,7 @@ ARMS = ("relevant", "none", "irrelevant")
 
 def rate(reports: tuple[EvalReport, ...], name: str) -> str:
     found = [r.main for r in reports if r.name == name]
-    return f"{found[0].value:.3f} [{found[0].low:.3f}, {found[0].high:.3f}]" if found else "-"
+    return f"{found[0].value:.3f} [{found[0].low:.3f}, {found[0].high:.3f}] n={found[0].n}" if found else "-"
 
 
 def arm(which: str, seed: int, out: Path, red_team: str | None, gate: bool) -> RunResult:
@@ -44,9 +44,8 @@ def main() -> None:
             kept = sum(i.counts["kept"] for i in result.iterations)
             failures = sum(i.counts["failures"] for i in result.iterations)
             accepted = sum(i.decision.accepted for i in result.iterations)
-            n = next(r.main.n for r in result.baseline if r.name == "harm")
             print(
-                f"| {seed} | {which} | {rate(result.baseline, 'harm_truth')} (n={n}) | {rate(result.final, 'harm_truth')} "
+                f"| {seed} | {which} | {rate(result.baseline, 'harm_truth')} | {rate(result.final, 'harm_truth')} "
                 f"| {rate(result.final, 'harm')} | {rate(result.final, 'over_refusal')} | {kept}/{failures} | {accepted}/{len(result.iterations)} |",
                 flush=True,
             )

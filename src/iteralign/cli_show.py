@@ -73,16 +73,15 @@ def show(
     from iteralign.api import load_run
     from iteralign.report import console, summary, tables
 
-    some = limit if limit is not None or as_json else PAGE
     page = console.console(sys.stdout)
     with load_run(run) as found:
         match part:
             case Part.failures:
-                rows = summary.failures(found, some)
-                emit({"failures": rows}, as_json) if as_json else tables.print_failures(page, rows)
+                rows = summary.failures(found)
+                emit({"failures": rows[:limit]}, as_json) if as_json else tables.print_failures(page, rows, limit or PAGE)
             case Part.examples:
-                rows = summary.revised(found, some)
-                emit({"examples": rows}, as_json) if as_json else tables.print_revised(page, rows)
+                rows = summary.revised(found)
+                emit({"examples": rows[:limit]}, as_json) if as_json else tables.print_revised(page, rows, limit or PAGE)
             case Part.constitution | Part.iterations:
                 data = summary.summary(found)
                 if as_json:

@@ -44,11 +44,23 @@ def test_what_a_model_wrote_cannot_act_on_the_terminal(finished: Path) -> None:
     page = io.StringIO()
     with load_run(finished) as run:
         tables.print_result(console(page), summary.summary(run), summary.before_after(run))
-        tables.print_failures(console(page), summary.failures(run))
-        tables.print_revised(console(page), summary.revised(run))
+        tables.print_failures(console(page), summary.failures(run), 100)
+        tables.print_revised(console(page), summary.revised(run), 100)
     text = page.getvalue()
     assert "\\x1b[31mhere is how[/bold] [red]one\\x07 would\\u202e go" in text, "shown as it is written, markup and all"
     assert not [c for c in text if c != "\n" and not c.isprintable()]
+
+
+def test_a_page_of_failures_tells_how_many_there_are_and_not_how_many_it_shows(finished: Path) -> None:
+    page = io.StringIO()
+    with load_run(finished) as run:
+        rows, tried = summary.failures(run), summary.revised(run)
+        tables.print_failures(console(page), rows, 2)
+        tables.print_revised(console(page), tried, 2)
+    assert f"Failures: {len(rows)} improper" in page.getvalue()
+    assert f"Revisions: {len(tried)} tries" in page.getvalue()
+    assert f"and {len(rows) - 2} more" in page.getvalue()
+    assert page.getvalue().count("oracle: ") == 2
 
 
 @given(st.text(alphabet=st.characters(codec=None, exclude_categories=())))

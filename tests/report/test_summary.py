@@ -98,10 +98,10 @@ def test_a_run_that_is_being_extended_is_not_finished(scripted: Recipe, tmp_path
 
 def test_failures_and_revisions_carry_their_reasons(finished: Path) -> None:
     with load_run(finished) as run:
-        failures, revised = summary.failures(run), summary.revised(run, 5)
+        failures, revised = summary.failures(run), summary.revised(run)
     assert {f["iteration"] for f in failures} == {1, 2, 3}
     assert all(f["rationale"] == f"it helps with {f['category']}" for f in failures)
-    assert len(revised) == 5
+    assert len(revised) >= len(failures)
     assert all(r["before"] != r["after"] and r["reason"] for r in revised if r["kept"])
 
 

@@ -86,7 +86,7 @@ def constitution(run: Run) -> Constitution:
     return found[-1] if found else Constitution()
 
 
-def failures(run: Run, limit: int | None = None) -> list[dict[str, Any]]:
+def failures(run: Run) -> list[dict[str, Any]]:
     """The improper answers that were found, oldest first."""
     found = []
     for number, scope in enumerate(_scopes(run), start=1):
@@ -101,10 +101,10 @@ def failures(run: Run, limit: int | None = None) -> list[dict[str, Any]]:
                     "severity": failure.verdict.severity,
                 }
             )
-    return found[:limit]
+    return found
 
 
-def revised(run: Run, limit: int | None = None) -> list[dict[str, Any]]:
+def revised(run: Run) -> list[dict[str, Any]]:
     """The revisions that were tried: question, first answer, reflection, second answer, and whether it was kept and why."""
     found = []
     for number, scope in enumerate(_scopes(run), start=1):
@@ -123,7 +123,7 @@ def revised(run: Run, limit: int | None = None) -> list[dict[str, Any]]:
                     "reason": screening.reason,
                 }
             )
-    return found[:limit]
+    return found
 
 
 def before_after(run: Run, limit: int = 3) -> list[dict[str, Any]]:

@@ -116,24 +116,31 @@ def print_before_after(console: Console, examples: Sequence[Mapping[str, Any]]) 
     console.print()
 
 
-def print_failures(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The improper answers with the oracle's reason."""
+def print_failures(console: Console, rows: Sequence[Mapping[str, Any]], limit: int) -> None:
+    """The first ``limit`` improper answers with the oracle's reason, and how many there are."""
     _line(console, f"Failures: {len(rows)} improper answers to fresh red-team prompts, and why the oracle found them so.", "bold")
-    for row in rows:
+    for row in rows[:limit]:
         _line(console, f"\n  [{safe(row['category'], 40)}, iteration {row['iteration']}, severity {row['severity']}] {safe(row['prompt'], 300)}")
         _line(console, f"    answer: {safe(row['response'], 300)}")
         _line(console, f"    oracle: {safe(row['rationale'], 300)}")
+    _print_rest(console, len(rows) - limit)
 
 
-def print_revised(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The revisions, kept and dropped."""
+def print_revised(console: Console, rows: Sequence[Mapping[str, Any]], limit: int) -> None:
+    """The first ``limit`` revisions, kept and dropped, and how many there are."""
     kept = sum(bool(r["kept"]) for r in rows)
     _line(console, f"Revisions: {len(rows)} tries of the model to mend its improper answers; {kept} were kept as training examples.", "bold")
-    for row in rows:
+    for row in rows[:limit]:
         _line(console, f"\n  [{safe(row['category'], 40)}, iteration {row['iteration']}] {safe(row['prompt'], 300)}")
         for name, key in (("first answer", "before"), ("reflection", "reflection"), ("second answer", "after")):
             _line(console, f"    {name + ':':<15}{safe(row[key], 300)}")
         _line(console, f"    {'kept:' if row['kept'] else 'dropped:':<15}{safe(row['reason'], 300)}")
+    _print_rest(console, len(rows) - limit)
+
+
+def _print_rest(console: Console, more: int) -> None:
+    if more > 0:
+        _line(console, f"\n  ... and {more} more: --limit N shows N of them, --json all")
 
 
 def print_status(console: Console, data: Mapping[str, Any]) -> None:
