@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,8 @@ def test_a_real_interrupt_ends_with_130(tmp_path: Path) -> None:
         "build.start = lambda *a: (print('working', flush=True), time.sleep(60)); sys.argv[1:] = sys.argv[1:]; main()"
     )
     arguments = [sys.executable, "-c", code, "run", "--out", str(tmp_path / "run"), "--quiet"]
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    hear = partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits that it is ignored
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear)
     assert process.stdout is not None
     assert process.stdout.readline() == "working\n"
     process.send_signal(signal.SIGINT)
