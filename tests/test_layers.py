@@ -16,6 +16,7 @@ CONCRETE = {"engines", "oracles", "training", "evals", "organism", "constitution
 FLOORS = [
     {"errors", "stats", "canonical"},
     {"records"},
+    {"ledger"},
     {"similarity", "protocols"},
     {"prompts"},
     {"exchanges"},
@@ -23,7 +24,7 @@ FLOORS = [
     {"chat_format"},
     {"weights"},
     {"recipe", "recipe_yaml", "recipe_messages", "recipes"},
-    {"store", "store_schema", "store_lock", "store_checkpoints", "store_steps", "store_database", "store_create"},
+    {"store", "store_schema", "store_lock", "store_checkpoints", "store_steps", "store_database", "store_create", "store_calls"},
     CONCRETE,
     {"stages"},
     {"algorithms"},

@@ -148,6 +148,15 @@ def test_a_value_is_read_as_yaml_1_2_has_it(text: str, value: Any) -> None:
     assert (found, type(found)) == (value, type(value))
 
 
+def test_prices_are_set_in_braces_because_model_names_hold_dots() -> None:
+    recipe = load_recipe("embedded", ['budget.prices={"gpt-4.1": {input: 2, output: 8.0}}', "budget.cost=5"])
+    assert recipe.budget.prices["gpt-4.1"].output == 8
+    with pytest.raises(RecipeError, match=r"budget.prices.m.input .*must be names with `input`"):
+        load_recipe("embedded", ["budget.prices={m: {input: cheap, output: 1}}"])
+    with pytest.raises(RecipeError, match=r"--set budget.prices=\{m: .*not YAML"):
+        load_recipe("embedded", ["budget.prices={m: "])
+
+
 def test_the_last_override_of_a_key_wins() -> None:
     recipe = load_recipe("embedded", ["seed=1", "training.learning_rate=2e-6", "seed=2", "red_team.limit=5", "red_team.limit="])
     assert (recipe.seed, recipe.training.learning_rate, recipe.red_team.limit) == (2, 2e-6, None)
@@ -166,6 +175,8 @@ def test_changes_of_a_run_are_checked_and_nothing_but_the_changes() -> None:
 def _value(name: str, default: Any) -> st.SearchStrategy[Any]:
     field = dict(keys(Recipe))[name]
     words = allowed(field)
+    if words.startswith("names"):
+        return st.dictionaries(st.text(min_size=1), st.fixed_dictionaries({"input": st.floats(0, 99), "output": st.floats(0, 99)}), max_size=3)
     if "`" in words and "null" not in words:
         options = [w.strip("` ") for w in words.removeprefix("one of ").replace(" or ", ",").split(",")]
         return st.sampled_from([{"true": True, "false": False}.get(o, o) for o in options])

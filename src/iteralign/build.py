@@ -13,9 +13,10 @@ from iteralign.algorithms.iteralign import iteralign
 from iteralign.algorithms.steps import Parts
 from iteralign.data.load import load_prompts
 from iteralign.data.split import split_prompts
-from iteralign.errors import DataError, RecipeError
+from iteralign.errors import BudgetExceeded, DataError, RecipeError
 from iteralign.exchanges import answer, pair
-from iteralign.protocols import Eval, Oracle, PolicyHost, Trainer
+from iteralign.ledger import Caps, Price
+from iteralign.protocols import Eval, Ledger, Oracle, PolicyHost, Trainer
 from iteralign.recipe import Recipe
 from iteralign.records import Checkpoint, RedTeamPrompt, Response, RunResult
 from iteralign.report.products import write
@@ -48,6 +49,9 @@ def carry_on(run: Run, listen: Listener | None = None) -> RunResult:
     except KeyboardInterrupt:
         run.event("run", state="interrupted")
         raise
+    except BudgetExceeded as error:
+        run.event("run", state="stopped", reason=str(error))
+        raise
     for product in ("records", "constitution", "examples", "preferences"):
         write(run, product)
     run.event("run", state="finished", reason=result.stop_reason)
@@ -62,7 +66,8 @@ def parts(run: Run, recipe: Recipe) -> Parts:
     def warn(text: str) -> None:
         run.event("warning", text=text)
 
-    judge = oracle(recipe, warn)
+    run.calls.limit(caps(recipe))
+    judge = oracle(recipe, warn, run.calls)
     return Parts(
         base=base_checkpoint(recipe),
         host=host(recipe, run.locate, warn),
@@ -150,8 +155,15 @@ def trainer(recipe: Recipe, locate: Callable[[Checkpoint], str]) -> Trainer:
     )
 
 
-def oracle(recipe: Recipe, warn: Callable[[str], None] = lambda text: None) -> Oracle:
-    """What judges and proposes."""
+def caps(recipe: Recipe) -> Caps:
+    """What the recipe allows the run to spend."""
+    budget = recipe.budget
+    prices = {model: Price(p.input, p.output) for model, p in budget.prices.items()}
+    return Caps(budget.calls, budget.tokens, budget.cost, prices)
+
+
+def oracle(recipe: Recipe, warn: Callable[[str], None] = lambda text: None, ledger: Ledger | None = None) -> Oracle:
+    """What judges and proposes; a paid one's requests go through the ledger."""
     match recipe.oracle.kind:
         case "embedded":
             from iteralign.oracles.embedded import EmbeddedOracle
@@ -171,6 +183,9 @@ def oracle(recipe: Recipe, warn: Callable[[str], None] = lambda text: None) -> O
                 "concurrency": section.concurrency,
                 "max_retries": section.max_retries,
                 "timeout": section.timeout,
+                "requests_per_minute": section.requests_per_minute,
+                "tokens_per_minute": section.tokens_per_minute,
+                "ledger": ledger,
                 "warn": warn,
             }
             judge = OpenAIEngine(section.model, **served)

@@ -1,7 +1,7 @@
 """Every seam of iteralign on one page. Everything else is functions from records to records.
 
 Who implements what: engines give ``Generator``, ``Scorer``, ``Policy`` and ``PolicyHost``; oracles give ``Oracle``; training gives
-``Trainer``; evals give ``Eval``; the store gives ``Recorder``. Nothing here knows a concrete class.
+``Trainer``; evals give ``Eval``; the store gives ``Recorder`` and ``Ledger``. Nothing here knows a concrete class.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from iteralign.errors import EngineError
+from iteralign.ledger import Request
 from iteralign.records import (
     Chat,
     Checkpoint,
@@ -63,6 +64,25 @@ class Scorer(Protocol):
 
     def logprobs(self, chats: Sequence[Chat], continuations: Sequence[str]) -> list[Score]:
         """Log-probabilities in nats of each continuation after its chat, in order. Raises ``Unsupported`` where there are none."""
+        ...
+
+
+class Ledger(Protocol):
+    """Remembers what was asked of paid servers: a reply is paid once, and spending has its caps."""
+
+    def recall(self, key: str) -> Completion | None:
+        """The reply to this very request, if one was ever paid for."""
+        ...
+
+    def admit(self, request: Request) -> int | None:
+        """A ticket to send one request, which counts from now on; None: wait until one under way is settled, it may fit then.
+
+        Raises ``BudgetExceeded`` where it cannot fit any more.
+        """
+        ...
+
+    def settle(self, ticket: int, outcome: str, reply: Completion | None = None) -> None:
+        """What came of a request: ``answered`` with the reply, or what went wrong."""
         ...
 
 

@@ -65,7 +65,9 @@ class OracleSection(Section):
     concurrency: int = Field(8, ge=1, description="chat: requests in flight")
     max_retries: int = Field(5, ge=0, description="chat: retries of a request that failed for a passing reason")
     timeout: float = Field(60.0, gt=0, description="chat: seconds per request")
-    batch: int = Field(32, ge=1, description="judgements that are stored together; a crash loses at most so many")
+    requests_per_minute: int | None = Field(None, ge=1, description="chat: the server's limit, kept by spacing requests; none where not given")
+    tokens_per_minute: int | None = Field(None, ge=1, description="chat: the same for tokens of requests and replies")
+    batch: int = Field(128, ge=1, description="judgements that become verdicts together; a chat model's replies are stored one by one")
 
     @model_validator(mode="after")
     def _has_a_model(self) -> Self:
@@ -178,6 +180,22 @@ class StopSection(Section):
     patience: int = Field(2, ge=1, description="iterations in a row without an accepted candidate")
 
 
+class PriceSection(Section):
+    """What a model costs per million tokens, in any one currency."""
+
+    input: float = Field(ge=0, description="per million tokens of requests")
+    output: float = Field(ge=0, description="per million tokens of replies")
+
+
+class BudgetSection(Section):
+    """The most that a run may ask of paid servers; it stops before it passes a cap, and resumes when the cap is raised."""
+
+    calls: int | None = Field(None, ge=0, description="requests, retries included; no cap where not given")
+    tokens: int | None = Field(None, ge=0, description="tokens of requests and replies; no cap where not given")
+    cost: float | None = Field(None, ge=0, description="cost by `budget.prices`; no cap where not given")
+    prices: dict[str, PriceSection] = Field(default_factory=dict, description="model name -> {input, output}, per million tokens")
+
+
 class Recipe(Section):
     """Everything that a run depends on."""
 
@@ -197,6 +215,7 @@ class Recipe(Section):
     evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
     accept: AcceptSection = Field(default_factory=AcceptSection)
     stop: StopSection = Field(default_factory=StopSection)
+    budget: BudgetSection = Field(default_factory=BudgetSection)
     keep_checkpoints: int = Field(2, ge=1, description="accepted checkpoints that are kept on disk, the latest first")
 
     def to_yaml(self) -> str:

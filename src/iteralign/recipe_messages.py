@@ -40,6 +40,9 @@ def allowed(field: FieldInfo) -> str:
         if get_origin(kind) is Literal:
             values = get_args(kind)
             words.append(" or ".join(f"`{v}`" for v in values) if len(values) < 3 else f"one of {', '.join(f'`{v}`' for v in values)}")
+        elif get_origin(kind) is dict:
+            inner = get_args(kind)[1]
+            words.append(f"names with {', '.join(f'`{name}` ({allowed(f)})' for name, f in inner.model_fields.items())} each")
         elif kind in {int, float}:
             words.append(f"{'a whole number' if kind is int else 'a number'} {bounds}".strip())
         else:
@@ -58,7 +61,8 @@ def explain(model: type[BaseModel], error: Any, draft: Draft, where: str) -> str
         return f"{text} ({draft.place(text.split(' ')[0].split('.')) or where})"
     value = repr(error["input"])
     start = f"{key} = {value if len(value) <= 80 else value[:77] + '...'} ({place}): "
-    field = dict(keys(model)).get(key)
+    known = dict(keys(model))
+    field = known.get(key) or next((known[k] for k in (".".join(path[:n]) for n in range(len(path), 0, -1)) if k in known), None)
     if field is None:
         return f"{start}it is a section; set one of its keys: {', '.join(k for k, _ in keys(model) if k.startswith(f'{key}.'))}"
     if error["type"] == "string_pattern_mismatch":

@@ -78,7 +78,7 @@ def read(text: str, where: str) -> Draft:
 
 
 def override(text: str) -> Override:
-    """``section.key=value`` as an override; the value is read as a YAML scalar. Raises ``RecipeError`` where it has another form."""
+    """``section.key=value`` as an override; the value is a YAML scalar, or a mapping in braces. Raises ``RecipeError`` for another form."""
     key, sign, value = text.partition("=")
     key, place = key.strip(), f"--set {text}"
     if not sign or not key or not all(key.split(".")):
@@ -134,6 +134,8 @@ def _scalar(value: str, place: str) -> Any:
             return yaml.load(value, Loader=_Loader)  # a SafeLoader
         except yaml.YAMLError as error:
             raise RecipeError(f"{place}: the quoted value does not end with its quote") from error
+    if value[:1] == "{":
+        return read(value, place).data
     loader = _Loader("")
     tag = loader.resolve(yaml.ScalarNode, value, (True, False))  # type: ignore[no-untyped-call]
     return loader.construct_object(yaml.ScalarNode(tag, value))

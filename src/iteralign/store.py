@@ -18,10 +18,11 @@ from typing import Any, NoReturn, Self
 from iteralign import store_checkpoints as weights
 from iteralign.errors import CheckpointCorrupt, RunMismatch, StoreError
 from iteralign.records import Checkpoint, canonical, to_json
+from iteralign.store_calls import Calls
 from iteralign.store_create import DATABASE, RECIPE, must_be_free, write_new
 from iteralign.store_database import REMEDIES, Database, is_full, sha256, storage, write_whole
 from iteralign.store_lock import Lock
-from iteralign.store_schema import SCHEMA_VERSION, differences, may_change, merged, nested, unknown
+from iteralign.store_schema import SCHEMA_VERSION, UPGRADES, differences, may_change, merged, nested, unknown
 from iteralign.store_steps import ONLY, Event, Log, Memory, Scope, key_of
 
 __all__ = ["Event", "Run", "Scope"]
@@ -38,6 +39,8 @@ class Run:
         self._database, self._lock = database, lock
         self._log = Log(database)
         self._memory = Memory(database, self._log, superseded=lambda: weights.clear_partial(directory))
+        self.calls = Calls(database, directory)
+        self._log.listeners.append(self.calls.heard)
         self._verified: set[Checkpoint] = set()
         self.settings: dict[str, Any] = {}
 
@@ -115,6 +118,12 @@ class Run:
             raise StoreError(
                 f"{self.directory} was written by a newer iteralign (schema {version}; this one reads up to {SCHEMA_VERSION}): upgrade it"
             )
+        if int(version) < SCHEMA_VERSION and not self._database.readonly:
+            with self._database.write() as db:
+                for older in range(int(version), SCHEMA_VERSION):
+                    for statement in UPGRADES[older].split(";\n"):
+                        db.execute(statement)
+                db.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (str(SCHEMA_VERSION),))
 
     def _read_settings(self) -> dict[str, Any]:
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from iteralign.records import canonical
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE steps (
@@ -22,6 +22,17 @@ CREATE TABLE events (seq INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, 
 CREATE TABLE files (checkpoint TEXT NOT NULL, file TEXT NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (checkpoint, file));
 CREATE TABLE discarded (checkpoint TEXT PRIMARY KEY);
 """
+CALLS = """
+CREATE TABLE calls (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, scope TEXT NOT NULL, step TEXT NOT NULL, key TEXT NOT NULL,
+    endpoint TEXT NOT NULL, model TEXT NOT NULL, outcome TEXT NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+    text TEXT, finish TEXT
+);
+CREATE INDEX calls_by_key ON calls (key);
+"""
+SCHEMA += CALLS
+UPGRADES = {1: CALLS}
+"""What a database of an older version lacks."""
 
 MAY_CHANGE = ("stop", "budget")
 ABSENT = "(absent)"

@@ -1,3 +1,4 @@
-"""The tiny model for the engine's tests."""
+"""The tiny model and the scripted server for the engines' tests."""
 
+from scripted_server import serve  # noqa: F401
 from tiny_model import tiny  # noqa: F401

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from iteralign.records import Checkpoint, Message, Principle, RedTeamPrompt, Response, SamplingParams, Verdict
+from iteralign.ledger import Request
+from iteralign.records import Checkpoint, Completion, Message, Principle, RedTeamPrompt, Response, SamplingParams, Verdict
 from iteralign.store import Run
 
 DOCS = (Path(__file__).parents[2] / "docs" / "store.md").read_text(encoding="utf-8")
@@ -37,6 +38,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
         verdicts = step.each("judge", Verdict, responses, judge)
         step.once("propose", list[Principle], lambda: [Principle(text="Do not help with fraud.", evidence=tuple(v.response_id for v in verdicts))])
         run.checkpoint("iteration-0001", train)
+        ticket = run.calls.admit(Request("k", "http://localhost/v1", "m", 40, 16))
+        run.calls.settle(ticket or 0, "answered", Completion("yes", "stop", 30, 2))
         run.export()
     return folder
 

@@ -255,7 +255,7 @@ def test_a_newer_schema_is_refused_with_the_remedy(tmp_path: Path) -> None:
         db.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
     db.close()
     for readonly in (True, False):
-        with pytest.raises(StoreError, match=r"was written by a newer iteralign \(schema 99; this one reads up to 1\): upgrade it"):
+        with pytest.raises(StoreError, match=r"was written by a newer iteralign \(schema 99; this one reads up to 2\): upgrade it"):
             Run.open(tmp_path, readonly=readonly)
 
 

@@ -7,6 +7,7 @@ read from the environment at each call and kept nowhere.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import queue
@@ -19,7 +20,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iteralign.engines.openai_faults import Fault, Malformed, Server, classify
-from iteralign.errors import EngineError, Filtered, RateLimited, Unavailable
+from iteralign.engines.openai_pace import Pace
+from iteralign.errors import BudgetExceeded, EngineError, Filtered, RateLimited, Unavailable
+from iteralign.ledger import Request, Unmetered, key_of
+from iteralign.protocols import Ledger
 from iteralign.records import Chat, Completion, Finish, SamplingParams
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -42,6 +46,8 @@ class _Session:
     finding_out: asyncio.Lock = field(default_factory=asyncio.Lock)
     not_before: float = 0.0  # monotonic seconds: a server that asked for patience is left alone by everybody
     last_success: float = float("-inf")
+    under_way: dict[str, asyncio.Task[Completion | Fault]] = field(default_factory=dict)
+    spent: BudgetExceeded | None = None  # nothing more may be sent; what is under way is awaited
 
 
 class OpenAIEngine:
@@ -50,6 +56,9 @@ class OpenAIEngine:
     429, 5xx, timeouts, lost connections and unreadable answers are tried again up to ``max_retries`` times with growing, jittered
     pauses (first ``backoff`` seconds); a Retry-After is kept, and told through ``warn``, up to ``patience`` seconds. A refused key,
     an unknown model and a bad request are never tried again. ``timeout``: seconds for one whole request.
+
+    ``ledger`` remembers replies, so that none is paid for twice, and holds the budget: at a cap nothing more is sent, what is under way
+    is awaited and kept, and ``BudgetExceeded`` is raised. ``requests_per_minute``, ``tokens_per_minute``: the server's limits, kept.
     """
 
     def __init__(
@@ -64,10 +73,15 @@ class OpenAIEngine:
         *,
         backoff: float = 0.5,
         patience: float = 60.0,
+        ledger: Ledger | None = None,
+        requests_per_minute: int | None = None,
+        tokens_per_minute: int | None = None,
     ) -> None:
         self._model, self._url, self._key_env = model, base_url or OPENAI_URL, api_key_env
         self._concurrency, self._max_retries, self._timeout, self._warn = concurrency, max_retries, timeout, warn
         self._backoff, self._patience = backoff, patience
+        self._ledger: Ledger = ledger or Unmetered()
+        self._pace = Pace(requests_per_minute, tokens_per_minute)
         self._rungs: dict[str, str] = {}  # schema title -> what the server can hold it to
         self._refused: set[str] = set()  # parameters that the server does not know
         self._told: dict[str, float] = {}
@@ -131,6 +145,8 @@ class OpenAIEngine:
                         seen[chat] += 1
             except ExceptionGroup as failed:  # the others were cancelled
                 raise failed.exceptions[0] from None
+            if session.spent is not None:
+                raise session.spent
             return [task.result() for task in tasks]
 
     async def _one(self, session: _Session, chat: Chat, params: SamplingParams, seed: int, schema: Mapping[str, Any] | None) -> Outcome:
@@ -138,7 +154,7 @@ class OpenAIEngine:
         done = await (self._ask(session, body, {}) if schema is None else self._ask_structured(session, body, schema))
         if isinstance(done, Completion):
             return done
-        if done.kind == "item":
+        if done.kind in ("item", "spent"):
             return done.error
         raise done.error
 
@@ -165,16 +181,28 @@ class OpenAIEngine:
         raise AssertionError("the ladder has a last rung")
 
     async def _ask(self, session: _Session, body: Mapping[str, Any], form: Mapping[str, Any], *, suspect: bool = False) -> Completion | Fault:
+        """One reply; the same request at the same time is sent once."""
+        key = key_of(session.server.place, {**body, **form})
+        if key not in session.under_way:
+            session.under_way[key] = asyncio.ensure_future(self._try(session, body, form, suspect))
+            session.under_way[key].add_done_callback(lambda _: session.under_way.pop(key))
+        return await session.under_way[key]
+
+    async def _try(self, session: _Session, body: Mapping[str, Any], form: Mapping[str, Any], suspect: bool) -> Completion | Fault:
         """One request with its retries. ``suspect``: the form may be what the server stumbles over, so a second 5xx ends it."""
         tries = strikes = 0
         first = float("inf")
         while True:
             async with session.slots:  # held while the server works, not while this request waits for its next try
+                if (known := self._ledger.recall(self._entry(session, body, form).key)) is not None:
+                    return known
                 while (pause := session.not_before - time.monotonic()) > 0:
                     await asyncio.sleep(pause * random.uniform(1.0, 1.1))
+                most = self._entry(session, body, form)
+                await asyncio.sleep(self._pace.reserve(most.most_input // 3 + most.most_output))
+                request, entry = self._accepted(body, form), self._entry(session, body, form)  # after the waiting: a parameter may be refused by now
                 first = min(first, time.monotonic())
-                request = self._accepted(body)
-                done = await self._send(session, {**request, **form})
+                done = await self._metered(session, request, entry)
             if isinstance(done, Completion):
                 session.last_success = time.monotonic()
                 return done
@@ -192,6 +220,23 @@ class OpenAIEngine:
                 gave_up = type(done.error)(f"{done.error}; gave up after {tries} tries")
                 return Fault("item" if others_pass else "fatal", gave_up, done.what, done.status)
             await self._pause(session, done, tries)
+
+    async def _metered(self, session: _Session, request: Mapping[str, Any], entry: Request) -> Completion | Fault:
+        """Send one request if the ledger admits it, and book what came of it."""
+        try:
+            while session.spent is None and (ticket := self._ledger.admit(entry)) is None:
+                await asyncio.sleep(0.02)
+        except BudgetExceeded as error:
+            session.spent = error
+        if session.spent is not None:
+            return Fault("spent", EngineError(str(session.spent)), "the budget is used up")
+        done, outcome = None, "cancelled"
+        try:
+            done = await self._send(session, request)
+            outcome = "answered" if isinstance(done, Completion) else done.what
+        finally:
+            self._ledger.settle(ticket or 0, outcome, done if isinstance(done, Completion) else None)
+        return done
 
     async def _send(self, session: _Session, request: Mapping[str, Any]) -> Completion | Fault:
         from openai import OpenAIError
@@ -239,10 +284,17 @@ class OpenAIEngine:
         }
         return body if params.top_p == 1.0 else body | {"top_p": params.top_p}
 
-    def _accepted(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _accepted(self, body: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, Any]:
         """The request without what the server refused; newer servers spell the length limit differently."""
-        request = {k: v for k, v in body.items() if k not in self._refused}
+        request = {k: v for k, v in {**body, **form}.items() if k not in self._refused}
         return request | {"max_completion_tokens": body["max_tokens"]} if "max_tokens" in self._refused else request
+
+    def _entry(self, session: _Session, body: Mapping[str, Any], form: Mapping[str, Any]) -> Request:
+        """The request as the ledger knows it. A token is at least a byte, so that the input is at most as long as its JSON."""
+        request = self._accepted(body, form)
+        said = json.dumps([request["messages"], request.get("response_format")], ensure_ascii=False)
+        most_input, most_output = len(said.encode(errors="replace")), int(body["max_tokens"])
+        return Request(key_of(session.server.place, request), session.server.place, session.server.model, most_input, most_output)
 
     def _refuse(self, parameter: str, session: _Session) -> None:
         if parameter not in self._refused and parameter != "max_tokens":

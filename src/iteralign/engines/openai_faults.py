@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from iteralign.errors import EngineError, Filtered, PromptTooLong, RateLimited, Unavailable
 
-Kind = Literal["passing", "item", "request", "fatal"]
+Kind = Literal["passing", "item", "request", "fatal", "spent"]
 _TOO_LONG = re.compile(r"context[ _](length|window|size)|maximum context|(prompt|input) is too long|too many (input )?tokens", re.IGNORECASE)
 _FILTERED = re.compile(r"content[ _](filter|management policy|policy violation)", re.IGNORECASE)
 _REFUSED = re.compile(
@@ -56,7 +56,8 @@ class Server:
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A failed request. ``passing``: try again; ``item``: this chat's own trouble; ``request``: the server refuses the request's
-    form; ``fatal``: nobody's request will do better. ``wait``: seconds that the server asked for; ``parameter``: the one refused."""
+    form; ``fatal``: nobody's request will do better; ``spent``: it was not sent, for the budget is used up. ``wait``: seconds that the
+    server asked for; ``parameter``: the one refused."""
 
     kind: Kind
     error: EngineError

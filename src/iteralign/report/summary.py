@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from iteralign.ledger import Caps, Price
 from iteralign.records import (
     Checkpoint,
     Constitution,
@@ -48,6 +50,7 @@ def summary(run: Run) -> dict[str, Any]:
         "final": scores(result.final if result else iterations[-1].reports if iterations else reports),
         "improvement": [_change(t) for t in result.improvement] if result else [],
         "constitution": _principles(constitution(run)),
+        "spent": spent(run),
         "paths": paths(run),
     }
 
@@ -69,6 +72,8 @@ def status(run: Run) -> dict[str, Any]:
         "warnings": [str(e.fields["text"]) for e in run.events("warning")],
         "baseline": scores(_baseline(run)),
         "now": scores(done[-1].reports if done else _baseline(run)),
+        "stopped_by": _stopped_by(run),
+        "spent": spent(run),
         "path": str(run.directory),
     }
 
@@ -76,6 +81,23 @@ def status(run: Run) -> dict[str, Any]:
 def scores(reports: Iterable[EvalReport]) -> dict[str, dict[str, Any]]:
     """Each evaluation's main rate with its n and 95% interval."""
     return {r.name: _estimate(r.main) for r in reports}
+
+
+def spent(run: Run) -> dict[str, Any]:
+    """What paid servers were asked for: requests, tokens and cost, in all and by step and model.
+
+    A model without a price costs None, not nothing, and so does a sum that it is part of. ``unanswered``: requests that failed, and those
+    that were under way when the process was killed.
+    """
+    prices = {model: Price(p["input"], p["output"]) for model, p in run.settings.get("budget", {}).get("prices", {}).items()}
+    rows = run.calls.spent()
+    costs = [Caps(prices=prices).cost_of(r.model, r.input_tokens, r.output_tokens) for r in rows]
+    known = [c for c in costs if c is not None]
+    return {
+        **{name: sum(getattr(r, name) for r in rows) for name in ("calls", "unanswered", "input_tokens", "output_tokens")},
+        "cost": sum(known) if len(known) == len(costs) else None,
+        "by_step": [asdict(r) | {"cost": c} for r, c in zip(rows, costs, strict=True)],
+    }
 
 
 def constitution(run: Run) -> Constitution:
@@ -188,6 +210,12 @@ def _state(run: Run, result: RunResult | None) -> str:
     if worked_on_by(run.directory) is not None:
         return "running"
     return "finished" if result is not None else "interrupted"
+
+
+def _stopped_by(run: Run) -> str | None:
+    """Why the run stopped before its end, where it said so."""
+    events = run.events("run")
+    return str(events[-1].fields["reason"]) if events and events[-1].fields["state"] == "stopped" else None
 
 
 def _scopes(run: Run) -> list[str]:

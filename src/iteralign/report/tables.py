@@ -54,6 +54,7 @@ def print_result(console: Console, data: Mapping[str, Any], examples: Sequence[M
     print_change(console, data["improvement"])
     print_constitution(console, data["constitution"])
     print_before_after(console, examples)
+    print_spent(console, data["spent"])
     console.print(Text("Written", style="bold"))
     for name, path in data["paths"].items():
         _line(console, f"  {name:<13} {safe(path)}")
@@ -158,16 +159,40 @@ def print_status(console: Console, data: Mapping[str, Any]) -> None:
                 console,
                 f"  {NAMES[name]:<13} base {_rate(data['baseline'][name])}, now {_rate(data['now'].get(name))} (n={data['baseline'][name]['n']})",
             )
+    if data["spent"]["calls"]:
+        _line(console, f"  spent         {_spent(data['spent'])}")
     for text in data["warnings"][-5:]:
         _line(console, f"  warning       {safe(text)}")
+    if data["stopped_by"]:
+        _line(console, f"  stopped       {safe(data['stopped_by'], 600)}")
     if data["state"] == "interrupted":
         _line(console, f"  continue      iteralign resume {safe(data['path'])}")
+
+
+def print_spent(console: Console, spent: Mapping[str, Any]) -> None:
+    """What paid servers were asked for, by step and model."""
+    if not spent["calls"]:
+        return
+    table = _table("step", "model", "requests", "failed", "input tokens", "output tokens", "cost")
+    for row in spent["by_step"]:
+        counts = [f"{row[name]:,}" for name in ("calls", "unanswered", "input_tokens", "output_tokens")]
+        table.add_row(safe(f"{row['scope']} {row['step']}", 60), safe(row["model"], 60), *counts, _cost(row["cost"]))
+    _titled(console, f"Spent on paid servers: {_spent(spent)}.", table)
+
+
+def _spent(spent: Mapping[str, Any]) -> str:
+    tokens = f"{spent['input_tokens']:,} + {spent['output_tokens']:,} tokens"
+    return f"{spent['calls']:,} requests ({spent['unanswered']:,} failed), {tokens}, cost {_cost(spent['cost'])}"
+
+
+def _cost(cost: float | None) -> str:
+    return "unknown (budget.prices)" if cost is None else f"{cost:.4f}"
 
 
 def _table(*columns: str, wide: int | None = None) -> Table:
     table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
     for index, name in enumerate(columns):
-        numeric = index != wide and name not in {"category", "measure", "decision", "held-out harm", "over-refusal"}
+        numeric = index != wide and name not in {"category", "measure", "decision", "step", "model", "held-out harm", "over-refusal"}
         table.add_column(name, justify="right" if numeric else "left", ratio=1 if index == wide else None, overflow="fold")
     return table
 

@@ -1,0 +1,118 @@
+"""What paid requests are known by, what they cost, and how much may be spent.
+
+``protocols.Ledger`` is the seam: engines ask it before they send and tell it what came back, and the store keeps it. This module
+knows neither HTTP nor files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from iteralign.errors import BudgetExceeded
+from iteralign.records import Completion, content_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to a server as the ledger knows it. ``most_input`` and ``most_output``: tokens that it takes at most."""
+
+    key: str
+    endpoint: str
+    model: str
+    most_input: int = 0
+    most_output: int = 0
+
+
+def key_of(endpoint: str, body: Mapping[str, object]) -> str:
+    """The key of a request: a hash of where it goes and all that it says (model, messages with their template's words, sampling, seed, form)."""
+    return content_hash([endpoint, body])
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Of a model, in the currency of the recipe per million tokens."""
+
+    input: float
+    output: float
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most that a run may spend (None: no cap), and what its models cost."""
+
+    calls: int | None = None
+    tokens: int | None = None
+    cost: float | None = None
+    prices: Mapping[str, Price] = field(default_factory=dict)
+
+    def cost_of(self, model: str, input_tokens: int, output_tokens: int) -> float | None:
+        """What so many tokens of a model cost; None where its price is unknown."""
+        price = self.prices.get(model)
+        return None if price is None else (price.input * input_tokens + price.output * output_tokens) / 1e6
+
+
+@dataclass(slots=True)
+class Spending:
+    """A running sum. ``cost`` leaves out what models without a price cost; ``unpriced``: requests to such models."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+    unpriced: int = 0
+
+    def add(self, caps: Caps, model: str, input_tokens: int, output_tokens: int, calls: int = 1) -> None:
+        """Count requests; with negative numbers take a part of them back."""
+        self.calls += calls
+        self.input_tokens += input_tokens
+        self.output_tokens += output_tokens
+        cost = caps.cost_of(model, input_tokens, output_tokens)
+        if cost is None:
+            self.unpriced += calls
+        else:
+            self.cost += cost
+
+    def room(self, caps: Caps, request: Request) -> str | None:
+        """None where the request fits under every cap, else the cap (``calls``, ``tokens`` or ``cost``) that it would pass."""
+        tokens = self.input_tokens + self.output_tokens + request.most_input + request.most_output
+        if caps.calls is not None and self.calls + 1 > caps.calls:
+            return "calls"
+        if caps.tokens is not None and tokens > caps.tokens:
+            return "tokens"
+        cost = caps.cost_of(request.model, request.most_input, request.most_output)
+        if caps.cost is not None and (cost is None or self.cost + cost > caps.cost):
+            return "cost"
+        return None
+
+
+def exceeded(cap: str, caps: Caps, spent: Spending, request: Request, run: str) -> BudgetExceeded:
+    """The error at a cap: what was spent, what the next request may take, and how to go on."""
+    most = request.most_input + request.most_output
+    if cap == "cost" and caps.cost_of(request.model, 0, 0) is None:
+        return BudgetExceeded(
+            f"budget.cost is set, but the price of {request.model!r} is not known: add it, for instance\n"
+            f'  iteralign resume {run} --set \'budget.prices={{"{request.model}": {{"input": 0.15, "output": 0.60}}}}\''
+        )
+    state = {
+        "calls": f"{spent.calls} of budget.calls = {caps.calls} requests were sent",
+        "tokens": f"{spent.input_tokens + spent.output_tokens} of budget.tokens = {caps.tokens} were used, and the next request may take {most}",
+        "cost": f"{spent.cost:.4f} of budget.cost = {caps.cost} were spent, and the next request may cost "
+        f"{caps.cost_of(request.model, request.most_input, request.most_output) or 0:.4f}",
+    }[cap]
+    return BudgetExceeded(f"the budget is used up: {state}. Nothing is lost: raise it with `iteralign resume {run} --set budget.{cap}=...`")
+
+
+class Unmetered:
+    """A ledger that remembers nothing and allows everything: for stages alone and for tests."""
+
+    def recall(self, key: str) -> Completion | None:
+        """Nothing."""
+        return None
+
+    def admit(self, request: Request) -> int | None:
+        """Always."""
+        return 0
+
+    def settle(self, ticket: int, outcome: str, reply: Completion | None = None) -> None:
+        """Forgotten."""

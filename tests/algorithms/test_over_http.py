@@ -1,0 +1,83 @@
+"""The whole loop with judge and proposer behind HTTP: stopped at a budget, killed, and resumed, by the server's own count."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from iteralign import load_run
+from iteralign.report.summary import spent, status
+from scripted_oracle import judge_and_propose
+from scripted_server import Serve, Server, serve  # noqa: F401  (a fixture)
+
+SMALL = ("red_team.limit=36", "red_team.prompts_per_iteration=12", "evaluation.harm_limit=12", "evaluation.over_refusal_limit=8")
+CONCURRENCY = 4
+
+
+def command(server: Server, out: Path, *more: str) -> list[str]:
+    chat = ("kind=chat", "model=judge", f"base_url={server.url}", "api_key_env=TEST_KEY", f"concurrency={CONCURRENCY}", "batch=16")
+    sets = [*SMALL, *(f"oracle.{s}" for s in chat), *more]
+    return [sys.executable, "-m", "iteralign", "run", "smoke", "--out", str(out), "--json", *(x for s in sets for x in ("--set", s))]
+
+
+def resume(out: Path, *sets: str) -> list[str]:
+    return [sys.executable, "-m", "iteralign", "resume", str(out), "--json", *(x for s in sets for x in ("--set", s))]
+
+
+def asked(server: Server) -> Counter[str]:
+    return Counter(json.dumps(r, sort_keys=True) for r in list(server.requests))
+
+
+def test_a_run_stops_at_its_cap_with_the_exact_count_and_goes_on_when_it_is_raised(serve: Serve, tmp_path: Path) -> None:  # noqa: F811
+    server, out = serve(judge_and_propose), tmp_path / "run"
+    first = subprocess.run(command(server, out, "budget.calls=30"), capture_output=True, text=True, timeout=120)
+    assert first.returncode == 9, first.stderr
+    assert "30 of budget.calls = 30 requests were sent" in first.stderr
+    assert f"iteralign resume {out} --set budget.calls=" in first.stderr
+    assert len(server.requests) == 30
+    with load_run(out) as run:
+        assert "30 of budget.calls" in str(status(run)["stopped_by"])
+
+    again = subprocess.run(resume(out, "budget.calls=1000"), capture_output=True, text=True, timeout=120)
+    assert again.returncode == 0, again.stderr
+    told = json.loads(again.stdout)
+    assert told["state"] == "finished"
+    assert told["spent"]["calls"] == len(server.requests)
+    assert told["spent"]["cost"] is None, "no price is known"
+    assert set(asked(server).values()) == {1}, "nothing was asked twice"
+    assert {row["step"] for row in told["spent"]["by_step"]} >= {"judge", "propose"}
+    assert not [p for p in out.rglob("*") if p.is_file() and os.environ["TEST_KEY"].encode() in p.read_bytes()]
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_three_times_pays_for_no_reply_twice(serve: Serve, tmp_path: Path) -> None:  # noqa: F811
+    server, out = serve(lambda r, nth: judge_and_propose(r, nth, stall=0.02)), tmp_path / "run"
+    arguments, under_way = command(server, out), 0
+    for goal in (10, 25, 40):
+        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while len(server.requests) < goal:
+            assert process.poll() is None
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        time.sleep(0.2)
+        with load_run(out) as run:
+            found = spent(run)
+        assert 0 <= found["calls"] - len(server.requests) <= under_way + CONCURRENCY, "a request is in the ledger before it is sent"
+        assert found["unanswered"] - under_way <= CONCURRENCY, "only what was under way is lost"
+        under_way, arguments = found["unanswered"], resume(out)
+    subprocess.run(arguments, check=True, capture_output=True, timeout=300)
+    repeated = sum(n - 1 for n in asked(server).values())
+    with load_run(out) as run:
+        found = spent(run)
+    assert found["unanswered"] == under_way, "nothing was lost after the last kill"
+    never_arrived = found["calls"] - len(server.requests)
+    assert repeated == under_way - never_arrived, "what was under way at a kill is asked again, and nothing else"
