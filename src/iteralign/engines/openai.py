@@ -50,6 +50,15 @@ class _Session:
     spent: BudgetExceeded | None = None  # nothing more may be sent; what is under way is awaited
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request's body, what the ledger knows it by, and how many parameters were known to be refused when it was made."""
+
+    request: dict[str, Any]
+    entry: Request
+    refused: int
+
+
 class OpenAIEngine:
     """``protocols.StructuredGenerator`` over HTTP.
 
@@ -182,31 +191,32 @@ class OpenAIEngine:
 
     async def _ask(self, session: _Session, body: Mapping[str, Any], form: Mapping[str, Any], *, suspect: bool = False) -> Completion | Fault:
         """One reply; the same request at the same time is sent once."""
-        key = key_of(session.server.place, {**body, **form})
+        asked = self._asked(session, body, form)
+        key = asked.entry.key
         if key not in session.under_way:
-            session.under_way[key] = asyncio.ensure_future(self._try(session, body, form, suspect))
+            session.under_way[key] = asyncio.ensure_future(self._try(session, body, form, suspect, asked))
             session.under_way[key].add_done_callback(lambda _: session.under_way.pop(key))
         return await session.under_way[key]
 
-    async def _try(self, session: _Session, body: Mapping[str, Any], form: Mapping[str, Any], suspect: bool) -> Completion | Fault:
+    async def _try(self, session: _Session, body: Mapping[str, Any], form: Mapping[str, Any], suspect: bool, asked: _Asked) -> Completion | Fault:
         """One request with its retries. ``suspect``: the form may be what the server stumbles over, so a second 5xx ends it."""
         tries = strikes = 0
         first = float("inf")
         while True:
             async with session.slots:  # held while the server works, not while this request waits for its next try
-                if (known := self._ledger.recall(self._entry(session, body, form).key)) is not None:
-                    return known
                 while (pause := session.not_before - time.monotonic()) > 0:
                     await asyncio.sleep(pause * random.uniform(1.0, 1.1))
-                most = self._entry(session, body, form)
-                await asyncio.sleep(self._pace.reserve(most.most_input // 3 + most.most_output))
-                request, entry = self._accepted(body, form), self._entry(session, body, form)  # after the waiting: a parameter may be refused by now
+                if asked.refused != len(self._refused):
+                    asked = self._asked(session, body, form)
+                if (known := self._ledger.recall(asked.entry.key)) is not None:
+                    return known
+                await asyncio.sleep(self._pace.reserve(asked.entry.most_input // 3 + asked.entry.most_output))
                 first = min(first, time.monotonic())
-                done = await self._metered(session, request, entry)
+                done = await self._metered(session, asked)
             if isinstance(done, Completion):
                 session.last_success = time.monotonic()
                 return done
-            if done.parameter is not None and done.parameter in request:
+            if done.parameter is not None and done.parameter in asked.request:
                 self._refuse(done.parameter, session)
                 continue
             tries, strikes = tries + 1, strikes + (done.status >= 500)
@@ -221,10 +231,10 @@ class OpenAIEngine:
                 return Fault("item" if others_pass else "fatal", gave_up, done.what, done.status)
             await self._pause(session, done, tries)
 
-    async def _metered(self, session: _Session, request: Mapping[str, Any], entry: Request) -> Completion | Fault:
+    async def _metered(self, session: _Session, asked: _Asked) -> Completion | Fault:
         """Send one request if the ledger admits it, and book what came of it."""
         try:
-            while session.spent is None and (ticket := self._ledger.admit(entry)) is None:
+            while session.spent is None and (ticket := self._ledger.admit(asked.entry)) is None:
                 await asyncio.sleep(0.02)
         except BudgetExceeded as error:
             session.spent = error
@@ -232,7 +242,7 @@ class OpenAIEngine:
             return Fault("spent", EngineError(str(session.spent)), "the budget is used up")
         done, outcome = None, "cancelled"
         try:
-            done = await self._send(session, request)
+            done = await self._send(session, asked.request)
             outcome = "answered" if isinstance(done, Completion) else done.what
         finally:
             self._ledger.settle(ticket or 0, outcome, done if isinstance(done, Completion) else None)
@@ -240,11 +250,12 @@ class OpenAIEngine:
 
     async def _send(self, session: _Session, request: Mapping[str, Any]) -> Completion | Fault:
         from openai import OpenAIError
+        from openai.types.chat import ChatCompletion
 
-        create: Any = session.client.chat.completions.create
         try:
             async with asyncio.timeout(self._timeout):  # the client's own timeout starts anew with every byte
-                choice, usage = _choice(await create(**request))
+                # not chat.completions.create: it walks through every request and its schema again, a millisecond each
+                choice, usage = _choice(await session.client.post("/chat/completions", body=request, cast_to=ChatCompletion))
         except (OpenAIError, ValueError, TimeoutError) as error:
             return classify(error, session.server, self._timeout)
         text = choice.message.content or getattr(choice.message, "refusal", None) or ""
@@ -289,12 +300,12 @@ class OpenAIEngine:
         request = {k: v for k, v in {**body, **form}.items() if k not in self._refused}
         return request | {"max_completion_tokens": body["max_tokens"]} if "max_tokens" in self._refused else request
 
-    def _entry(self, session: _Session, body: Mapping[str, Any], form: Mapping[str, Any]) -> Request:
-        """The request as the ledger knows it. A token is at least a byte, so that the input is at most as long as its JSON."""
-        request = self._accepted(body, form)
+    def _asked(self, session: _Session, body: Mapping[str, Any], form: Mapping[str, Any]) -> _Asked:
+        """The request as it is sent and as the ledger knows it. A token is at least a byte, so that the input is at most as long as its JSON."""
+        request, server = self._accepted(body, form), session.server
         said = json.dumps([request["messages"], request.get("response_format")], ensure_ascii=False)
         most_input, most_output = len(said.encode(errors="replace")), int(body["max_tokens"])
-        return Request(key_of(session.server.place, request), session.server.place, session.server.model, most_input, most_output)
+        return _Asked(request, Request(key_of(server.place, request), server.place, server.model, most_input, most_output), len(self._refused))
 
     def _refuse(self, parameter: str, session: _Session) -> None:
         if parameter not in self._refused and parameter != "max_tokens":
