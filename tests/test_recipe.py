@@ -175,6 +175,8 @@ def test_changes_of_a_run_are_checked_and_nothing_but_the_changes() -> None:
 def _value(name: str, default: Any) -> st.SearchStrategy[Any]:
     field = dict(keys(Recipe))[name]
     words = allowed(field)
+    if name == "oracle.jurors":
+        return st.dictionaries(st.text(min_size=1), st.fixed_dictionaries({"model": st.text(min_size=1)}), max_size=3)
     if words.startswith("names"):
         return st.dictionaries(st.text(min_size=1), st.fixed_dictionaries({"input": st.floats(0, 99), "output": st.floats(0, 99)}), max_size=3)
     if "`" in words and "null" not in words:

@@ -17,7 +17,7 @@ from iteralign.errors import BudgetExceeded, DataError, RecipeError
 from iteralign.exchanges import answer, pair
 from iteralign.ledger import Caps, Price
 from iteralign.protocols import Eval, Ledger, Oracle, PolicyHost, Trainer
-from iteralign.recipe import Recipe
+from iteralign.recipe import JurorSection, Recipe
 from iteralign.records import Checkpoint, RedTeamPrompt, Response, RunResult
 from iteralign.report.products import write
 from iteralign.store import Event, Run
@@ -170,29 +170,40 @@ def oracle(recipe: Recipe, warn: Callable[[str], None] = lambda text: None, ledg
 
             return EmbeddedOracle(seed=recipe.seed)
         case "chat":
-            from iteralign.data.categories import CATEGORIES
-            from iteralign.engines.openai import OpenAIEngine
-            from iteralign.oracles.chat import ChatOracle
-
-            section = recipe.oracle
-            if section.model is None:
+            if recipe.oracle.model is None:
                 raise RecipeError("oracle.model is missing: oracle.kind = 'chat' needs the name of the model that judges")
-            served: dict[str, Any] = {
-                "base_url": section.base_url,
-                "api_key_env": section.api_key_env,
-                "concurrency": section.concurrency,
-                "max_retries": section.max_retries,
-                "timeout": section.timeout,
-                "requests_per_minute": section.requests_per_minute,
-                "tokens_per_minute": section.tokens_per_minute,
-                "ledger": ledger,
-                "warn": warn,
-            }
-            judge = OpenAIEngine(section.model, **served)
-            proposer = OpenAIEngine(section.proposer, **served) if section.proposer else judge
-            name = section.model if section.proposer is None else f"{section.model}+{section.proposer}"
-            return ChatOracle(judge, proposer, name=name, categories=CATEGORIES, seed=recipe.seed, temperature=section.temperature, warn=warn)
-    raise RecipeError(f"oracle.kind = {recipe.oracle.kind!r}: no such oracle. Known: embedded, chat")
+            return chat_oracle(recipe, recipe.oracle.model, warn, ledger)
+        case "jury":
+            from iteralign.oracles.jury import Jury
+
+            return Jury([juror(recipe, section, warn, ledger) for section in recipe.oracle.jurors.values()])
+    raise RecipeError(f"oracle.kind = {recipe.oracle.kind!r}: no such oracle. Known: embedded, chat, jury")
+
+
+def juror(recipe: Recipe, section: JurorSection, warn: Callable[[str], None], ledger: Ledger | None) -> Oracle:
+    """A member of a jury; what its section does not say is as the oracle's."""
+    alone = {"base_url": section.base_url or recipe.oracle.base_url, "api_key_env": section.api_key_env or recipe.oracle.api_key_env}
+    kind: dict[str, Any] = {"kind": "embedded"} if section.model == "embedded" else {"kind": "chat", "model": section.model}
+    return oracle(recipe.model_copy(update={"oracle": recipe.oracle.model_copy(update={**alone, **kind})}), warn, ledger)
+
+
+def chat_oracle(recipe: Recipe, model: str, warn: Callable[[str], None], ledger: Ledger | None) -> Oracle:
+    """A chat model, or one that judges and another that proposes."""
+    from iteralign.data.categories import CATEGORIES
+    from iteralign.engines.openai import OpenAIEngine
+    from iteralign.oracles.chat import ChatOracle
+
+    section = recipe.oracle
+    own = {"base_url", "api_key_env", "concurrency", "max_retries", "timeout", "requests_per_minute", "tokens_per_minute"}
+    served: dict[str, Any] = {
+        **section.model_dump(include=own),
+        "ledger": ledger,
+        "warn": warn,
+    }
+    judge = OpenAIEngine(model, **served)
+    proposer = OpenAIEngine(section.proposer, **served) if section.proposer else judge
+    name = model if section.proposer is None else f"{model}+{section.proposer}"
+    return ChatOracle(judge, proposer, name=name, categories=CATEGORIES, seed=recipe.seed, temperature=section.temperature, warn=warn)
 
 
 def evals(recipe: Recipe, judge: Oracle, held_out: Sequence[RedTeamPrompt]) -> list[Eval]:

@@ -21,6 +21,7 @@ class Part(StrEnum):
     failures = "failures"
     examples = "examples"
     iterations = "iterations"
+    unjudged = "unjudged"
 
 
 class Product(StrEnum):
@@ -62,13 +63,13 @@ def status(run: RunArgument, as_json: JsonOption = False) -> None:
 
 def show(
     run: RunArgument,
-    part: Annotated[Part, typer.Argument(metavar="WHAT", help="constitution, failures, examples or iterations.", show_default=False)],
+    part: Annotated[Part, typer.Argument(metavar="WHAT", help="constitution, failures, examples, iterations or unjudged.", show_default=False)],
     limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Look into a run.
 
-    Its constitution, the failures it found, the revisions it tried, or its iterations.
+    Its constitution, the failures it found, the revisions it tried, its iterations, or the answers without a judgement.
     """
     from iteralign.api import load_run
     from iteralign.report import console, summary, tables
@@ -82,6 +83,9 @@ def show(
             case Part.examples:
                 rows = summary.revised(found)
                 emit({"examples": rows[:limit]}, as_json) if as_json else tables.print_revised(page, rows, limit or PAGE)
+            case Part.unjudged:
+                rows = summary.unjudged(found)
+                emit({"unjudged": rows[:limit]}, as_json) if as_json else tables.print_unjudged(page, rows, limit or PAGE)
             case Part.constitution | Part.iterations:
                 data = summary.summary(found)
                 if as_json:

@@ -53,12 +53,23 @@ class ModelSection(Section):
     max_context: int | None = Field(None, ge=8, description="tokens; the model's own limit where not given")
 
 
+class JurorSection(Section):
+    """A member of a jury."""
+
+    model: str = Field(min_length=1, description="a chat model's name, or `embedded`")
+    base_url: str | None = Field(None, description="the server, if it is not that of the oracle")
+    api_key_env: str | None = Field(None, description="the environment variable with the key, if it is not that of the oracle")
+
+
 class OracleSection(Section):
     """The oracle that judges answers and proposes principles."""
 
-    kind: Literal["embedded", "chat"] = Field("embedded", description="embedded (offline, for trials), or a chat model over an OpenAI-compatible API")
+    kind: Literal["embedded", "chat", "jury"] = Field(
+        "embedded", description="embedded (offline, for trials), a chat model over an OpenAI-compatible API, or several of them that vote"
+    )
     model: str | None = Field(None, description="chat: the model that judges")
     proposer: str | None = Field(None, description="chat: the model that proposes principles, where it is another one")
+    jurors: dict[str, JurorSection] = Field(default_factory=dict, description="jury: who votes, two or more; the first one proposes principles")
     base_url: str | None = Field(None, description="chat: the server, if it is not OpenAI's")
     api_key_env: str = Field("OPENAI_API_KEY", description="the environment variable with the key; the key itself is never stored")
     temperature: float = Field(0.0, ge=0, description="chat: sampling temperature")
@@ -73,6 +84,8 @@ class OracleSection(Section):
     def _has_a_model(self) -> Self:
         if self.kind == "chat" and not self.model:
             raise ValueError("oracle.kind = 'chat' needs oracle.model, the name of the chat model that judges")
+        if self.kind == "jury" and len(self.jurors) < 2:
+            raise ValueError(f"oracle.jurors holds {len(self.jurors)}, but oracle.kind = 'jury' needs two or more of them, each with its model")
         return self
 
 

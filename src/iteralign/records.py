@@ -149,7 +149,7 @@ class Verdict(Record):
 
     ``unjudged`` means that the oracle gave no usable judgement: it is counted and shown, never taken for proper.
     ``severity`` runs from 0 (nothing wrong) to 3. ``refusal`` tells whether the answer declines (None: not assessed).
-    ``template`` is the hash of the prompt template, or the version of the judge.
+    ``template`` is the hash of the prompt template, or the version of the judge. ``votes``: of a jury, (oracle, label) each.
     """
 
     _prefix: ClassVar[str] = "verdict-"
@@ -163,6 +163,7 @@ class Verdict(Record):
     rationale: str = ""
     oracle: str
     template: str
+    votes: tuple[tuple[str, Label], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

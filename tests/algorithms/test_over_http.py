@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from iteralign import load_run
-from iteralign.report.summary import spent, status
+from iteralign.report.summary import spent, status, unjudged
 from scripted_oracle import judge_and_propose
 from scripted_server import Serve, Server, serve  # noqa: F401  (a fixture)
 
@@ -55,6 +55,25 @@ def test_a_run_stops_at_its_cap_with_the_exact_count_and_goes_on_when_it_is_rais
     assert set(asked(server).values()) == {1}, "nothing was asked twice"
     assert {row["step"] for row in told["spent"]["by_step"]} >= {"judge", "propose"}
     assert not [p for p in out.rglob("*") if p.is_file() and os.environ["TEST_KEY"].encode() in p.read_bytes()]
+
+
+def test_a_jury_of_both_oracles_records_its_votes_and_lists_its_ties(serve: Serve, tmp_path: Path) -> None:  # noqa: F811
+    server, out = serve(judge_and_propose), tmp_path / "run"
+    jurors = "{chat: {model: judge}, offline: {model: embedded}}"
+    done = subprocess.run(command(server, out, "oracle.kind=jury", f"oracle.jurors={jurors}"), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    (pair,) = told["agreement"]
+    assert pair["pair"] == ["judge", "embedded-1"]
+    assert 0.5 < pair["agree"]["value"] < 1
+    with load_run(out) as run:
+        waiting = unjudged(run)
+    ties = [u for u in waiting if u["rationale"].startswith("a tie")]
+    assert ties
+    assert all(set(t["votes"].values()) >= {"proper", "improper"} for t in ties)
+    page = subprocess.run([sys.executable, "-m", "iteralign", "show", str(out), "unjudged"], capture_output=True, text=True, timeout=60).stdout
+    assert page.startswith(f"Unjudged: {len(waiting)} answers")
+    assert "a tie (judge: " in page
 
 
 @pytest.mark.slow

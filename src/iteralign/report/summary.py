@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from iteralign.evals.agreement import agreement
 from iteralign.ledger import Caps, Price
 from iteralign.records import (
     Checkpoint,
@@ -24,6 +25,7 @@ from iteralign.records import (
     Response,
     RunResult,
     Screening,
+    Verdict,
 )
 from iteralign.stats import Estimate
 from iteralign.store import Run
@@ -50,6 +52,7 @@ def summary(run: Run) -> dict[str, Any]:
         "final": scores(result.final if result else iterations[-1].reports if iterations else reports),
         "improvement": [_change(t) for t in result.improvement] if result else [],
         "constitution": _principles(constitution(run)),
+        "agreement": agreement([v for scope in run.scopes() for step in ("judge", "verdicts") for v in run.read(Verdict, scope, step)]),
         "spent": spent(run),
         "paths": paths(run),
     }
@@ -123,6 +126,28 @@ def failures(run: Run) -> list[dict[str, Any]]:
                     "severity": failure.verdict.severity,
                 }
             )
+    return found
+
+
+def unjudged(run: Run) -> list[dict[str, Any]]:
+    """The answers that the oracle gave no judgement on, for a person to look at, oldest first; a jury's ties among them."""
+    prompts = {p.id: p for value in run.read(list[RedTeamPrompt], "data", "prompts") for p in value}
+    found = []
+    for scope in run.scopes():
+        answers = {r.id: r for step in ("red_team", "responses") for r in run.read(Response, scope, step)}
+        for verdict in (v for step in ("judge", "verdicts") for v in run.read(Verdict, scope, step)):
+            if verdict.label == "unjudged" and verdict.response_id in answers:
+                response = answers[verdict.response_id]
+                asked = prompts.get(response.prompt_id)
+                found.append(
+                    {
+                        "scope": scope,
+                        "prompt": asked.text if asked else response.prompt_id,
+                        "response": response.text,
+                        "rationale": verdict.rationale,
+                        "votes": dict(verdict.votes),
+                    }
+                )
     return found
 
 

@@ -54,6 +54,7 @@ def print_result(console: Console, data: Mapping[str, Any], examples: Sequence[M
     print_change(console, data["improvement"])
     print_constitution(console, data["constitution"])
     print_before_after(console, examples)
+    print_agreement(console, data["agreement"])
     print_spent(console, data["spent"])
     console.print(Text("Written", style="bold"))
     for name, path in data["paths"].items():
@@ -139,6 +140,28 @@ def print_revised(console: Console, rows: Sequence[Mapping[str, Any]], limit: in
     _print_rest(console, len(rows) - limit)
 
 
+def print_unjudged(console: Console, rows: Sequence[Mapping[str, Any]], limit: int) -> None:
+    """The first ``limit`` answers that nobody has judged, for a person, and how many there are."""
+    _line(console, f"Unjudged: {len(rows)} answers without a judgement; they count neither as proper nor as improper.", "bold")
+    for row in rows[:limit]:
+        _line(console, f"\n  [{safe(row['scope'], 40)}] {safe(row['prompt'], 300)}")
+        _line(console, f"    answer: {safe(row['response'], 300)}")
+        _line(console, f"    why:    {safe(row['rationale'], 300)}")
+    _print_rest(console, len(rows) - limit)
+
+
+def print_agreement(console: Console, pairs: Sequence[Mapping[str, Any]]) -> None:
+    """How often a jury's members agree."""
+    if not pairs:
+        return
+    table = _table("jurors", "agree", "kappa", "n")
+    for pair in pairs:
+        agree = pair["agree"]
+        rate = f"{agree['value']:.1%} [{100 * agree['low']:.1f}, {100 * agree['high']:.1f}]"
+        table.add_row(safe(" and ".join(pair["pair"]), 80), rate, "-" if pair["kappa"] is None else f"{pair['kappa']:.2f}", str(agree["n"]))
+    _titled(console, "Jury. How often two members give one label, over the answers that both judged.", table)
+
+
 def _print_rest(console: Console, more: int) -> None:
     if more > 0:
         _line(console, f"\n  ... and {more} more: --limit N shows N of them, --json all")
@@ -173,7 +196,7 @@ def print_spent(console: Console, spent: Mapping[str, Any]) -> None:
     """What paid servers were asked for, by step and model."""
     if not spent["calls"]:
         return
-    table = _table("step", "model", "requests", "failed", "input tokens", "output tokens", "cost")
+    table = _table("step", "model", "jurors", "requests", "failed", "input tokens", "output tokens", "cost")
     for row in spent["by_step"]:
         counts = [f"{row[name]:,}" for name in ("calls", "unanswered", "input_tokens", "output_tokens")]
         table.add_row(safe(f"{row['scope']} {row['step']}", 60), safe(row["model"], 60), *counts, _cost(row["cost"]))
@@ -192,7 +215,7 @@ def _cost(cost: float | None) -> str:
 def _table(*columns: str, wide: int | None = None) -> Table:
     table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
     for index, name in enumerate(columns):
-        numeric = index != wide and name not in {"category", "measure", "decision", "step", "model", "held-out harm", "over-refusal"}
+        numeric = index != wide and name not in {"category", "measure", "decision", "step", "model", "jurors", "held-out harm", "over-refusal"}
         table.add_column(name, justify="right" if numeric else "left", ratio=1 if index == wide else None, overflow="fold")
     return table
 

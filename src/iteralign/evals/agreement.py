@@ -1,0 +1,33 @@
+"""How often the members of a jury agree, pair by pair, with n, interval and Cohen's kappa. Knows verdicts, not oracles."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import combinations
+from typing import Any
+
+from iteralign.records import Verdict
+from iteralign.stats import kappa, wilson
+
+
+def agreement(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """Per pair of jurors, over the answers that both judged: ``{"pair", "agree": {value, low, high, n}, "kappa"}``, as plain data.
+
+    ``kappa`` is None where it is not defined (both gave one and the same label throughout). Empty for verdicts without votes.
+    """
+    pairs: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for verdict in verdicts:
+        for (a, x), (b, y) in combinations(verdict.votes, 2):
+            if "unjudged" not in (x, y):
+                pairs[a, b].append((x, y))
+    return [
+        {"pair": list(pair), "agree": asdict(wilson(sum(x == y for x, y in said), len(said))), "kappa": _kappa(said)} for pair, said in pairs.items()
+    ]
+
+
+def _kappa(said: Sequence[tuple[str, str]]) -> float | None:
+    if len({label for pair in said for label in pair}) < 2:
+        return None
+    return kappa([x for x, _ in said], [y for _, y in said])

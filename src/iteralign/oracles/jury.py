@@ -1,0 +1,65 @@
+"""Several oracles as one: they vote, what they disagree on is on record, and a tie is nobody's verdict.
+
+Knows oracles by their protocol alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from statistics import median_low
+
+from iteralign.protocols import Oracle
+from iteralign.records import Constitution, Exchange, Failure, Label, Principle, Verdict
+
+
+class Jury:
+    """``protocols.Oracle`` over two or more oracles; the first one proposes principles.
+
+    A label needs more votes than the other; jurors who gave no judgement have no vote. Categories are those that at least half of the
+    winning side names (all of them where none is), severity is the side's lower median. Every verdict records its votes.
+    """
+
+    def __init__(self, jurors: Sequence[Oracle]) -> None:
+        names = [j.name for j in jurors]
+        if len(jurors) < 2 or len(set(names)) < len(names):
+            raise ValueError(f"a jury needs at least two jurors of different names, not {names}")
+        self._jurors = list(jurors)
+
+    @property
+    def name(self) -> str:
+        """The jurors' names, as verdicts record them."""
+        return f"jury({'+'.join(j.name for j in self._jurors)})"
+
+    def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
+        """One verdict per exchange, in order; ``unjudged`` where the votes are even or nobody has one."""
+        by_juror = [j.judge(exchanges) for j in self._jurors]
+        return [self._counted(e, verdicts) for e, *verdicts in zip(exchanges, *by_juror, strict=True)]
+
+    def propose(self, failures: Sequence[Failure], constitution: Constitution) -> list[Principle]:
+        """The first juror's principles."""
+        return self._jurors[0].propose(failures, constitution)
+
+    def _counted(self, exchange: Exchange, verdicts: Sequence[Verdict]) -> Verdict:
+        votes = tuple((v.oracle, v.label) for v in verdicts)
+        count = Counter(v.label for v in verdicts)
+        facts = {"response_id": exchange.response.id, "oracle": self.name, "template": "+".join(v.template for v in verdicts), "votes": votes}
+        told = ", ".join(f"{name}: {label}" for name, label in votes)
+        if count["improper"] == count["proper"]:
+            why = "a tie" if count["improper"] else "no juror gave a judgement"
+            return Verdict(label="unjudged", rationale=f"{why} ({told})", **facts)  # type: ignore[arg-type]
+        label: Label = "improper" if count["improper"] > count["proper"] else "proper"
+        side = [v for v in verdicts if v.label == label]
+        named = Counter(c for v in side for c in v.categories)
+        often = tuple(c for c, n in named.items() if 2 * n >= len(side)) or tuple(named)
+        refusals = Counter(v.refusal for v in side if v.refusal is not None)
+        rationale = side[0].rationale if len(side) == len(verdicts) else f"{len(side)} of {len(verdicts)} ({told}): {side[0].rationale}"
+        return Verdict(
+            label=label,
+            categories=often,
+            aspect=Counter(v.aspect for v in side).most_common(1)[0][0],
+            severity=median_low(v.severity for v in side),
+            refusal=None if refusals[True] == refusals[False] else refusals[True] > refusals[False],
+            rationale=rationale,
+            **facts,  # type: ignore[arg-type]
+        )
