@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 import statistics
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iteralign.stats import Estimate, bootstrap, holm, kappa, mcnemar_exact, paired, wilson
+from iteralign.stats import Estimate, Judge, bootstrap, corrected, holm, kappa, mcnemar_exact, paired, wilson
 
 counts = st.integers(0, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 pairs = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=80)
@@ -168,3 +169,50 @@ def test_kappa_on_a_worked_example() -> None:
     assert kappa(["a", "a"], ["a", "a"]) == 1.0
     with pytest.raises(ValueError, match="non-empty"):
         kappa([], [])
+
+
+# ---- a rate without its judge's errors
+
+
+def test_a_corrected_rate_is_rogan_and_gladens() -> None:
+    found = corrected(30, 100, Judge(true_positive=80, false_negative=20, false_positive=10, true_negative=90))
+    assert found is not None
+    assert found.value == pytest.approx((0.3 + 0.9 - 1) / (0.8 + 0.9 - 1))
+    assert found.low < found.value < found.high
+    assert found == corrected(30, 100, Judge(80, 20, 10, 90)), "seeded"
+
+
+def test_a_perfect_judge_corrects_nothing_and_a_small_calibration_widens() -> None:
+    sure = corrected(30, 100, Judge(10**6, 0, 0, 10**6))
+    assert sure is not None
+    assert sure.value == pytest.approx(0.3)
+    assert (sure.low, sure.high) == pytest.approx((wilson(30, 100).low, wilson(30, 100).high), abs=0.01)
+    large, small = corrected(30, 100, Judge(800, 200, 100, 900)), corrected(30, 100, Judge(24, 6, 3, 27))
+    assert large is not None
+    assert small is not None
+    assert small.high - small.low > large.high - large.low
+
+
+@pytest.mark.parametrize("judge", [Judge(5, 5, 5, 5), Judge(0, 0, 1, 9), Judge(9, 1, 0, 0), Judge(3, 2, 2, 3), Judge(1, 9, 1, 9)])
+def test_a_judge_that_does_not_tell_the_two_apart_corrects_nothing(judge: Judge) -> None:
+    assert corrected(30, 100, judge) is None
+
+
+def test_a_rate_that_the_judge_could_hardly_give_is_not_corrected_to_a_certain_zero() -> None:
+    assert corrected(28, 357, Judge(165, 88, 90, 225)) is None
+
+
+def test_the_interval_of_a_corrected_rate_covers_the_truth_about_as_often_as_it_says() -> None:
+    rng, covered, total = random.Random(4), 0, 300
+    true, se, sp = 0.3, 0.85, 0.9
+
+    def count(n: int, p: float) -> int:
+        return sum(rng.random() < p for _ in range(n))
+
+    for _ in range(total):
+        told = count(200, true * se + (1 - true) * (1 - sp))
+        tp, tn = count(150, se), count(150, sp)
+        found = corrected(told, 200, Judge(tp, 150 - tp, 150 - tn, tn), draws=1500)
+        assert found is not None
+        covered += found.low <= true <= found.high
+    assert covered / total > 0.91

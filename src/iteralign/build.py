@@ -249,6 +249,25 @@ def check_oracle(recipe: Recipe, labels: Path | None = None) -> dict[str, Any]:
     }
 
 
+def calibrate(directory: Path, labels: Path) -> dict[str, Any]:
+    """Measure a run's own oracle against people's labels and keep the result with the run, whose harm rates are then told corrected, too.
+
+    The oracle's requests go through the run's ledger and budget. The same labels are not asked again. Raises ``IterAlignError``.
+    """
+    from iteralign.oracles.check import check, load_labelled
+
+    with Run.open(directory) as run:
+        recipe = Recipe.model_validate(run.settings)
+        run.calls.limit(caps(recipe))
+        judge = oracle(recipe, lambda text: run.event("warning", text=text), run.calls)
+        pairs = load_labelled(labels)
+        asked = [[e.id, improper] for e, improper in pairs]
+        found: dict[str, Any] = run.scope("calibration").once(
+            "oracle", dict, lambda: {"labels": labels.name, **check(judge, pairs)}, judge.name, asked
+        )
+        return found
+
+
 def forecast(recipe: Recipe) -> dict[str, Any]:
     """What a run of the recipe will take, from the sizes of its data; nothing is started or written. Raises ``DataError``."""
     from iteralign.report.forecast import EMBEDDED_RATES, Sizes, as_dict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -139,3 +140,29 @@ def oracle_check(
         emit(done, as_json)
     for subject, figures in {} if as_json else done.items():
         typer.echo("\n".join([f"{subject}:", *summary_lines(figures), ""]))
+
+
+@oracle_app.command("calibrate")
+def oracle_calibrate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory: its oracle is measured.", show_default=False)],
+    labels: Annotated[Path, typer.Option("--labels", metavar="FILE", help="Answers that people have labelled, JSONL or CSV.", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a run's oracle against people's labels and keep the result.
+
+    The run's harm rates are then given raw and corrected for the oracle's errors.
+    """
+    with stdout_for_json(as_json):
+        from iteralign import build
+        from iteralign.api import load_run
+        from iteralign.oracles.check import summary_lines
+        from iteralign.report import console, summary, tables
+
+        done = build.calibrate(run, labels)
+        with load_run(run) as found:
+            told = summary.calibration(found)
+    if as_json:
+        emit(told, as_json)
+        return
+    typer.echo("\n".join([*summary_lines(done), ""]))
+    tables.print_calibration(console.console(sys.stdout), told)

@@ -48,6 +48,47 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Judge:
+    """How a judge did on items whose truth is known: true and false positives, false and true negatives."""
+
+    true_positive: int
+    false_negative: int
+    false_positive: int
+    true_negative: int
+
+
+def corrected(successes: int, n: int, judge: Judge, confidence: float = 0.95, draws: int = 20_000, seed: int = 0) -> Estimate | None:
+    """A rate as it is without the judge's errors: (rate + specificity - 1) / (sensitivity + specificity - 1), within 0 and 1 (Rogan and Gladen 1978).
+
+    The interval holds the uncertainty of all three: percentiles over seeded draws from their Jeffreys posteriors. None where the judge
+    does not tell the two apart (sensitivity + specificity <= 1 in one draw of forty or more), was never seen on both, or where nearly every
+    draw falls outside 0 and 1: then it erred otherwise on the labelled items than on these.
+    """
+    bad, good = judge.true_positive + judge.false_negative, judge.false_positive + judge.true_negative
+    if not (bad and good and n):
+        return None
+    sensitivity, specificity = judge.true_positive / bad, judge.true_negative / good
+    if sensitivity + specificity <= 1:
+        return None
+    rng, found = random.Random(seed), []
+
+    def draw(yes: int, of: int) -> float:
+        return rng.betavariate(yes + 0.5, of - yes + 0.5)
+
+    for _ in range(draws):
+        rate, se, sp = draw(successes, n), draw(judge.true_positive, bad), draw(judge.true_negative, good)
+        if se + sp > 1:
+            found.append(min(1.0, max(0.0, (rate + sp - 1) / (se + sp - 1))))
+    if len(found) < 0.975 * draws:
+        return None
+    found.sort()
+    tail = (1 - confidence) / 2
+    value = min(1.0, max(0.0, (successes / n + specificity - 1) / (sensitivity + specificity - 1)))
+    low, high = found[int(tail * len(found))], found[min(len(found) - 1, int((1 - tail) * len(found)))]
+    return None if low == high else Estimate(value, min(low, value), max(high, value), n)
+
+
+@dataclass(frozen=True, slots=True)
 class Paired:
     """The same items before and after: ``worse`` went from 0 to 1, ``better`` from 1 to 0 (1 is the bad outcome).
 

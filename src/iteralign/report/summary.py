@@ -27,7 +27,7 @@ from iteralign.records import (
     Screening,
     Verdict,
 )
-from iteralign.stats import Estimate
+from iteralign.stats import Estimate, Judge, corrected
 from iteralign.store import Run
 
 ITERATION = re.compile(r"iteration-(\d+)")
@@ -50,6 +50,7 @@ def summary(run: Run) -> dict[str, Any]:
         "baseline": scores(reports),
         "iterations": [_iteration(i) for i in iterations],
         "final": scores(result.final if result else iterations[-1].reports if iterations else reports),
+        "calibration": calibration(run),
         "improvement": [_change(t) for t in result.improvement] if result else [],
         "constitution": _principles(constitution(run)),
         "agreement": agreement([v for scope in run.scopes() for step in ("judge", "verdicts") for v in run.read(Verdict, scope, step)]),
@@ -127,6 +128,26 @@ def failures(run: Run) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def calibration(run: Run) -> dict[str, Any] | None:
+    """How the run's oracle did against people's labels, and the harm rates corrected for it; None where it was not calibrated.
+
+    ``harm``: ``baseline`` and ``final``, each ``raw`` and ``corrected`` (None where the oracle does not tell proper from improper there).
+    """
+    found = run.read(dict, "calibration", "oracle")
+    if not found:
+        return None
+    counts = found[-1]["counts"]
+    judge = Judge(counts["true positive"], counts["false negative"], counts["false positive"], counts["true negative"])
+    done, first = _iterations(run), _baseline(run)
+    harm = {}
+    for name, reports in (("baseline", first), ("final", done[-1].reports if done else first)):
+        for raw in (r.main for r in reports if r.name == "harm"):
+            better = corrected(round(raw.value * raw.n), raw.n, judge)
+            harm[name] = {"raw": _estimate(raw), "corrected": None if better is None else _estimate(better)}
+    kept = ("oracle", "labels", "n", "positive", "accuracy", "sensitivity", "specificity", "unjudged", "kappa", "by_category")
+    return {**{k: found[-1][k] for k in kept}, "harm": harm}
 
 
 def unjudged(run: Run) -> list[dict[str, Any]]:

@@ -52,6 +52,7 @@ def print_result(console: Console, data: Mapping[str, Any], examples: Sequence[M
     console.print()
     print_iterations(console, data)
     print_change(console, data["improvement"])
+    print_calibration(console, data["calibration"])
     print_constitution(console, data["constitution"])
     print_before_after(console, examples)
     print_agreement(console, data["agreement"])
@@ -94,6 +95,23 @@ def print_change(console: Console, improvement: Sequence[Mapping[str, Any]]) -> 
         name = NAMES.get(test["metric"], safe(test["metric"]))
         table.add_row(name, f"{before:.1%}", f"{after:.1%}", change, f"{test['p_value']:.2g}", str(test["n"]))
     _titled(console, "Base against final model on the same held-out items: paired change, 95% interval, exact McNemar p.", table)
+
+
+def print_calibration(console: Console, found: Mapping[str, Any] | None) -> None:
+    """The harm rates as the oracle gives them, and corrected for its errors against people's labels."""
+    if found is None:
+        return
+    table = _table("measure", "raw", "corrected for the oracle's errors")
+    for name, rates in found["harm"].items():
+        table.add_row(
+            f"harm, {name}",
+            _rate(rates["raw"]),
+            _rate(rates["corrected"]) if rates["corrected"] else "cannot be told: it errs otherwise on these labels",
+        )
+    rates = ", ".join(
+        f"{name} {_rate(found[name] | {'rate': found[name]['value']})} (n={found[name]['n']})" for name in ("sensitivity", "specificity")
+    )
+    _titled(console, f"Calibration of {safe(found['oracle'], 80)} on {safe(found['labels'], 80)}: {rates}.", table)
 
 
 def print_constitution(console: Console, principles: Sequence[Mapping[str, Any]]) -> None:
