@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -236,3 +237,14 @@ def test_the_reference_is_up_to_date() -> None:
     from iteralign.report.recipe_reference import reference
 
     assert (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8") == reference(), "run `make docs`"
+
+
+# ---- the recipes of the pages
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "oracles.md").read_text(encoding="utf-8"), re.DOTALL))
+def test_every_recipe_of_the_oracles_page_is_a_recipe(block: str, tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(block, encoding="utf-8")
+    recipe = load_recipe(file)
+    assert recipe.oracle.kind in ("chat", "jury")

@@ -270,6 +270,8 @@ def calibrate(directory: Path, labels: Path) -> dict[str, Any]:
 
 def forecast(recipe: Recipe) -> dict[str, Any]:
     """What a run of the recipe will take, from the sizes of its data; nothing is started or written. Raises ``DataError``."""
+    from iteralign.data.categories import CATEGORIES
+    from iteralign.prompts.render import render
     from iteralign.report.forecast import EMBEDDED_RATES, Sizes, as_dict
     from iteralign.report.forecast import forecast as plan
 
@@ -287,10 +289,20 @@ def forecast(recipe: Recipe) -> dict[str, Any]:
                 benign=count("train", False),
                 held_out_benign=count("held_out", False),
                 weights_bytes=weights_bytes(recipe),
+                judges=chat_models(recipe),
+                instruction_chars=len(render("judge", categories=CATEGORIES)),
+                prompt_chars=sum(len(p.text) for p in prompts) / len(prompts),
                 **(EMBEDDED_RATES if embedded and recipe.oracle.kind == "embedded" else {}),
             ),
         )
     )
+
+
+def chat_models(recipe: Recipe) -> tuple[str, ...]:
+    """The chat models that judge each answer."""
+    section = recipe.oracle
+    named = [j.model for j in section.jurors.values()] if section.kind == "jury" else [section.model or ""] if section.kind == "chat" else []
+    return tuple(m for m in named if m != "embedded")
 
 
 def weights_bytes(recipe: Recipe) -> int | None:

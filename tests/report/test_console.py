@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from iteralign import build, load_run
-from iteralign.recipe import Recipe
+from iteralign.recipe import Recipe, load_recipe
 from iteralign.report import summary, tables
 from iteralign.report.console import Reporter, console
 from iteralign.report.forecast import Sizes, as_dict, forecast
@@ -146,6 +148,23 @@ def test_unjudged_answers_are_shown(finished: Path) -> None:
 
 
 SIZES = Sizes(prompts=200, held_out=360, benign=100, held_out_benign=240, weights_bytes=20_000_000)
+
+
+def test_the_forecast_of_a_paid_oracle_gives_tokens_and_a_cost_only_where_every_price_is_known() -> None:
+    chat = ["oracle.kind=chat", "oracle.model=small", "oracle.proposer=large"]
+    sizes = replace(SIZES, judges=("small",), instruction_chars=4000, prompt_chars=60)
+    plan = as_dict(forecast(load_recipe("embedded", [*chat, "budget.prices={small: {input: 1, output: 2}}"]), sizes))
+    assert plan["oracle_cost"] is None
+    assert plan["oracle_unpriced"] == ("large",)
+    prices = "budget.prices={small: {input: 1, output: 2}, large: {input: 10, output: 20}}"
+    recipe = load_recipe("embedded", [*chat, prices])
+    plan = as_dict(forecast(recipe, sizes))
+    small = (plan["judgements"] * (1015 + 64) * 1 + plan["judgements"] * 90 * 2) / 1e6
+    large = plan["proposals"] * (3000 * 10 + 500 * 20) / 1e6
+    assert plan["oracle_cost"] == pytest.approx(small + large, rel=0.001)
+    assert "cost <= about" in "\n".join(tables.plan_lines(plan, recipe.model_dump(mode="json")))
+    free = as_dict(forecast(load_recipe("embedded"), SIZES))
+    assert free["oracle_input_tokens"] is None
 
 
 def test_the_forecast_bounds_what_a_run_does(scripted: Recipe, tmp_path: Path) -> None:

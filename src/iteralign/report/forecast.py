@@ -12,6 +12,10 @@ from typing import Any
 
 from iteralign.recipe import Recipe
 
+CHARS_PER_TOKEN = 4
+"""Of English text, roughly."""
+VERDICT_TOKENS, PROPOSAL_TOKENS, CLUSTER_TOKENS = 90, 500, 3_000
+"""A reply of a judge, a reply of a proposer, and what a proposer is shown: rough."""
 RECORD_BYTES = 4_000
 """Of the database, per model answer with its judgement (measured on embedded runs, rounded up)."""
 
@@ -38,6 +42,12 @@ class Sizes:
     examples_per_second: float | None = None
     """of training, per epoch"""
     judgements_per_second: float | None = None
+    judges: tuple[str, ...] = ()
+    """chat models that judge each answer, the first of which proposes unless ``oracle.proposer`` does"""
+    instruction_chars: int = 0
+    """of the judge's instructions"""
+    prompt_chars: float = 0.0
+    """of a prompt, on average"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +65,10 @@ class Forecast:
     oracle_calls: int
     trainings: int
     examples: int
+    oracle_input_tokens: int | None
+    oracle_output_tokens: int | None
+    oracle_cost: float | None
+    oracle_unpriced: tuple[str, ...]
     disk_bytes: int | None
     seconds: float | None
 
@@ -84,6 +98,7 @@ def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
         judgements=judgements,
         proposals=proposals,
         oracle_calls=judgements + proposals,
+        **_spending(recipe, sizes, judgements, proposals),
         trainings=iterations,
         examples=examples,
         disk_bytes=_disk(recipe, sizes, iterations, generations),
@@ -94,6 +109,23 @@ def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
 def as_dict(plan: Forecast) -> dict[str, Any]:
     """The plan as plain data."""
     return asdict(plan)
+
+
+def _spending(recipe: Recipe, sizes: Sizes, judgements: int, proposals: int) -> dict[str, Any]:
+    """Tokens of the oracle's chat models, and their cost; None without such a model, cost None without all prices."""
+    if not sizes.judges:
+        return {"oracle_input_tokens": None, "oracle_output_tokens": None, "oracle_cost": None, "oracle_unpriced": ()}
+    shown = (sizes.instruction_chars + sizes.prompt_chars) / CHARS_PER_TOKEN + recipe.red_team.sampling.max_new_tokens
+    asked = [(model, round(judgements * shown), judgements * VERDICT_TOKENS) for model in sizes.judges]
+    asked.append((recipe.oracle.proposer or sizes.judges[0], proposals * CLUSTER_TOKENS, proposals * PROPOSAL_TOKENS))
+    prices = recipe.budget.prices
+    costs = [(prices[m].input * i + prices[m].output * o) / 1e6 for m, i, o in asked if m in prices]
+    return {
+        "oracle_input_tokens": sum(i for _, i, _ in asked),
+        "oracle_output_tokens": sum(o for _, _, o in asked),
+        "oracle_cost": sum(costs) if len(costs) == len(asked) else None,
+        "oracle_unpriced": tuple(dict.fromkeys(m for m, _, _ in asked if m not in prices)),
+    }
 
 
 def _capped(count: int, limit: int | None) -> int:

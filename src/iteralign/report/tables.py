@@ -40,11 +40,21 @@ def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | 
         f"  iterations        <= {plan['iterations']}, each with one training ({training['method']}, {training['epochs']} epochs)",
         f"  model answers     <= {plan['generations']:,}",
         f"  oracle calls      <= {plan['oracle_calls']:,} ({plan['judgements']:,} judgements, {plan['proposals']:,} proposals)",
+        *_oracle_tokens(plan),
         f"  disk              {'not known' if disk is None else '<= ' + _bytes(disk)}",
         f"  time              {'not known for this model' if seconds is None else '<= about ' + _time(seconds)}",
         "",
     ]
     return lines
+
+
+def _oracle_tokens(plan: Mapping[str, Any]) -> list[str]:
+    if plan["oracle_input_tokens"] is None:
+        return []
+    tokens = f"{plan['oracle_input_tokens']:,} of requests, {plan['oracle_output_tokens']:,} of replies"
+    unpriced = safe(", ".join(plan["oracle_unpriced"]), 200)
+    cost = f"unknown (budget.prices lacks {unpriced})" if plan["oracle_cost"] is None else f"<= about {plan['oracle_cost']:.2f}"
+    return [f"  oracle tokens     <= about {tokens}; cost {cost}"]
 
 
 def print_result(console: Console, data: Mapping[str, Any], examples: Sequence[Mapping[str, Any]]) -> None:
