@@ -98,6 +98,8 @@ class Server:
                 return
 
         class Quiet(ThreadingHTTPServer):
+            request_queue_size = 256
+
             def handle_error(self, *_: object) -> None:
                 return  # a client that gave up leaves a broken pipe: that is what the script wants
 

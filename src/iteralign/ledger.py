@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from iteralign.errors import BudgetExceeded
 from iteralign.records import Completion, content_hash
 
+NOT_SENT = "not sent"
+"""The outcome of a request that no server can have seen: there was no connection. It counts for nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from iteralign.ledger import Caps, Request, Spending, exceeded
+from iteralign.ledger import NOT_SENT, Caps, Request, Spending, exceeded
 from iteralign.records import Completion
 from iteralign.store_database import Database
 from iteralign.store_steps import Event
@@ -79,15 +79,19 @@ class Calls:
             return ticket
 
     def settle(self, ticket: int, outcome: str, reply: Completion | None = None) -> None:
-        """What came of a request. A failed one used no tokens."""
+        """What came of a request. A failed one used no tokens; one that was ``NOT_SENT`` is taken out again."""
         with self._mutex:
             request = self._under_way.pop(ticket)
             used = (0, 0) if reply is None else (reply.prompt_tokens, reply.completion_tokens)
             answer = (None, None) if reply is None else (json.dumps(reply.text), reply.finish)
             with self._database.write(durable=False) as db:
+                if outcome == NOT_SENT:
+                    db.execute("DELETE FROM calls WHERE seq = ?", (ticket,))
                 update = "UPDATE calls SET outcome = ?, input_tokens = ?, output_tokens = ?, text = ?, finish = ? WHERE seq = ?"
                 db.execute(update, (outcome, *used, *answer, ticket))
-            self._sum.add(self._caps, request.model, used[0] - request.most_input, used[1] - request.most_output, calls=0)
+            self._sum.add(
+                self._caps, request.model, used[0] - request.most_input, used[1] - request.most_output, calls=-1 if outcome == NOT_SENT else 0
+            )
 
     def spent(self) -> list[Spent]:
         """What was used so far, by scope, step and model, in the order of first use."""

@@ -114,6 +114,16 @@ def test_the_ledger_counts_what_the_server_counts_in_chaos(serve: Serve, run: Ru
     assert (spent.input_tokens, spent.output_tokens) == (300, 200)
 
 
+def test_a_request_that_no_server_saw_counts_for_nothing(serve: Serve, run: Run) -> None:
+    run.calls.limit(Caps(calls=5))
+    nobody = OpenAIEngine("m", "http://127.0.0.1:9/v1", "TEST_KEY", ledger=run.calls, max_retries=3, backoff=0.01, warn=lambda text: None)
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        nobody.generate(chats(4), PARAMS)
+    assert run.calls.spent() == []
+    server = serve(lambda r, _: None)
+    assert len(engine(server, run).generate(chats(5), PARAMS)) == 5
+
+
 def test_requests_are_booked_to_the_step_that_makes_them(serve: Serve, run: Run) -> None:
     server = serve(lambda r, _: None)
     for name in ("judge", "propose"):

@@ -22,7 +22,7 @@ from typing import Any
 from iteralign.engines.openai_faults import Fault, Malformed, Server, classify
 from iteralign.engines.openai_pace import Pace
 from iteralign.errors import BudgetExceeded, EngineError, Filtered, RateLimited, Unavailable
-from iteralign.ledger import Request, Unmetered, key_of
+from iteralign.ledger import NOT_SENT, Request, Unmetered, key_of
 from iteralign.protocols import Ledger
 from iteralign.records import Chat, Completion, Finish, SamplingParams
 
@@ -243,7 +243,7 @@ class OpenAIEngine:
         done, outcome = None, "cancelled"
         try:
             done = await self._send(session, asked.request)
-            outcome = "answered" if isinstance(done, Completion) else done.what
+            outcome = "answered" if isinstance(done, Completion) else done.what if done.sent else NOT_SENT
         finally:
             self._ledger.settle(ticket or 0, outcome, done if isinstance(done, Completion) else None)
         return done

@@ -57,7 +57,7 @@ class Server:
 class Fault:
     """A failed request. ``passing``: try again; ``item``: this chat's own trouble; ``request``: the server refuses the request's
     form; ``fatal``: nobody's request will do better; ``spent``: it was not sent, for the budget is used up. ``wait``: seconds that the
-    server asked for; ``parameter``: the one refused."""
+    server asked for; ``parameter``: the one refused; ``sent``: whether the request may have reached the server."""
 
     kind: Kind
     error: EngineError
@@ -65,6 +65,7 @@ class Fault:
     status: int = 0
     wait: float | None = None
     parameter: str | None = None
+    sent: bool = True
 
 
 def classify(error: Exception, server: Server, timeout: float) -> Fault:
@@ -74,11 +75,14 @@ def classify(error: Exception, server: Server, timeout: float) -> Fault:
     if isinstance(error, openai.APIStatusError):
         return _of_status(error, server)
     at = f"{server.place}, model {server.model!r}"
+    sent = type(error.__cause__).__name__ not in ("ConnectError", "ConnectTimeout")
     if isinstance(error, TimeoutError | openai.APITimeoutError):
-        return Fault("passing", Unavailable(f"{at}: no answer within {timeout:g} s"), "no answer in time")
+        return Fault("passing", Unavailable(f"{at}: no answer within {timeout:g} s"), "no answer in time", sent=sent)
     if isinstance(error, openai.APIConnectionError):
         cause = server.clean(error.__cause__ or error)
-        return Fault("passing", Unavailable(f"{server.place} cannot be reached ({cause}): is the address right and the server up?"), "no connection")
+        return Fault(
+            "passing", Unavailable(f"{server.place} cannot be reached ({cause}): is the address right and the server up?"), "no connection", sent=sent
+        )
     if isinstance(error, ValueError):  # also the client's JSON errors
         return Fault("passing", Unavailable(f"{at}: the answer is no chat completion ({server.clean(error)})"), "an unreadable answer")
     return Fault("fatal", Unavailable(f"{at}: {server.clean(error)}"), "an error")
