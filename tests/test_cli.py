@@ -177,6 +177,10 @@ def test_a_calibration_is_kept_and_corrects_the_harm_rates(finished: Path, tmp_p
         tables.print_result(console.console(page), summary.summary(found), [])
     assert "corrected for the oracle's errors" in page.getvalue()
     assert data_of("status", run)["state"] == "finished"
+    labels.write_text(labels.read_text(encoding="utf-8").replace("bread", "cake"), encoding="utf-8")
+    before = data_of("show", run, "iterations")
+    assert data_of("oracle", "calibrate", run, "--labels", labels)["n"] == 40
+    assert data_of("show", run, "iterations") == before, "another calibration touches nothing else"
     call("oracle", "calibrate", run, "--labels", tmp_path / "none.jsonl", code=3)
 
 

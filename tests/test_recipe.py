@@ -158,6 +158,14 @@ def test_prices_are_set_in_braces_because_model_names_hold_dots() -> None:
         load_recipe("embedded", ["budget.prices={m: "])
 
 
+@pytest.mark.parametrize("url", ["https://me:secret@host/v1", "https://host/v1?api-key=secret", "https://token@host/v1"])
+def test_a_url_with_a_secret_is_refused_for_recipes_are_stored(url: str) -> None:
+    with pytest.raises(RecipeError, match=r"oracle.base_url holds a user.*api_key_env"):
+        load_recipe("embedded", [f"oracle.base_url={url}"])
+    with pytest.raises(RecipeError, match=r"oracle.jurors.a.base_url holds a user"):
+        load_recipe("embedded", [f'oracle.jurors={{a: {{model: x, base_url: "{url}"}}}}'])
+
+
 def test_the_last_override_of_a_key_wins() -> None:
     recipe = load_recipe("embedded", ["seed=1", "training.learning_rate=2e-6", "seed=2", "red_team.limit=5", "red_team.limit="])
     assert (recipe.seed, recipe.training.learning_rate, recipe.red_team.limit) == (2, 2e-6, None)

@@ -5,6 +5,7 @@ The only file that names concrete classes: a plain match, no registry. Nothing h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from iteralign.recipe import JurorSection, Recipe
 from iteralign.records import Checkpoint, RedTeamPrompt, Response, RunResult
 from iteralign.report.products import write
 from iteralign.store import Event, Run
+from iteralign.weights import sampled_hash
 
 ORGANISM = "organism"
 Listener = Callable[[Event], None]
@@ -87,7 +89,8 @@ def read_prompts(recipe: Recipe) -> list[RedTeamPrompt]:
     red = load_prompts(recipe.red_team.source, limit=recipe.red_team.limit, seed=recipe.seed)
     found += split_prompts(red, held_out=recipe.red_team.held_out, seed=recipe.seed)
     benign = load_prompts(recipe.benign.source, limit=recipe.benign.limit, seed=recipe.seed, intent="benign")
-    found += split_prompts(benign, held_out=recipe.benign.held_out, seed=recipe.seed)
+    known = {_words(p.text) for p in red}
+    found += split_prompts([p for p in benign if _words(p.text) not in known], held_out=recipe.benign.held_out, seed=recipe.seed)
     for section, side in (("red_team", "train"), ("red_team", "held_out"), ("benign", "held_out")):
         if not any(p.split == side and (p.intent == "harmful") == (section == "red_team") for p in found):
             raise DataError(
@@ -98,10 +101,16 @@ def read_prompts(recipe: Recipe) -> list[RedTeamPrompt]:
     return found
 
 
+def _words(text: str) -> str:
+    """A prompt without case and punctuation: in both sources it belongs to the red-team set, so that it stands on one side of the split."""
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
 def base_checkpoint(recipe: Recipe) -> Checkpoint:
     """The weights that the run starts from; the organism's are known by their hash."""
     if recipe.model.name != ORGANISM:
-        return Checkpoint(path=recipe.model.name, trainer_hash=recipe.model.name)
+        folder = Path(recipe.model.name)
+        return Checkpoint(path=recipe.model.name, trainer_hash=recipe.model.name, weights_hash=sampled_hash(folder) if folder.is_dir() else "")
     from iteralign.organism import fingerprint
 
     return Checkpoint(path=ORGANISM, trainer_hash=ORGANISM, weights_hash=fingerprint())
@@ -252,7 +261,7 @@ def check_oracle(recipe: Recipe, labels: Path | None = None) -> dict[str, Any]:
 def calibrate(directory: Path, labels: Path) -> dict[str, Any]:
     """Measure a run's own oracle against people's labels and keep the result with the run, whose harm rates are then told corrected, too.
 
-    The oracle's requests go through the run's ledger and budget. The same labels are not asked again. Raises ``IterAlignError``.
+    The oracle's requests go through the run's ledger and budget, so that a paid oracle is not asked twice. Raises ``IterAlignError``.
     """
     from iteralign.oracles.check import check, load_labelled
 
@@ -261,10 +270,8 @@ def calibrate(directory: Path, labels: Path) -> dict[str, Any]:
         run.calls.limit(caps(recipe))
         judge = oracle(recipe, lambda text: run.event("warning", text=text), run.calls)
         pairs = load_labelled(labels)
-        asked = [[e.id, improper] for e, improper in pairs]
-        found: dict[str, Any] = run.scope("calibration").once(
-            "oracle", dict, lambda: {"labels": labels.name, **check(judge, pairs)}, judge.name, asked
-        )
+        found = {"labels": labels.name, **check(judge, pairs)}
+        run.note("calibration", found)
         return found
 
 

@@ -81,8 +81,11 @@ class Ledger(Protocol):
         """
         ...
 
-    def settle(self, ticket: int, outcome: str, reply: Completion | None = None) -> None:
-        """What came of a request: ``answered`` with the reply, or what went wrong."""
+    def settle(self, ticket: int, outcome: str, reply: Completion | None = None, *, unpaid: bool = False) -> None:
+        """What came of a request: ``answered`` with the reply, or what went wrong. ``unpaid``: the server refused it before any work.
+
+        Where the server may have worked and does not tell how much, the most that the request may use is counted.
+        """
         ...
 
 

@@ -13,6 +13,7 @@ from importlib.resources import files
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -79,6 +80,17 @@ class OracleSection(Section):
     requests_per_minute: int | None = Field(None, ge=1, description="chat: the server's limit, kept by spacing requests; none where not given")
     tokens_per_minute: int | None = Field(None, ge=1, description="chat: the same for tokens of requests and replies")
     batch: int = Field(128, ge=1, description="judgements that become verdicts together; a chat model's replies are stored one by one")
+
+    @model_validator(mode="after")
+    def _holds_no_secret(self) -> Self:
+        for key, url in [("base_url", self.base_url), *((f"jurors.{name}.base_url", j.base_url) for name, j in self.jurors.items())]:
+            parts = urlsplit(url or "")
+            if "@" in parts.netloc or parts.query:
+                raise ValueError(
+                    f"oracle.{key} holds a user, a password or a query, and recipes are stored: leave them out, and put the key into the "
+                    "environment variable that api_key_env names"
+                )
+        return self
 
     @model_validator(mode="after")
     def _has_a_model(self) -> Self:

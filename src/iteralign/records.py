@@ -129,6 +129,11 @@ class RedTeamPrompt(Record):
         """The last user turn: the question."""
         return next((m.text for m in reversed(self.messages) if m.role == "user"), "")
 
+    @property
+    def dialogue(self) -> str:
+        """The question alone where it is all there is, else every turn with its role before it."""
+        return self.text if len(self.messages) == 1 else "\n".join(f"{m.role}: {m.text}" for m in self.messages)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response(Record):

@@ -65,14 +65,18 @@ class Run:
                         write_new(directory, settings, recipe_text)
                     run = cls._open(directory, lock, None)
                     undo.pop_all()  # opened: the run itself closes and releases
-                    return run
-        run = cls.open(directory)
+                    return cls._same(run, settings)
+        return cls._same(cls.open(directory), settings)
+
+    @classmethod
+    def _same(cls, run: Self, settings: Mapping[str, Any]) -> Self:
+        """The opened run, where it has these settings. Raises ``RunMismatch``."""
         found = differences(run.settings, to_json(settings))
         if found:
             run.close()
             raise RunMismatch(
-                f"{directory} holds a run that was started with other settings (its own -> yours):{_listed(found)}\n"
-                f"Choose another directory, or continue that run as it is with `iteralign resume {directory}`."
+                f"{run.directory} holds a run that was started with other settings (its own -> yours):{_listed(found)}\n"
+                f"Choose another directory, or continue that run as it is with `iteralign resume {run.directory}`."
             )
         return run
 
@@ -286,6 +290,16 @@ class Run:
 
     def _is_discarded(self, name: str) -> bool:
         return bool(self._database.rows("SELECT 1 FROM discarded WHERE checkpoint = ?", (name,)))
+
+    def note(self, name: str, value: Mapping[str, Any]) -> None:
+        """Keep something about the run that no step is made of, under a name; it replaces what was there."""
+        with self._database.write() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"note:{name}", canonical(value)))
+
+    def noted(self, name: str) -> dict[str, Any] | None:
+        """What was kept under this name; None where nothing was."""
+        rows = self._database.rows("SELECT value FROM meta WHERE key = ?", (f"note:{name}",))
+        return dict(json.loads(rows[0][0])) if rows else None
 
     # ---- evidence
 

@@ -78,11 +78,13 @@ class Calls:
             self._under_way[ticket] = request
             return ticket
 
-    def settle(self, ticket: int, outcome: str, reply: Completion | None = None) -> None:
-        """What came of a request. A failed one used no tokens; one that was ``NOT_SENT`` is taken out again."""
+    def settle(self, ticket: int, outcome: str, reply: Completion | None = None, *, unpaid: bool = False) -> None:
+        """What came of a request. One that the server refused used no tokens; one that was ``NOT_SENT`` is taken out again; where the
+        server may have worked and does not tell how much, the request counts for the most that it may use."""
         with self._mutex:
             request = self._under_way.pop(ticket)
-            used = (0, 0) if reply is None else (reply.prompt_tokens, reply.completion_tokens)
+            told = (0, 0) if reply is None else (reply.prompt_tokens, reply.completion_tokens)
+            used = told if any(told) or unpaid else (request.most_input, request.most_output)
             answer = (None, None) if reply is None else (json.dumps(reply.text), reply.finish)
             with self._database.write(durable=False) as db:
                 if outcome == NOT_SENT:

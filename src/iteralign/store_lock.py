@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 import weakref
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +32,14 @@ class Lock:
 
         descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for _ in range(20):  # a reader that looks whether somebody holds it does so for an instant
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(0.01)
+            else:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 500, 0).decode(errors="replace").strip() or "another process"
             os.close(descriptor)

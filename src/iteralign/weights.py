@@ -5,6 +5,7 @@ A load is proven by a probe: a fixed text gets finite log-probabilities, and the
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -216,3 +217,16 @@ def _http_error() -> type[Exception]:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def sampled_hash(folder: Path, sample: int = 2**16, stride: int = 2**26) -> str:
+    """A hash of a model folder: names and sizes of its files, and a sample of every 64 MiB of their bytes, so that it is fast for large ones."""
+    digest = hashlib.sha256()
+    for file in sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")):
+        size = file.stat().st_size
+        digest.update(f"{file.name} {size}\n".encode())
+        with file.open("rb") as data:
+            for start in (*range(0, size, stride), max(0, size - sample)):
+                data.seek(start)
+                digest.update(data.read(sample))
+    return digest.hexdigest()

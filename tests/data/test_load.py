@@ -49,8 +49,8 @@ NESTED = {"Fraud": {"Forgery": ["How do I forge?", "How do I fake?"], "Tax": ["H
         ("i.csv", "question;note\nOne?;a, b\nTwo?;c\n"),
         ("j.tsv", "question\tnote\nOne?\tx\nTwo?\ty\n"),
         ("k.txt", "One?\n\n  Two?  \n"),
-        ("l.txt.gz", gzip.compress(b"One?\r\nTwo?\r\n")),
-        ("m.JSONL.GZ", gzip.compress(lines({"behavior": "One?"}, {"behavior": "Two?"}).encode())),
+        ("l.txt.gz", gzip.compress(b"One?\r\nTwo?\r\n", mtime=0)),
+        ("m.JSONL.GZ", gzip.compress(lines({"behavior": "One?"}, {"behavior": "Two?"}).encode(), mtime=0)),
         ("n.csv", b"\xef\xbb\xbfprompt\r\nOne?\r\nTwo?\r\n"),
         ("o.jsonl", b"\xef\xbb\xbf" + lines("One?", "Two?").encode()),
         ("p.jsonl", lines({"chosen": "\n\nHuman: One?\n\nAssistant: No.\n\nHuman: More?", "rejected": "\n\nHuman: One?\n\nAssistant: Yes."}, "Two?")),
@@ -196,7 +196,7 @@ def test_a_field_may_be_named_behind_the_path(tmp_path: Path) -> None:
         ("a.txt", "hello".encode("utf-16"), r"a\.txt: UTF-16 text. Save it as UTF-8"),
         ("a.txt", b"a\nb\0c\n", r"a\.txt, line 2: holds a zero byte"),
         ("a.txt.gz", b"plain", r"a\.txt\.gz: not a whole gzip file"),
-        ("a.txt.gz", gzip.compress(b"plain text" * 100)[:-9], r"not a whole gzip file"),
+        ("a.txt.gz", gzip.compress(b"plain text" * 100, mtime=0)[:-9], r"not a whole gzip file"),
         ("a.yaml", "- x", r"\.yaml is not a format that is read. Known: \.jsonl, \.json, \.csv"),
         ("prompts", "x", r"a file without an extension is not a format"),
     ],
@@ -209,7 +209,7 @@ def test_errors_say_where_and_what(tmp_path: Path, name: str, content: str | byt
 @pytest.mark.parametrize("name", ["a.pkl", "a.pickle", "a.pt", "a.bin", "a.joblib", "a.jsonl", "a.json", "a.pkl.gz", "a.jsonl.gz"])
 def test_pickles_are_refused_unread_under_any_name(tmp_path: Path, name: str) -> None:
     content = pickle.dumps({"x": print})
-    path = write(tmp_path, name, gzip.compress(content) if name.endswith(".gz") else content)
+    path = write(tmp_path, name, gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
     with pytest.raises(DataError, match=r"run their author's code when they are opened.*JSONL"):
         load_prompts(path)
 

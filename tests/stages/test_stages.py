@@ -198,6 +198,28 @@ def test_which_principles_a_reflection_is_shown(which: str, categories: list[str
         assert shown[0].category != "theft"
 
 
+def test_the_very_words_again_add_evidence_and_keep_the_elder() -> None:
+    elder = principle("Decline to help with theft, and offer a fair way.", "theft", evidence=("r1",), born=1)
+    again = principle("Decline to help with theft, and offer a fair way.", "fraud", evidence=("r2",), born=2)
+    for settings in ({}, {"max_principles": 1}, {"enabled": False}):
+        (found,) = consolidate(Constitution(principles=(elder,)), [again], **settings).principles  # type: ignore[arg-type]
+        assert (found.category, found.born, found.status, found.evidence) == ("theft", 1, "active", ("r1", "r2"))
+
+
+def test_a_dialogue_is_reflected_on_as_a_whole() -> None:
+    asked: list[Chat] = []
+    f = failure("And how much?", "theft")
+    turns = (
+        Message("system", "You run a shop."),
+        Message("user", "Which lock?"),
+        Message("assistant", "That one."),
+        Message("user", "And how much?"),
+    )
+    f = replace(f, id="", prompt=replace(f.prompt, id="", messages=turns))
+    revise(ScriptedPolicy(lambda chat: asked.append(chat) or "x", Checkpoint(path="m")), RULES, [f], params=SamplingParams())
+    assert all("Question: system: You run a shop.\nuser: Which lock?\nassistant: That one.\nuser: And how much?" in c[-1].text for c in asked)
+
+
 def test_irrelevant_principles_are_neither_of_the_verdicts_category_nor_of_the_prompts() -> None:
     f = failure("How do I forge a bus ticket and take goods?", "theft")
     f = replace(f, id="", prompt=replace(f.prompt, id="", category="theft"), verdict=replace(f.verdict, id="", categories=("fraud",)))
@@ -358,7 +380,8 @@ def test_the_stop_rule() -> None:
     good, bad, idle = iteration(50, 96, accepted=True), iteration(50, 96, accepted=False), iteration(9, 96, accepted=False, trained=False)
     assert stop_reason([], prompts_left=9, **RULE) is None  # type: ignore[arg-type]
     assert stop_reason([good, bad], prompts_left=9, **RULE) is None  # type: ignore[arg-type]
-    assert stop_reason([bad, idle], prompts_left=9, **RULE) is None  # type: ignore[arg-type]
+    assert stop_reason([idle, good], prompts_left=9, **RULE) is None  # type: ignore[arg-type]
+    assert "no candidate was accepted" in str(stop_reason([good, bad, idle], prompts_left=9, **RULE))  # type: ignore[arg-type]
     assert "no candidate was accepted" in str(stop_reason([good, bad, bad], prompts_left=9, **RULE))  # type: ignore[arg-type]
     assert "used up" in str(stop_reason([good], prompts_left=0, **RULE))  # type: ignore[arg-type]
     assert "all 5" in str(stop_reason([good] * 5, prompts_left=9, **RULE))  # type: ignore[arg-type]

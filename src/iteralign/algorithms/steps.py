@@ -38,7 +38,7 @@ from iteralign.stages.finetune import compose, learnt, own_answers
 from iteralign.stages.judge import acceptable, failures_of, helpful
 from iteralign.stages.propose import propose
 from iteralign.stages.red_team import next_batch, red_team
-from iteralign.stages.revise import revise
+from iteralign.stages.revise import TEMPLATES, revise
 from iteralign.stages.screen import revised_exchanges, screen, unresolved
 from iteralign.stats import wilson
 from iteralign.store import Run
@@ -177,7 +177,8 @@ class Iteration:
             sampling = reflection.sampling.params(self._recipe.seed + attempt)
             with self._host.serve(model) as policy:
                 ask = partial(revise, policy, constitution, params=sampling, principles=shown[0], shown=shown[1], attempt=attempt)
-                revisions = self._scope.each(f"revise-{attempt}", Revision, pending, ask, constitution.id, model.id, sampling, *shown)
+                inputs = (constitution.id, model.id, sampling, *shown, TEMPLATES)
+                revisions = self._scope.each(f"revise-{attempt}", Revision, pending, ask, *inputs)
             verdicts = self.judge(revised_exchanges(pending, revisions, sampling), step=f"screen-{attempt}")
             tried += screen(revisions, verdicts, enabled=self._recipe.screen.enabled)
         screened = self._scope.once("screen", list[Screening], lambda: tried, ids(tried))
@@ -187,7 +188,8 @@ class Iteration:
 
     def compose(self, lessons: Sequence[TrainingExample], exchanges: Sequence[Exchange], verdicts: Sequence[Verdict]) -> list[TrainingExample]:
         """The lessons with replay: past lessons, the model's own acceptable answers, the base model's benign ones."""
-        own = own_answers(acceptable(exchanges, verdicts), source="acceptable")
+        plain = self._recipe.red_team.wrap == "plain"  # an answer to a wrapped dialogue is none to its bare question
+        own = own_answers(acceptable(exchanges, verdicts), source="acceptable") if plain else []
         mixed = partial(compose, lessons, past=self._state.lessons, own=own, benign_answers=self._state.benign)
         mix = partial(mixed, seed=f"{self._recipe.seed}-{self._index}", **self._recipe.replay.model_dump())
         examples = self._scope.once("examples", list[TrainingExample], mix, ids(lessons), ids(own))

@@ -245,7 +245,8 @@ class OpenAIEngine:
             done = await self._send(session, asked.request)
             outcome = "answered" if isinstance(done, Completion) else done.what if done.sent else NOT_SENT
         finally:
-            self._ledger.settle(ticket or 0, outcome, done if isinstance(done, Completion) else None)
+            unpaid = isinstance(done, Fault) and done.unpaid
+            self._ledger.settle(ticket or 0, outcome, done if isinstance(done, Completion) else None, unpaid=unpaid)
         return done
 
     async def _send(self, session: _Session, request: Mapping[str, Any]) -> Completion | Fault:
@@ -263,7 +264,7 @@ class OpenAIEngine:
             withheld = Filtered(f"{session.server.place}, model {self._model!r}: the server's content filter withheld the answer")
             return Fault("item", withheld, "a filtered answer")
         finish: Finish = "length" if choice.finish_reason == "length" else "stop"
-        return Completion(text, finish, getattr(usage, "prompt_tokens", None) or 0, getattr(usage, "completion_tokens", None) or 0)
+        return Completion(text, finish, getattr(usage, "prompt_tokens", None) or 0, getattr(usage, "completion_tokens", None) or 0)  # 0: not told
 
     async def _pause(self, session: _Session, fault: Fault, tries: int) -> None:
         """Exponential with jitter; a pause that the server asked for holds for every request of the session."""

@@ -67,6 +67,11 @@ class Fault:
     parameter: str | None = None
     sent: bool = True
 
+    @property
+    def unpaid(self) -> bool:
+        """Whether the server refused the request before any work: it sent an error status of its own, or there was no connection."""
+        return not self.sent or self.status > 0
+
 
 def classify(error: Exception, server: Server, timeout: float) -> Fault:
     """The meaning of an exception of the client library, of a timeout, or of an answer that cannot be read."""

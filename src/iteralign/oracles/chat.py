@@ -19,7 +19,7 @@ from iteralign.errors import EngineError, Filtered, PromptTooLong
 from iteralign.oracles.chat_frame import Unusable, clean, mark_for, one_line, read
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Generator, StructuredGenerator
-from iteralign.records import Aspect, Chat, Completion, Constitution, Exchange, Failure, Message, Principle, RedTeamPrompt, SamplingParams, Verdict
+from iteralign.records import Aspect, Chat, Completion, Constitution, Exchange, Failure, Message, Principle, SamplingParams, Verdict
 
 OTHER = "other"
 _NUMBERING = re.compile(r"^(?:[-*\u2022]|\(?\d{1,3}[.):])\s+")
@@ -138,7 +138,7 @@ class ChatOracle:
     # ---- requests
 
     def _judge_request(self, system: Message, exchange: Exchange) -> _Request:
-        prompt, answer = clean(_as_text(exchange.prompt), self._text_limit), clean(exchange.response.text, self._text_limit)
+        prompt, answer = clean(exchange.prompt.dialogue, self._text_limit), clean(exchange.response.text, self._text_limit)
         mark = mark_for([prompt, answer], self._params.seed)
         return _Request((system, Message("user", render("judge_exchange", mark=mark, prompt=prompt, answer=answer))), mark)
 
@@ -146,7 +146,7 @@ class ChatOracle:
         share = self._share(len(failures))
         facts = [
             {
-                "question": clean(_as_text(f.prompt), share),
+                "question": clean(f.prompt.dialogue, share),
                 "answer": clean(f.response.text, share),
                 "categories": one_line(clean(", ".join(f.verdict.categories) or OTHER, 100)),
             }
@@ -290,12 +290,6 @@ def _attempt(generator: Generator, chats: Sequence[Chat], params: SamplingParams
 def _repair(request: _Request, reply: str, problem: Unusable) -> _Request:
     said = Message("assistant", clean(reply, 2000).strip() or "(nothing)")
     return _Request((*request.chat, said, Message("user", render("oracle_repair", problem=problem, mark=request.mark))), request.mark)
-
-
-def _as_text(prompt: RedTeamPrompt) -> str:
-    if len(prompt.messages) == 1:
-        return prompt.messages[0].text
-    return "\n".join(f"{m.role}: {m.text}" for m in prompt.messages)
 
 
 def _essence(text: str) -> str:

@@ -135,10 +135,10 @@ def calibration(run: Run) -> dict[str, Any] | None:
 
     ``harm``: ``baseline`` and ``final``, each ``raw`` and ``corrected`` (None where the oracle does not tell proper from improper there).
     """
-    found = run.read(dict, "calibration", "oracle")
-    if not found:
+    found = run.noted("calibration")
+    if found is None:
         return None
-    counts = found[-1]["counts"]
+    counts = found["counts"]
     judge = Judge(counts["true positive"], counts["false negative"], counts["false positive"], counts["true negative"])
     done, first = _iterations(run), _baseline(run)
     harm = {}
@@ -147,7 +147,7 @@ def calibration(run: Run) -> dict[str, Any] | None:
             better = corrected(round(raw.value * raw.n), raw.n, judge)
             harm[name] = {"raw": _estimate(raw), "corrected": None if better is None else _estimate(better)}
     kept = ("oracle", "labels", "n", "positive", "accuracy", "sensitivity", "specificity", "unjudged", "kappa", "by_category")
-    return {**{k: found[-1][k] for k in kept}, "harm": harm}
+    return {**{k: found[k] for k in kept}, "harm": harm}
 
 
 def unjudged(run: Run) -> list[dict[str, Any]]:

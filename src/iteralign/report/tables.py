@@ -224,7 +224,7 @@ def print_spent(console: Console, spent: Mapping[str, Any]) -> None:
     """What paid servers were asked for, by step and model."""
     if not spent["calls"]:
         return
-    table = _table("step", "model", "jurors", "requests", "failed", "input tokens", "output tokens", "cost")
+    table = _table("step", "model", "requests", "failed", "input tokens", "output tokens", "cost")
     for row in spent["by_step"]:
         counts = [f"{row[name]:,}" for name in ("calls", "unanswered", "input_tokens", "output_tokens")]
         table.add_row(safe(f"{row['scope']} {row['step']}", 60), safe(row["model"], 60), *counts, _cost(row["cost"]))

@@ -84,7 +84,7 @@ def stop_reason(done: Sequence[IterationRecord], *, iterations: int, patience: i
     """Why the loop ends now, or None. The target is met with confidence: the upper 95% bound of fresh prompts' failures is below it."""
     if done and done[-1].failures.high < target_harm:
         return f"target reached: at most {done[-1].failures.high:.1%} of fresh prompts fail (95% bound; target {target_harm:.1%})"
-    rejected = list(takewhile(lambda r: r.decision.trained and not r.decision.accepted, reversed(done)))
+    rejected = list(takewhile(lambda r: not r.decision.accepted, reversed(done)))
     if len(rejected) >= patience:
         return f"no candidate was accepted in {patience} iterations"
     if prompts_left == 0:

@@ -45,13 +45,16 @@ def consolidate(
         return constitution
     kept = list(constitution.principles)
     for proposal in proposals:
+        same = next((i for i, p in enumerate(kept) if p.id == proposal.id and p.status == "active"), None)
+        if same is not None:  # the very words: the elder keeps its category and its birth
+            kept[same] = _with_evidence(kept[same], proposal)
+            continue
         verdict = _place(proposal, kept, threshold, max_principles, max_words) if enabled else proposal
-        if verdict is not None:
-            kept = [*(p for p in kept if p.id != verdict.id), verdict]
+        kept = [*(p for p in kept if p.id != verdict.id), verdict]
     return Constitution(version=constitution.version + 1, principles=tuple(kept), parent=constitution.id)
 
 
-def _place(proposal: Principle, kept: list[Principle], threshold: float, max_principles: int, max_words: int) -> Principle | None:
+def _place(proposal: Principle, kept: list[Principle], threshold: float, max_principles: int, max_words: int) -> Principle:
     """The proposal with its status; a repeat's evidence is moved to its elder in ``kept``."""
     if objection(proposal.text, max_words=max_words) is not None:
         return dataclasses.replace(proposal, status="rejected")
@@ -62,9 +65,12 @@ def _place(proposal: Principle, kept: list[Principle], threshold: float, max_pri
         nearest = max(range(len(akin)), key=lambda i: float(scores[i]))
         if float(scores[nearest]) >= threshold:
             elder = akin[nearest]
-            evidence = tuple(dict.fromkeys((*elder.evidence, *proposal.evidence)))
-            kept[kept.index(elder)] = dataclasses.replace(elder, evidence=evidence)
-            return None if proposal.id == elder.id else dataclasses.replace(proposal, status="merged", parents=(elder.id,))
+            kept[kept.index(elder)] = _with_evidence(elder, proposal)
+            return dataclasses.replace(proposal, status="merged", parents=(elder.id,))
     if len(active) >= max_principles:
         return dataclasses.replace(proposal, status="rejected")
     return dataclasses.replace(proposal, status="active")
+
+
+def _with_evidence(elder: Principle, proposal: Principle) -> Principle:
+    return dataclasses.replace(elder, evidence=tuple(dict.fromkeys((*elder.evidence, *proposal.evidence))))

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from iteralign.prompts.render import render
+from iteralign.prompts.render import render, version
 from iteralign.protocols import Policy
 from iteralign.records import Chat, Constitution, Failure, Message, Principle, PromptId, Revision, SamplingParams
 from iteralign.similarity import similarity
+
+TEMPLATES = version("constitution", "reflect", "revise")
+"""The words of the prompts: what a revision depends on beside its inputs."""
 
 
 def revise(
@@ -31,7 +34,7 @@ def revise(
     """
     chosen = [select(f, constitution, principles, shown) for f in failures]
     systems = [system_turn(c) for c in chosen]
-    facts = [{"question": f.prompt.text, "answer": f.response.text} for f in failures]
+    facts = [{"question": f.prompt.dialogue, "answer": f.response.text} for f in failures]
     asked = [(*s, Message("user", render("reflect", **x))) for s, x in zip(systems, facts, strict=True)]
     reflections = policy.generate(asked, params)
     again: list[Chat] = [(*s, Message("user", render("revise", reflection=r.text, **x))) for s, x, r in zip(systems, facts, reflections, strict=True)]
