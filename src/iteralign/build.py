@@ -68,11 +68,12 @@ def parts(run: Run, recipe: Recipe) -> Parts:
     def warn(text: str) -> None:
         run.event("warning", text=text)
 
+    must_be_trainable(recipe)
     run.calls.limit(caps(recipe))
     judge = oracle(recipe, warn, run.calls)
     return Parts(
         base=base_checkpoint(recipe),
-        host=host(recipe, run.locate, warn),
+        host=host(recipe, run.locate, warn, run.calls),
         oracle=judge,
         trainer=trainer(recipe, run.locate),
         evals=evals(recipe, judge, [p for p in prompts if p.split == "held_out"]),
@@ -116,8 +117,23 @@ def base_checkpoint(recipe: Recipe) -> Checkpoint:
     return Checkpoint(path=ORGANISM, trainer_hash=ORGANISM, weights_hash=fingerprint())
 
 
-def host(recipe: Recipe, locate: Callable[[Checkpoint], str], warn: Callable[[str], None]) -> PolicyHost:
-    """The engine that serves the model."""
+def must_be_trainable(recipe: Recipe) -> None:
+    """Raises ``RecipeError`` where the loop could not serve what it trains."""
+    if recipe.model.engine != "server":
+        return
+    wrong = []
+    if recipe.model.api != "completions":
+        wrong.append("model.api = completions (a chat endpoint cannot prove which weights answer)")
+    if recipe.training.method != "lora" or not recipe.training.keep_adapter:
+        wrong.append("training.method = lora and training.keep_adapter = true (a running server is given adapters, not whole weights)")
+    if wrong:
+        raise RecipeError(f"model.engine = server: the loop serves what it trains, and needs {'; and '.join(wrong)}")
+
+
+def host(
+    recipe: Recipe, locate: Callable[[Checkpoint], str], warn: Callable[[str], None] = lambda text: None, ledger: Ledger | None = None
+) -> PolicyHost:
+    """The engine that serves the model; a server's requests go through the ledger where the recipe says so."""
     match recipe.model.engine:
         case "hf":
             from iteralign.engines.hf import HFHost, use_threads
@@ -132,7 +148,24 @@ def host(recipe: Recipe, locate: Callable[[Checkpoint], str], warn: Callable[[st
                 locate=located(locate),
                 warn=warn,
             )
-    raise RecipeError(f"model.engine = {recipe.model.engine!r}: no such engine. Known: hf")
+        case "server":
+            from iteralign.engines.server import ServerHost
+
+            model = recipe.model
+            own = {"base_url", "api_key_env", "concurrency", "max_retries", "timeout"}
+            return ServerHost(
+                served_as=model.served_as or model.name,
+                place=located(lambda checkpoint: checkpoint.path)(base_checkpoint(recipe)),
+                api=model.api,
+                dtype=model.dtype,
+                chat_template=model.chat_template,
+                max_context=model.max_context,
+                locate=located(locate),
+                warn=warn,
+                ledger=ledger if model.metered else None,
+                **model.model_dump(include=own),
+            )
+    raise RecipeError(f"model.engine = {recipe.model.engine!r}: no such engine. Known: hf, server")
 
 
 def located(locate: Callable[[Checkpoint], str]) -> Callable[[Checkpoint], str]:
@@ -247,7 +280,7 @@ def check_oracle(recipe: Recipe, labels: Path | None = None) -> dict[str, Any]:
         return {f"verdicts on {labels.name}": check(judge, load_labelled(labels))}
     from iteralign.organism.truth import truth
 
-    subject = recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": ORGANISM, "chat_template": None})})
+    subject = recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": ORGANISM, "chat_template": None, "engine": "hf"})})
     prompts = [p for p in read_prompts(recipe) if p.split == "held_out"]
     with host(subject, lambda checkpoint: checkpoint.path, lambda text: None).serve(base_checkpoint(subject)) as policy:
         exchanges = pair(prompts, answer(policy, recipe.evaluation.sampling.params(recipe.seed), prompts))
@@ -282,6 +315,7 @@ def forecast(recipe: Recipe) -> dict[str, Any]:
     from iteralign.report.forecast import EMBEDDED_RATES, Sizes, as_dict
     from iteralign.report.forecast import forecast as plan
 
+    must_be_trainable(recipe)
     prompts, embedded = read_prompts(recipe), recipe.model.name == ORGANISM
 
     def count(split: str, harmful: bool) -> int:

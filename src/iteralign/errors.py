@@ -14,6 +14,7 @@ The tree:
         Filtered
         RateLimited
         Unavailable
+          NotFound
         Unsupported
       TrainingError                     8
       BudgetExceeded                    9   a cap on calls, tokens or cost was reached; the run resumes when it is raised
@@ -86,6 +87,10 @@ class RateLimited(EngineError):
 
 class Unavailable(EngineError):
     """A server or a device does not answer, or refuses the key."""
+
+
+class NotFound(Unavailable):
+    """A server knows no model of this name."""
 
 
 class Unsupported(EngineError):

@@ -29,6 +29,16 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
 
+def _hold_no_secret(section: str, urls: Mapping[str, str | None]) -> None:
+    for key, url in urls.items():
+        parts = urlsplit(url or "")
+        if "@" in parts.netloc or parts.query:
+            raise ValueError(
+                f"{section}.{key} holds a user, a password or a query, and recipes are stored: leave them out, and put the key into the "
+                "environment variable that api_key_env names"
+            )
+
+
 class Sampling(Section):
     """How answers are drawn."""
 
@@ -45,13 +55,30 @@ class ModelSection(Section):
     """The model that is aligned."""
 
     name: str = Field("organism", min_length=1, description="`organism` (embedded), a local folder, or a hub id")
-    engine: Literal["hf"] = Field("hf", description="what serves it: transformers")
+    engine: Literal["hf", "server"] = Field("hf", description="what answers: transformers here, or a server with an OpenAI-compatible API (vLLM)")
+    base_url: str | None = Field(None, description="server: its address, such as `http://localhost:8000/v1`")
+    served_as: str | None = Field(None, description="server: the model's name there; `model.name` where not given")
+    api: Literal["completions", "chat"] = Field(
+        "completions", description="server: `completions` sends our tokens, scores, and serves what is trained; `chat` only answers"
+    )
+    api_key_env: str = Field("MODEL_API_KEY", description="server: the environment variable with its key, if it asks for one")
+    concurrency: int = Field(32, ge=1, description="server: requests in flight")
+    max_retries: int = Field(8, ge=0, description="server: retries of a request that failed for a passing reason; 8 outlast a restart")
+    timeout: float = Field(300.0, gt=0, description="server: seconds per request")
+    metered: bool = Field(False, description="server: its requests are booked in the ledger and count for the budget, as the oracle's do")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto takes cuda, then mps, then cpu")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: bfloat16 on cuda where it can, else float32")
     batch_size: int = Field(64, ge=1, description="largest generation batch; halved when memory runs out")
     threads: int | None = Field(None, ge=1, description="CPU threads; torch's own choice where not given; 1 is best for tiny models")
     chat_template: str | None = Field(None, description="a jinja file, for models that bring no chat template")
     max_context: int | None = Field(None, ge=8, description="tokens; the model's own limit where not given")
+
+    @model_validator(mode="after")
+    def _has_a_server(self) -> Self:
+        if self.engine == "server" and not self.base_url:
+            raise ValueError("model.engine = 'server' needs model.base_url, the server's address (http://localhost:8000/v1)")
+        _hold_no_secret("model", {"base_url": self.base_url})
+        return self
 
 
 class JurorSection(Section):
@@ -83,13 +110,7 @@ class OracleSection(Section):
 
     @model_validator(mode="after")
     def _holds_no_secret(self) -> Self:
-        for key, url in [("base_url", self.base_url), *((f"jurors.{name}.base_url", j.base_url) for name, j in self.jurors.items())]:
-            parts = urlsplit(url or "")
-            if "@" in parts.netloc or parts.query:
-                raise ValueError(
-                    f"oracle.{key} holds a user, a password or a query, and recipes are stored: leave them out, and put the key into the "
-                    "environment variable that api_key_env names"
-                )
+        _hold_no_secret("oracle", {"base_url": self.base_url, **{f"jurors.{name}.base_url": j.base_url for name, j in self.jurors.items()}})
         return self
 
     @model_validator(mode="after")

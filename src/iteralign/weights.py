@@ -53,8 +53,9 @@ def pick_dtype(asked: str, device: str) -> str:
     return "bfloat16" if device == "cuda" and torch.cuda.is_bf16_supported() else "float32"
 
 
-def folder_of(place: str, warn: Callable[[str], None] = lambda text: None) -> Path:
+def folder_of(place: str, warn: Callable[[str], None] = lambda text: None, *, weights: bool = True) -> Path:
     """The folder of a model: a local one, or the hub's in the local cache, downloaded (and said so) if need be. Raises ``Unavailable``.
+    Without ``weights`` it may lack them.
 
     The cache is asked before the network: offline, transformers itself would try again for most of a minute per file.
     """
@@ -67,15 +68,16 @@ def folder_of(place: str, warn: Callable[[str], None] = lambda text: None) -> Pa
 
     try:
         cached = Path(hub.snapshot_download(place, local_files_only=True))
-        if _is_whole(cached):
+        if _is_whole(cached) or (not weights and (cached / "tokenizer_config.json").is_file()):
             return cached
     except (OSError, ValueError):
         pass  # not in the cache: the hub is asked
     try:
         files = [s.rfilename for s in hub.HfApi().model_info(place, timeout=20).siblings or []]
         pickled = [] if any(f.endswith(".safetensors") for f in files) else ["*.bin"]  # transformers reads them without running them
-        warn(f"model {place!r} is not in the cache: downloading it from the hub")
-        return Path(hub.snapshot_download(place, allow_patterns=[*_PATTERNS, *pickled]))
+        warn(f"{'model' if weights else 'the tokenizer of'} {place!r} is not in the cache: downloading it from the hub")
+        wanted = [*_PATTERNS, *pickled] if weights else [p for p in _PATTERNS if p != "*.safetensors"]
+        return Path(hub.snapshot_download(place, allow_patterns=wanted))
     except (OSError, ValueError, _http_error()) as error:
         raise Unavailable(
             f"model {place!r} is neither a folder here nor in the cache, and the hub does not give it: {_first_line(error)}. "
@@ -89,14 +91,10 @@ def load(place: str, *, device: str, precision: str, template: str | None, warn:
     Raises ``EngineError`` (``Unavailable`` where nothing is there) naming the place and the remedy.
     """
     import torch
-    from transformers import AutoTokenizer
 
     quiet()
+    tokenizer = load_tokenizer(place, template, warn, weights=True)
     folder = folder_of(place, warn)
-    try:
-        tokenizer = prepare(AutoTokenizer.from_pretrained(folder, trust_remote_code=False), template)
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise Unavailable(f"the tokenizer of {place!r} cannot be loaded: {_first_line(error)}") from error
     adapted = (folder / ADAPTER_FILE).is_file()
     model = _adapted(folder, precision, warn, merge) if adapted else _model(place, precision, warn)
     try:
@@ -145,22 +143,42 @@ def prove(model: Any, tokenizer: Any, place: str, precision: str) -> None:
         raise EngineError(
             f"{place}: a fixed text gets the log-probability {total}: the weights are damaged, or too large for {precision} (model.dtype)"
         )
-    file = folder_of(place) / PROBE_FILE
-    if not file.is_file():
+    written = written_probe(folder_of(place))
+    if written is None:
         return
-    try:
-        written = json.loads(file.read_text(encoding="utf-8"))
-        if [written["question"], written["answer"]] != [m.text for m in PROBE]:
-            return  # another version's probe
-        by = precision if precision in written["logprob"] else next(iter(written["logprob"]))
-        expected = float(written["logprob"][by])
-    except (ValueError, KeyError, TypeError, StopIteration) as error:
-        raise EngineError(f"{file} is damaged ({_first_line(error)}): delete the checkpoint's folder and resume: it is trained again") from error
+    by = precision if precision in written else next(iter(written))
+    expected = written[by]
     if abs(total - expected) > max(TOLERANCE[precision], TOLERANCE.get(by, 0.0)):
         raise EngineError(
             f"{place}: the loaded weights give the probe {total:.4f} nats, the trainer's gave {expected:.4f}: half-loaded or replaced. "
             "Delete the folder and resume: it is trained again"
         )
+
+
+def written_probe(folder: Path) -> dict[str, float] | None:
+    """What the trainer wrote: precision -> the probe's log-probability, nats; None where there is none of this version. Raises ``EngineError``."""
+    file = folder / PROBE_FILE
+    if not file.is_file():
+        return None
+    try:
+        written = json.loads(file.read_text(encoding="utf-8"))
+        if [written["question"], written["answer"]] != [m.text for m in PROBE]:
+            return None  # another version's probe
+        found = {str(k): float(v) for k, v in written["logprob"].items()}
+        next(iter(found))
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
+        raise EngineError(f"{file} is damaged ({_first_line(error)}): delete the checkpoint's folder and resume: it is trained again") from error
+    return found
+
+
+def load_tokenizer(place: str, template: str | None, warn: Callable[[str], None] = lambda text: None, *, weights: bool = False) -> Any:
+    """The tokenizer of a folder or hub name, prepared (``chat_format.prepare``); a hub's weights are left where they are, unless asked for."""
+    from transformers import AutoTokenizer
+
+    try:
+        return prepare(AutoTokenizer.from_pretrained(folder_of(place, warn, weights=weights), trust_remote_code=False), template)
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise Unavailable(f"the tokenizer of {place!r} cannot be loaded: {_first_line(error)}") from error
 
 
 def _model(place: str, precision: str, warn: Callable[[str], None]) -> Any:

@@ -7,17 +7,15 @@ in one batch is in ``hf_model.py``. Knows nothing of what the answers are for.
 from __future__ import annotations
 
 import gc
-import hashlib
-import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from iteralign.chat_format import encode_prompt, encode_training
+from iteralign.chat_format import encode_prompt
+from iteralign.engines import rows
 from iteralign.engines.hf_model import Loaded
 from iteralign.errors import EngineError
-from iteralign.records import Chat, Checkpoint, Completion, Message, SamplingParams, Score
+from iteralign.records import Chat, Checkpoint, Completion, SamplingParams, Score
 from iteralign.weights import load, pick_device, pick_dtype, prove
 
 KEEP_WARM = 2 << 30
@@ -100,11 +98,11 @@ class HFPolicy:
         loaded = self._host.load(self.checkpoint)
         prompts = [encode_prompt(loaded.tokenizer, chat) for chat in chats]
         for chat, ids in zip(chats, prompts, strict=True):
-            loaded.must_fit(chat, len(ids), params.max_new_tokens)
-        seeds = _seeds(chats, params.seed)
+            rows.must_fit(chat, len(ids), params.max_new_tokens, loaded.context)
+        seeds = rows.seeds(chats, params.seed)
 
-        def work(rows: list[int]) -> list[Completion]:
-            return loaded.generate([chats[i] for i in rows], [prompts[i] for i in rows], [seeds[i] for i in rows], params)
+        def work(batch: list[int]) -> list[Completion]:
+            return loaded.generate([chats[i] for i in batch], [prompts[i] for i in batch], [seeds[i] for i in batch], params)
 
         return self._in_batches([len(p) for p in prompts], work)
 
@@ -117,14 +115,12 @@ class HFPolicy:
         if not chats:
             return []
         loaded = self._host.load(self.checkpoint)
-        spans: list[tuple[list[int], int]] = []  # token ids of prompt and continuation; where the continuation begins
-        for chat, text in zip(chats, continuations, strict=True):
-            ids, learnt = encode_training(loaded.tokenizer, (*chat, Message("assistant", text)))
-            spans.append((ids[:-1], learnt.index(True)))
-            loaded.must_fit(chat, len(ids) - 1, 0)
+        spans = [rows.span(loaded.tokenizer, chat, text) for chat, text in zip(chats, continuations, strict=True)]
+        for chat, (ids, _) in zip(chats, spans, strict=True):
+            rows.must_fit(chat, len(ids), 0, loaded.context)
 
-        def work(rows: list[int]) -> list[Score]:
-            return loaded.score([chats[i] for i in rows], [spans[i] for i in rows])
+        def work(batch: list[int]) -> list[Score]:
+            return loaded.score([chats[i] for i in batch], [spans[i] for i in batch])
 
         return self._in_batches([len(ids) for ids, _ in spans], work)
 
@@ -133,14 +129,14 @@ class HFPolicy:
         order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
         done: dict[int, Any] = {}
         while order:
-            rows = order[: self._host.batch_size]
-            found = _unless_out_of_memory(work, rows)
+            batch = order[: self._host.batch_size]
+            found = _unless_out_of_memory(work, batch)
             if found is None:  # the tensors of the attempt are out of scope by now
                 _sweep()
-                self._host.shrink(len(rows))
+                self._host.shrink(len(batch))
                 continue
-            done.update(zip(rows, found, strict=True))
-            order = order[len(rows) :]
+            done.update(zip(batch, found, strict=True))
+            order = order[len(batch) :]
         return [done[i] for i in range(len(lengths))]
 
 
@@ -151,17 +147,6 @@ def use_threads(count: int | None) -> None:
         import torch
 
         torch.set_num_threads(count)
-
-
-def _seeds(chats: Sequence[Chat], seed: int) -> list[int]:
-    """A seed per chat, of the run's seed, the chat's text and its place among equal chats."""
-    seen: Counter[Chat] = Counter()
-    found = []
-    for chat in chats:
-        text = json.dumps([seed, seen[chat], [[m.role, m.text] for m in chat]], ensure_ascii=True)
-        found.append(int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big"))
-        seen[chat] += 1
-    return found
 
 
 def _unless_out_of_memory(work: Callable[[list[int]], list[Any]], rows: list[int]) -> list[Any] | None:

@@ -10,8 +10,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from iteralign.chat_format import end_tokens, opening, stops
-from iteralign.errors import EngineError, PromptTooLong
+from iteralign.chat_format import end_tokens, opening
+from iteralign.engines.rows import answer_of
+from iteralign.errors import EngineError
 from iteralign.records import Chat, Completion, SamplingParams, Score
 
 SMALLEST = 1e-30
@@ -33,14 +34,6 @@ class Loaded:
         self.bytes = sum(p.numel() * p.element_size() for p in model.parameters())
         taken = inspect.signature(model.forward).parameters
         self._takes_positions, self._takes_keep = "position_ids" in taken, "logits_to_keep" in taken
-
-    def must_fit(self, chat: Chat, prompt: int, new: int) -> None:
-        """Raises ``PromptTooLong`` where ``prompt`` tokens and ``new`` ones exceed the context."""
-        if prompt + new > self.context:
-            raise PromptTooLong(
-                f"the chat {opening(chat)} has {prompt} tokens and may be answered with {new}; the model's context is {self.context}: "
-                "shorten the prompt, show fewer principles (reflection.shown), or lower max_new_tokens"
-            )
 
     def generate(self, chats: Sequence[Chat], prompts: Sequence[list[int]], seeds: Sequence[int], params: SamplingParams) -> list[Completion]:
         """Answers to prompts of token ids, in one batch. Raises ``EngineError`` naming a chat whose logits are no numbers."""
@@ -102,13 +95,8 @@ class Loaded:
         return ids, mask
 
     def _completion(self, tokens: list[int], prompt_tokens: int) -> Completion:
-        end = next((i for i, t in enumerate(tokens) if t in self.ends), None)
-        kept = tokens if end is None else tokens[:end]
-        text, ended = self.tokenizer.decode(kept, skip_special_tokens=True), end is not None
-        for stop in stops(self.tokenizer):
-            head, found, _ = text.partition(stop)
-            text, ended = head, ended or bool(found)
-        return Completion(text.strip(), "stop" if ended else "length", prompt_tokens, len(kept))
+        text, finish, kept = answer_of(self.tokenizer, tokens, self.ends)
+        return Completion(text, finish, prompt_tokens, kept)
 
 
 _DAMAGED = "the weights are damaged, or too large for the precision (model.dtype = float32 would tell)"

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from iteralign.engines.openai_faults import Fault, Malformed
-from iteralign.engines.openai_wire import Ask, Outcome, Session, Wire, log
+from iteralign.engines.openai_wire import CHAT, Ask, Outcome, Session, Wire, log
 from iteralign.errors import EngineError, Filtered
 from iteralign.protocols import Ledger
 from iteralign.records import Chat, Completion, SamplingParams
@@ -101,9 +101,7 @@ class OpenAIEngine:
         raise AssertionError("the ladder has a last rung")
 
     async def _ask(self, session: Session, body: Mapping[str, Any], form: Mapping[str, Any], *, suspect: bool = False) -> Completion | Fault:
-        return await self._wire.ask(
-            session, Ask("/chat/completions", {**body, **form}, lambda reply: self._read(session, reply), int(body["max_tokens"]), suspect)
-        )
+        return await self._wire.ask(session, Ask(CHAT, {**body, **form}, lambda reply: self._read(session, reply), int(body["max_tokens"]), suspect))
 
     def _read(self, session: Session, reply: Any) -> Completion | Fault:
         choice = first_choice(reply)

@@ -14,16 +14,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from iteralign.errors import EngineError, Filtered, PromptTooLong, RateLimited, Unavailable
+from iteralign.errors import EngineError, Filtered, NotFound, PromptTooLong, RateLimited, Unavailable
 
 Kind = Literal["passing", "item", "request", "fatal", "spent"]
 _TOO_LONG = re.compile(r"context[ _](length|window|size)|maximum context|(prompt|input) is too long|too many (input )?tokens", re.IGNORECASE)
 _FILTERED = re.compile(r"content[ _](filter|management policy|policy violation)", re.IGNORECASE)
-_REFUSED = re.compile(
-    r"['\"`]?\b(max_tokens|temperature|top_p|seed)\b['\"`]?[^.]*(not support|unsupported|not permitted|unrecognized|unknown)", re.IGNORECASE
-)
-_UNSUPPORTED = re.compile(r"unsupported[^.]*['\"`](max_tokens|temperature|top_p|seed)['\"`]", re.IGNORECASE)
-PARAMETERS = ("max_tokens", "temperature", "top_p", "seed")
+PARAMETERS = ("max_tokens", "temperature", "top_p", "seed", "top_k", "repetition_penalty", "stop_token_ids", "return_token_ids")
+"""What a request can do without, though its answer may be another one."""
+_NAMED = "|".join(PARAMETERS)
+_NOT_TAKEN = r"not support|unsupported|not permitted|unrecognized|unknown|unexpected|extra (?:input|field)"
+_REFUSED = re.compile(rf"['\"`]?\b({_NAMED})\b['\"`]?[^.]*(?:{_NOT_TAKEN})", re.IGNORECASE)
+_UNSUPPORTED = re.compile(rf"(?:{_NOT_TAKEN})[^.]*?\b({_NAMED})\b", re.IGNORECASE)
 
 
 class Malformed(ValueError):
@@ -104,7 +105,7 @@ def _of_status(error: Any, server: Server) -> Fault:
         return Fault("fatal", Unavailable(f"{at}: the key ({server.key_env}) {state} ({status}: {said}): {remedy}"), "a refused key", status)
     if status == 404:
         hint = "check the model's name, and base_url (most end in /v1)"
-        return Fault("fatal", Unavailable(f"{at}: not found (404: {said}): {hint}"), "not found", status)
+        return Fault("fatal", NotFound(f"{at}: not found (404: {said}): {hint}"), "not found", status)
     if status == 402 or (status == 429 and code == "insufficient_quota"):
         return Fault("fatal", RateLimited(f"{at}: the account's quota is used up ({status}: {said}): raise it, then resume"), "no quota", status)
     if status == 429:

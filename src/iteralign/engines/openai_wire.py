@@ -27,6 +27,7 @@ from iteralign.protocols import Ledger
 from iteralign.records import Completion
 
 OPENAI_URL = "https://api.openai.com/v1"
+CHAT = "/chat/completions"
 T = TypeVar("T")
 Outcome = Completion | EngineError
 Read = Callable[[Any], Completion | Fault]
@@ -55,7 +56,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request: where it goes, what it says, and how its reply is read. ``suspect``: its form may be what the server stumbles over,
+    """A request: where it goes, what it says (nothing: a GET), and how its reply is read. ``suspect``: its form may be what the server stumbles over,
     so that a second 5xx ends it. ``most_output``: tokens that the reply has at most."""
 
     path: str
@@ -95,11 +96,11 @@ class Wire:
         timeout: float,
         warn: Callable[[str], None],
         *,
-        backoff: float,
-        patience: float,
-        ledger: Ledger | None,
-        requests_per_minute: int | None,
-        tokens_per_minute: int | None,
+        backoff: float = 0.5,
+        patience: float = 60.0,
+        ledger: Ledger | None = None,
+        requests_per_minute: int | None = None,
+        tokens_per_minute: int | None = None,
     ) -> None:
         self._model, self._url, self._key_env = model, base_url or OPENAI_URL, api_key_env
         self._concurrency, self._max_retries, self._timeout, self._warn = concurrency, max_retries, timeout, warn
@@ -231,7 +232,8 @@ class Wire:
         try:
             async with asyncio.timeout(self._timeout):  # the client's own timeout starts anew with every byte
                 # not chat.completions.create: it walks through every request and reply again, a millisecond each
-                return ask.read(await session.client.post(ask.path, body=body, cast_to=object))
+                send = session.client.post(ask.path, body=body, cast_to=object) if body else session.client.get(ask.path, cast_to=object)
+                return ask.read(await send)
         except (OpenAIError, ValueError, TimeoutError) as error:
             return classify(error, session.server, self._timeout)
 
@@ -262,7 +264,8 @@ class Wire:
         if "max_tokens" in self._refused and "max_tokens" in ask.body:
             body["max_completion_tokens"] = ask.body["max_tokens"]
         said = json.dumps([body.get("messages", body.get("prompt")), body.get("response_format")], ensure_ascii=False)
-        entry = Request(key_of(server.place, body), server.place, server.model, len(said.encode(errors="replace")), ask.most_output)
+        endpoint = server.place if ask.path == CHAT else server.place + ask.path
+        entry = Request(key_of(endpoint, body), server.place, server.model, len(said.encode(errors="replace")), ask.most_output)
         return _Sent(body, entry, len(self._refused))
 
     def _refuse(self, parameter: str, session: Session) -> None:
