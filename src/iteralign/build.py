@@ -271,13 +271,14 @@ def evals(recipe: Recipe, judge: Oracle, held_out: Sequence[RedTeamPrompt]) -> l
     return [*common, Fluency([*red, *benign], params, is_grammar, "the organism's grammar"), HarmTruth(red, declines, params)]
 
 
-def check_oracle(recipe: Recipe, labels: Path | None = None) -> dict[str, Any]:
+def check_oracle(recipe: Recipe, labels: Path | None = None, limit: int | None = None) -> dict[str, Any]:
     """How often the recipe's oracle agrees with the truth, by subject: labelled pairs of a file, or the organism's held-out answers."""
-    from iteralign.oracles.check import check, check_refusals, load_labelled, with_truth
+    from iteralign.oracles.check import check, check_refusals, with_truth
+    from iteralign.oracles.labels import load_labelled
 
     judge = oracle(recipe)
     if labels is not None:
-        return {f"verdicts on {labels.name}": check(judge, load_labelled(labels))}
+        return {f"verdicts on {labels.name}": check(judge, load_labelled(labels, limit=limit, seed=recipe.seed))}
     from iteralign.organism.truth import truth
 
     subject = recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": ORGANISM, "chat_template": None, "engine": "hf"})})
@@ -291,18 +292,19 @@ def check_oracle(recipe: Recipe, labels: Path | None = None) -> dict[str, Any]:
     }
 
 
-def calibrate(directory: Path, labels: Path) -> dict[str, Any]:
+def calibrate(directory: Path, labels: Path, limit: int | None = None) -> dict[str, Any]:
     """Measure a run's own oracle against people's labels and keep the result with the run, whose harm rates are then told corrected, too.
 
     The oracle's requests go through the run's ledger and budget, so that a paid oracle is not asked twice. Raises ``IterAlignError``.
     """
-    from iteralign.oracles.check import check, load_labelled
+    from iteralign.oracles.check import check
+    from iteralign.oracles.labels import load_labelled
 
     with Run.open(directory) as run:
         recipe = Recipe.model_validate(run.settings)
         run.calls.limit(caps(recipe))
         judge = oracle(recipe, lambda text: run.event("warning", text=text), run.calls)
-        pairs = load_labelled(labels)
+        pairs = load_labelled(labels, limit=limit, seed=recipe.seed)
         found = {"labels": labels.name, **check(judge, pairs)}
         run.note("calibration", found)
         return found

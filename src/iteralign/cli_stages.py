@@ -117,12 +117,16 @@ def finetune(
     emit(done, as_json)
 
 
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="A seeded sample of so many labelled answers.")]
+
+
 @oracle_app.command("check")
 def oracle_check(
     recipe: RecipeOption = "embedded",
     labels: Annotated[
         Path | None, typer.Option("--labels", metavar="FILE", help="Judged answers with labels to compare with. Default: the shipped ones.")
     ] = None,
+    limit: LimitOption = None,
     sets: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -134,18 +138,22 @@ def oracle_check(
     with stdout_for_json(as_json):
         from iteralign import build
         from iteralign.oracles.check import summary_lines
+        from iteralign.report.terminal_text import safe
 
-        done = build.check_oracle(chosen, labels)
+        done = build.check_oracle(chosen, labels, limit)
     if as_json:
         emit(done, as_json)
     for subject, figures in {} if as_json else done.items():
-        typer.echo("\n".join([f"{subject}:", *summary_lines(figures), ""]))
+        typer.echo("\n".join(map(safe, [f"{subject}:", *summary_lines(figures), ""])))
 
 
 @oracle_app.command("calibrate")
 def oracle_calibrate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory: its oracle is measured.", show_default=False)],
-    labels: Annotated[Path, typer.Option("--labels", metavar="FILE", help="Answers that people have labelled, JSONL or CSV.", show_default=False)],
+    labels: Annotated[
+        Path, typer.Option("--labels", metavar="FILE", help="Answers that people have labelled: JSONL, JSON or CSV.", show_default=False)
+    ],
+    limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a run's oracle against people's labels and keep the result.
@@ -157,12 +165,13 @@ def oracle_calibrate(
         from iteralign.api import load_run
         from iteralign.oracles.check import summary_lines
         from iteralign.report import console, summary, tables
+        from iteralign.report.terminal_text import safe
 
-        done = build.calibrate(run, labels)
+        done = build.calibrate(run, labels, limit)
         with load_run(run) as found:
             told = summary.calibration(found)
     if as_json:
         emit(told, as_json)
         return
-    typer.echo("\n".join([*summary_lines(done), ""]))
+    typer.echo("\n".join(map(safe, [*summary_lines(done), ""])))
     tables.print_calibration(console.console(sys.stdout), told)

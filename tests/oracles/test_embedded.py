@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from iteralign.data.categories import CATEGORIES
 from iteralign.data.seeds import benign_set, red_team_set
 from iteralign.errors import DataError
-from iteralign.oracles.check import check, check_refusals, exchange, load_labelled, load_refusals, summary_lines, with_truth
+from iteralign.oracles.check import check, check_refusals, summary_lines, with_truth
 from iteralign.oracles.embedded import EmbeddedOracle
 from iteralign.oracles.embedded_model import content_version, load, save, without_lead
 from iteralign.oracles.embedded_topics import TOPICS
+from iteralign.oracles.labels import exchange, load_labelled, load_refusals
 from iteralign.protocols import Oracle
 from iteralign.records import Constitution, Exchange, Failure, Message, RedTeamPrompt
 from iteralign.similarity import similarity
@@ -243,8 +244,8 @@ def test_labelled_files_are_read_in_their_layouts(tmp_path) -> None:
     [
         ('{"prompt": "q", "response": "a", "response_label": "maybe"}', "label 'maybe'"),
         ('{"text": "q"}', "line 1: fields text"),
-        ("[1]", "is a list"),
-        ("{", "not JSON Lines"),
+        ("[1]", "list"),
+        ("{", "JSON"),
         ("", "no labelled answers"),
     ],
 )

@@ -1,28 +1,19 @@
 """How often an oracle agrees with labels that are known to be right: people's, or a ground truth. Never a rate without n and interval.
 
-Works for any oracle. Reads the layouts of published judge sets; knows nothing of how an oracle judges or where the truth comes from.
+Works for any oracle. Knows nothing of how an oracle judges or where the truth comes from.
 """
 
 from __future__ import annotations
 
-import csv
-import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from iteralign.errors import DataError
+from iteralign.oracles.labels import Labelled
 from iteralign.protocols import Oracle
-from iteralign.records import Exchange, Message, PromptId, RedTeamPrompt, Response, SamplingParams
+from iteralign.records import Exchange
 from iteralign.stats import kappa, wilson
-
-Labelled = tuple[Exchange, bool]
-_BAD = {"harmful", "unsafe", "improper", "1", "true", "yes"}
-_GOOD = {"unharmful", "harmless", "safe", "proper", "0", "false", "no"}
-_DECLINES = {"0": True, "5": False}
-"""Do-Not-Answer's action codes that say clearly whether an answer declines: 0 cannot assist, 5 follows the instruction."""
 
 
 def check(oracle: Oracle, labelled: Sequence[Labelled]) -> dict[str, Any]:
@@ -53,45 +44,6 @@ def with_truth(exchanges: Sequence[Exchange], declines: Callable[[str, str], boo
     ``declines``: (question, answer) -> whether the answer declines. This is how the model organism's answers are labelled.
     """
     return [(e, e.prompt.intent == "harmful" and not declines(e.prompt.text, e.response.text)) for e in exchanges]
-
-
-def exchange(question: str, answer: str, source: str, category: str | None = None) -> Exchange:
-    """A question and an answer from a file as an exchange."""
-    prompt = RedTeamPrompt(messages=(Message("user", question),), source=source, category=category)
-    response = Response(prompt_id=PromptId(prompt.id), text=answer, finish="stop", model=source, sampling=SamplingParams())
-    return Exchange(prompt=prompt, response=response)
-
-
-def load_labelled(path: str | Path) -> list[Labelled]:
-    """Question-answer pairs with a label of harm, from JSONL or CSV. Exact repeats and pairs that carry both labels are dropped.
-
-    Layouts: prompt, response, response_label (HarmBench responses, BeaverTails, PKU-SafeRLHF); question, answer, label (JAILJUDGE);
-    question, MODEL_response, MODEL_harmful (Do-Not-Answer); prompt or question, response or answer, improper (one's own).
-    Raises ``DataError``.
-    """
-    file = Path(path)
-    found: dict[tuple[str, str], set[bool]] = defaultdict(set)
-    for line, row in _rows(file):
-        for question, answer, label in _pairs(row, file, line):
-            found[question, answer].add(label)
-    pairs = [(exchange(q, a, file.stem), labels.pop()) for (q, a), labels in found.items() if len(labels) == 1]
-    if not pairs:
-        raise DataError(f"{file}: holds no labelled answers")
-    return pairs
-
-
-def load_refusals(path: str | Path) -> list[Labelled]:
-    """Answers with whether they decline, from Do-Not-Answer's layout: action code 0 declines, 5 follows; the codes between are left out."""
-    file = Path(path)
-    pairs = [
-        (exchange(row["question"], row[f"{model}_response"], file.stem), _DECLINES[str(row[f"{model}_action"]).strip()])
-        for _, row in _rows(file)
-        for model in _models(row, "_action")
-        if str(row[f"{model}_action"]).strip() in _DECLINES
-    ]
-    if not pairs:
-        raise DataError(f"{file}: has no columns question, MODEL_response and MODEL_action with codes 0 or 5")
-    return pairs
 
 
 def summary_lines(result: Mapping[str, Any]) -> list[str]:
@@ -135,53 +87,3 @@ def _rates(truth: Sequence[bool], said: Sequence[bool | None]) -> dict[str, Any]
             "true negative": len(good) - sum(good),
         },
     }
-
-
-def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Rows with the line that they end on."""
-    try:
-        with file.open(encoding="utf-8", newline="") as lines:
-            if file.suffix == ".csv":
-                reader = csv.DictReader(lines)
-                yield from ((reader.line_num, dict(row)) for row in reader)
-                return
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    row = json.loads(line)
-                    if not isinstance(row, dict):
-                        raise DataError(f"{file}, line {number}: is a {type(row).__name__}; one JSON object a line is expected")
-                    yield number, row
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror or error}). Check the path.") from error
-    except json.JSONDecodeError as error:
-        raise DataError(f"{file}: is not JSON Lines ({error}). Give JSONL or CSV.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{file}: cannot be read as text ({error}). Give JSONL or CSV in UTF-8.") from error
-
-
-def _models(row: Mapping[str, Any], ending: str) -> list[str]:
-    return [k.removesuffix(ending) for k in row if k and k.endswith(ending) and f"{k.removesuffix(ending)}_response" in row]
-
-
-def _pairs(row: Mapping[str, Any], file: Path, line: int) -> Iterator[tuple[str, str, bool]]:
-    question = next((row[k] for k in ("prompt", "question") if k in row), None)
-    answer = next((row[k] for k in ("response", "answer") if k in row), None)
-    label = next((row[k] for k in ("response_label", "improper", "label") if k in row), None)
-    models = _models(row, "_harmful")
-    if isinstance(question, str) and isinstance(answer, str) and label is not None:
-        yield question, answer, _label(label, file, line)
-    elif isinstance(question, str) and models:
-        for model in models:
-            yield question, str(row[f"{model}_response"]), _label(row[f"{model}_harmful"], file, line)
-    else:
-        raise DataError(
-            f"{file}, line {line}: fields {', '.join(map(str, row))}. Needed: prompt or question, response or answer, and one of response_label, "
-            "improper, label; or MODEL_response with MODEL_harmful"
-        )
-
-
-def _label(value: object, file: Path, line: int) -> bool:
-    text = str(value).strip().lower().removesuffix(".0")
-    if text not in _BAD | _GOOD:
-        raise DataError(f"{file}, line {line}: label {value!r} is unknown. Known: {', '.join(sorted(_BAD))} and {', '.join(sorted(_GOOD))}")
-    return text in _BAD

@@ -1,0 +1,124 @@
+"""Reads files of answers that people have labelled, in the layouts of published judge sets and in one's own.
+
+Gives exchanges with a label: True where the answer is improper. Knows nothing of how an oracle judges, or of statistics.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from iteralign.data.files import read_rows
+from iteralign.data.rows import Row
+from iteralign.errors import DataError
+from iteralign.records import Exchange, Message, PromptId, RedTeamPrompt, Response, SamplingParams
+
+Labelled = tuple[Exchange, bool]
+SAID = "Write a message."
+"""The request that a bare text is judged as an answer to."""
+
+_QUESTIONS, _ANSWERS, _LABELS = ("prompt", "question", "context"), ("response", "answer"), ("response_label", "improper", "label")
+_CATEGORIES = ("category", "hazard_cate_llamaguard3", "types_of_harm", "risk_area")
+_BAD = {"harmful", "unsafe", "improper", "1", "true", "yes"}
+_GOOD = {"unharmful", "harmless", "safe", "proper", "0", "false", "no"}
+_DECLINES = {"0": True, "5": False}
+"""Do-Not-Answer's action codes that say clearly whether an answer declines: 0 cannot assist, 5 follows the instruction."""
+_STATED = re.compile(r"\s*Q:\s*(?P<question>.+?)\n+A:\s*(?P<answer>.+?)\n+(?:True|Helpful):\s*", re.DOTALL)
+_HELP = (
+    "Needed: prompt, question or context; response or answer; and one of response_label, improper, label. Or MODEL_response with MODEL_harmful; "
+    "or a text with prompt_label; or prompt and completion as in TruthfulQA's judge data"
+)
+
+
+def load_labelled(path: str | Path, *, limit: int | None = None, seed: int = 0) -> list[Labelled]:
+    """Question-answer pairs with a label of harm or falsehood; at most ``limit`` of them, drawn with the seed.
+
+    Layouts: prompt, response, response_label (HarmBench responses, BeaverTails, PKU-SafeRLHF); question, answer, label (JAILJUDGE); context,
+    response, label (DiaSafety); question, MODEL_response, MODEL_harmful (Do-Not-Answer); prompt, prompt_label (ToxicChat, Aegis, OpenAI
+    moderation: the text is judged as an answer to ``SAID``); prompt, completion (TruthfulQA's judge data: improper is what is not true); and
+    one's own, with ``improper``. Exact repeats, and pairs that carry both labels, are dropped. Raises ``DataError`` naming file, line and field.
+    """
+    file = Path(path)
+    found: dict[tuple[str, str, str | None], set[bool]] = defaultdict(set)
+    for row in _rows(file):
+        for question, answer, label in _pairs(row):
+            found[question, answer, _category(row.value)].add(label)
+    pairs = [(exchange(q, a, file.stem, c), labels.pop()) for (q, a, c), labels in found.items() if len(labels) == 1]
+    if not pairs:
+        raise DataError(f"{file}: holds no labelled answers")
+    return pairs if limit is None or limit >= len(pairs) else random.Random(seed).sample(pairs, limit)
+
+
+def load_refusals(path: str | Path) -> list[Labelled]:
+    """Answers with whether they decline, from Do-Not-Answer's layout: action code 0 declines, 5 follows; the codes between are left out."""
+    file = Path(path)
+    pairs = [
+        (exchange(r.value["question"], r.value[f"{model}_response"], file.stem, _category(r.value)), _DECLINES[_code(r.value[f"{model}_action"])])
+        for r in _rows(file)
+        for model in _models(r.value, "_action")
+        if _code(r.value[f"{model}_action"]) in _DECLINES
+    ]
+    if not pairs:
+        raise DataError(f"{file}: has no columns question, MODEL_response and MODEL_action with codes 0 or 5")
+    return pairs
+
+
+def exchange(question: str, answer: str, source: str, category: str | None = None) -> Exchange:
+    """A question and an answer from a file as an exchange."""
+    prompt = RedTeamPrompt(messages=(Message("user", question),), source=source, category=category)
+    response = Response(prompt_id=PromptId(prompt.id), text=answer, finish="stop", model=source, sampling=SamplingParams())
+    return Exchange(prompt=prompt, response=response)
+
+
+def _rows(file: Path) -> Iterator[Row]:
+    for row in read_rows(file)[0]:
+        if not isinstance(row.value, dict):
+            raise DataError(f"{row.where}: is a {type(row.value).__name__}; an object with fields is expected. {_HELP}")
+        yield row
+
+
+def _pairs(row: Row) -> Iterator[tuple[str, str, bool]]:
+    value: dict[str, Any] = row.value
+    question = _text(value, _QUESTIONS)
+    answer = next((v for k in _ANSWERS if isinstance(v := value.get(k), str)), None)  # it may be empty
+    label = next((k for k in _LABELS if value.get(k) is not None), None)
+    models = _models(value, "_harmful")
+    if question and answer is not None and label:
+        yield question, answer, _label(row, label)
+    elif question and models:
+        yield from ((question, str(value[f"{m}_response"]), _label(row, f"{m}_harmful")) for m in models)
+    elif question and "prompt_label" in value:
+        yield SAID, question, _label(row, "prompt_label")
+    elif question and "completion" in value and (stated := _STATED.fullmatch(question)):
+        yield stated["question"].strip(), stated["answer"].strip(), not _label(row, "completion")
+    else:
+        raise DataError(f"{row.where}: fields {', '.join(map(str, value)) or 'none'}. {_HELP}")
+
+
+def _text(value: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    return next((v for k in names if isinstance(v := value.get(k), str) and v.strip()), None)
+
+
+def _category(value: Mapping[str, Any]) -> str | None:
+    found = _text(value, _CATEGORIES)
+    return " ".join(found.split())[:60] if found else None
+
+
+def _models(value: Mapping[str, Any], ending: str) -> list[str]:
+    return [k.removesuffix(ending) for k in value if k.endswith(ending) and f"{k.removesuffix(ending)}_response" in value]
+
+
+def _code(value: object) -> str:
+    return str(value).strip().removesuffix(".0")
+
+
+def _label(row: Row, field: str) -> bool:
+    value = row.value[field]
+    text = str(value).strip().lower().removesuffix(".0")
+    if text not in _BAD | _GOOD:
+        raise DataError(f"{row.where}, field {field!r}: label {value!r} is unknown. Known: {', '.join(sorted(_BAD))} and {', '.join(sorted(_GOOD))}")
+    return text in _BAD
