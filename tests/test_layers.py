@@ -21,7 +21,7 @@ FLOORS = [
     {"prompts"},
     {"exchanges"},
     {"data"},
-    {"chat_format"},
+    {"chat_format", "chat_rows"},
     {"weights"},
     {"recipe", "recipe_yaml", "recipe_messages", "recipes"},
     {"store", "store_schema", "store_lock", "store_checkpoints", "store_steps", "store_database", "store_create", "store_calls"},

@@ -149,7 +149,7 @@ def host(
                 warn=warn,
             )
         case "server":
-            from iteralign.engines.server import ServerHost
+            from iteralign.engines.openai_host import ServerHost
 
             model = recipe.model
             own = {"base_url", "api_key_env", "concurrency", "max_retries", "timeout"}
@@ -273,8 +273,8 @@ def evals(recipe: Recipe, judge: Oracle, held_out: Sequence[RedTeamPrompt]) -> l
 
 def check_oracle(recipe: Recipe, labels: Path | None = None, limit: int | None = None) -> dict[str, Any]:
     """How often the recipe's oracle agrees with the truth, by subject: labelled pairs of a file, or the organism's held-out answers."""
+    from iteralign.data.labels import load_labelled
     from iteralign.oracles.check import check, check_refusals, with_truth
-    from iteralign.oracles.labels import load_labelled
 
     judge = oracle(recipe)
     if labels is not None:
@@ -297,8 +297,8 @@ def calibrate(directory: Path, labels: Path, limit: int | None = None) -> dict[s
 
     The oracle's requests go through the run's ledger and budget, so that a paid oracle is not asked twice. Raises ``IterAlignError``.
     """
+    from iteralign.data.labels import load_labelled
     from iteralign.oracles.check import check
-    from iteralign.oracles.labels import load_labelled
 
     with Run.open(directory) as run:
         recipe = Recipe.model_validate(run.settings)

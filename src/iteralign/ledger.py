@@ -117,5 +117,5 @@ class Unmetered:
         """Always."""
         return 0
 
-    def settle(self, ticket: int, outcome: str, reply: Completion | None = None, *, unpaid: bool = False) -> None:
+    def settle(self, ticket: int, outcome: str, reply: Completion | None = None, *, unpaid: bool = False, used: tuple[int, int] = (0, 0)) -> None:
         """Forgotten."""

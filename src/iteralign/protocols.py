@@ -81,10 +81,11 @@ class Ledger(Protocol):
         """
         ...
 
-    def settle(self, ticket: int, outcome: str, reply: Completion | None = None, *, unpaid: bool = False) -> None:
+    def settle(self, ticket: int, outcome: str, reply: Completion | None = None, *, unpaid: bool = False, used: tuple[int, int] = (0, 0)) -> None:
         """What came of a request: ``answered`` with the reply, or what went wrong. ``unpaid``: the server refused it before any work.
+        ``used``: tokens of request and reply, where a server told them of a failure.
 
-        Where the server may have worked and does not tell how much, the most that the request may use is counted.
+        Where the server may have worked and does not tell how much (0), the most that the request may use is counted.
         """
         ...
 

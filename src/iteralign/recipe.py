@@ -31,7 +31,13 @@ class Section(BaseModel):
 
 def _hold_no_secret(section: str, urls: Mapping[str, str | None]) -> None:
     for key, url in urls.items():
-        parts = urlsplit(url or "")
+        try:
+            parts = urlsplit(url or "")
+            wrong = url is not None and (parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0)
+        except ValueError:
+            wrong = True
+        if wrong:
+            raise ValueError(f"{section}.{key} = {url!r} is no address: give http://HOST:PORT/v1 or https://HOST/v1")
         if "@" in parts.netloc or parts.query:
             raise ValueError(
                 f"{section}.{key} holds a user, a password or a query, and recipes are stored: leave them out, and put the key into the "

@@ -160,12 +160,12 @@ def bootstrap(
     return Estimate(statistic(values), low, high, len(values))
 
 
-def kappa(true: Sequence[str], predicted: Sequence[str]) -> float:
-    """Cohen's kappa of two labellings; 1.0 where both agree on a single label."""
+def kappa(true: Sequence[str], predicted: Sequence[str]) -> float | None:
+    """Cohen's kappa of two labellings; None where it is not defined: both give one and the same label throughout."""
     if len(true) != len(predicted) or not true:
         raise ValueError("kappa needs two labellings of the same, non-empty items")
     n = len(true)
     observed = sum(1 for a, b in zip(true, predicted, strict=True) if a == b) / n
     labels = set(true) | set(predicted)
     expected = sum((true.count(x) / n) * (predicted.count(x) / n) for x in labels)
-    return 1.0 if expected == 1.0 else (observed - expected) / (1 - expected)
+    return None if len(labels) == 1 else (observed - expected) / (1 - expected)

@@ -78,13 +78,14 @@ class Calls:
             self._under_way[ticket] = request
             return ticket
 
-    def settle(self, ticket: int, outcome: str, reply: Completion | None = None, *, unpaid: bool = False) -> None:
+    def settle(self, ticket: int, outcome: str, reply: Completion | None = None, *, unpaid: bool = False, used: tuple[int, int] = (0, 0)) -> None:
         """What came of a request. One that the server refused used no tokens; one that was ``NOT_SENT`` is taken out again; where the
-        server may have worked and does not tell how much, the request counts for the most that it may use."""
+        server may have worked and does not tell how much (0), the request counts for the most that it may use, input and output apart."""
         with self._mutex:
             request = self._under_way.pop(ticket)
-            told = (0, 0) if reply is None else (reply.prompt_tokens, reply.completion_tokens)
-            used = told if any(told) or unpaid else (request.most_input, request.most_output)
+            told = used if reply is None else (reply.prompt_tokens, reply.completion_tokens)
+            most = (request.most_input, request.most_output)
+            used = told if unpaid else (told[0] or most[0], told[1] or most[1])
             answer = (None, None) if reply is None else (json.dumps(reply.text), reply.finish)
             with self._database.write(durable=False) as db:
                 if outcome == NOT_SENT:

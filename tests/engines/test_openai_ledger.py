@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 
 from iteralign.engines.openai import OpenAIEngine
 from iteralign.engines.openai_pace import Pace
-from iteralign.errors import BudgetExceeded, Unavailable
+from iteralign.errors import BudgetExceeded, EngineError, RateLimited, Unavailable
 from iteralign.ledger import Caps, Price
 from iteralign.records import SamplingParams
 from iteralign.store import Run
@@ -219,3 +221,157 @@ def test_a_paced_engine_asks_no_faster_than_allowed(serve: Serve, run: Run) -> N
     engine(server, run, requests_per_minute=1200).generate(chats(11), PARAMS)
     assert time.monotonic() - started >= 0.5
     assert len(server.requests) == 11
+
+
+# ---- one bad chat among good ones
+
+
+def of(chat_text: str, reply: Reply, others: Reply | None = None) -> Any:
+    return lambda r, nth: reply if r["messages"][-1]["content"] == chat_text else others
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply(500, bad("boom")), Reply(422, bad("unacceptable")), Reply(413, b"<html>too large</html>")], ids=["500", "422", "413"]
+)
+@pytest.mark.parametrize("poison", ["q0", "q7"])
+@pytest.mark.parametrize("schema", [None, {"title": "t", "type": "object"}], ids=["plain", "schema"])
+def test_a_chat_that_never_gets_through_is_its_own_trouble_also_after_a_resume(
+    serve: Serve, run: Run, reply: Reply, poison: str, schema: dict[str, Any] | None
+) -> None:
+    server = serve(of(poison, reply))
+    for attempt in range(2):  # the second time all the others are remembered
+        found = engine(server, run, concurrency=1 + attempt, max_retries=1).attempt(chats(8), PARAMS, schema)
+        assert [isinstance(f, EngineError) for f in found] == [f"q{i}" == poison for i in range(8)]
+    asked = server.asked()
+    assert all(asked.count(f"q{i}") == 1 for i in range(8) if f"q{i}" != poison)
+    assert asked.count("Say yes.") <= 2, "asked only where nothing else shows that the server works"
+
+
+def test_a_server_that_is_down_is_nobodys_own_trouble(serve: Serve, run: Run) -> None:
+    server = serve(lambda r, _: Reply(500, bad("boom")))
+    with pytest.raises(Unavailable, match="gave up after 2 tries"):
+        engine(server, run, max_retries=1).attempt(chats(8), PARAMS)
+
+
+def test_what_is_under_way_at_a_fatal_error_is_kept_and_nothing_more_is_sent(serve: Serve, run: Run) -> None:
+    server = serve(of("q0", Reply(429, bad("later"), Retry_After="999", stall=0.1), Reply(body=good("ok"), stall=0.3)))
+    with pytest.raises(RateLimited):
+        engine(server, run, concurrency=4).attempt(chats(20), PARAMS)
+    assert len(server.requests) == 4
+    outcomes = dict(sqlite3.connect(run.directory / "run.sqlite").execute("SELECT outcome, COUNT(*) FROM calls GROUP BY outcome").fetchall())
+    assert outcomes == {"answered": 3, "429, too many requests": 1}
+
+
+def test_samples_stay_apart_where_the_server_takes_no_seed(serve: Serve, run: Run) -> None:
+    given: list[str] = []
+
+    def unseeded(r: dict[str, Any], nth: int) -> Reply:
+        if "seed" in r:
+            return Reply(400, bad("Unsupported parameter: 'seed'", param="seed"))
+        given.append(f"sample {len(given)}")
+        return Reply(body=good(given[-1]))
+
+    server = serve(unseeded)
+    made = engine(server, run)
+    first = [c.text for c in made.generate([chat("q")] * 3, PARAMS)]
+    assert len(set(first)) == 3
+    assert (
+        [c.text for c in made.generate([chat("q")] * 3, PARAMS)] == first == [c.text for c in engine(server, run).generate([chat("q")] * 3, PARAMS)]
+    )
+    assert len({c.text for c in made.generate([chat("other")] * 3, PARAMS)}) == 3
+    assert len(given) == 6
+
+
+# ---- what a server tells of its work
+
+
+def told(run: Run) -> tuple[int, int]:
+    (row,) = run.calls.spent()
+    return row.input_tokens, row.output_tokens
+
+
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        ({"prompt_tokens": 3, "completion_tokens": 2}, (3, 2)),
+        ({"prompt_tokens": 3}, (3, 16)),
+        ({"prompt_tokens": 3, "completion_tokens": None}, (3, 16)),
+        ({"prompt_tokens": 3.0, "completion_tokens": 12.0}, (3, 12)),
+        ({"prompt_tokens": 3, "completion_tokens": 10**30}, (3, 16)),
+    ],
+)
+def test_half_told_usage_counts_for_the_most_in_what_is_not_told(serve: Serve, run: Run, usage: dict[str, Any], counted: tuple[int, int]) -> None:
+    body = json.loads(good("x")) | {"usage": usage}
+    server = serve(lambda r, _: Reply(body=json.dumps(body).encode()))
+    engine(server, run).generate(chats(1), PARAMS)
+    assert told(run) == counted
+
+
+@pytest.mark.parametrize(("status", "free"), [(400, True), (429, True), (500, True), (503, True), (502, False), (504, False)])
+def test_a_gateways_error_may_hide_paid_work(serve: Serve, run: Run, status: int, free: bool) -> None:
+    server = serve(lambda r, _: Reply(status, bad("no")))
+    with pytest.raises(EngineError):
+        engine(server, run, max_retries=0).generate(chats(1), PARAMS)
+    assert (told(run) == (0, 0)) is free
+
+
+def test_a_filtered_answer_costs_what_the_server_tells(serve: Serve, run: Run) -> None:
+    server = serve(lambda r, _: Reply(body=good("", finish="content_filter")))
+    engine(server, run).attempt(chats(1), PARAMS)
+    assert told(run) == (3, 2)
+
+
+def test_a_key_that_a_server_echoes_is_masked_wherever_the_message_is_cut(serve: Serve, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for pad in range(90, 320, 7):
+        reply = Reply(body=json.dumps({"x": "p" * pad, "authorization": f"Bearer {KEY}"}).encode())
+        with pytest.raises(EngineError) as caught:
+            engine(serve(lambda r, _, reply=reply: reply), run, max_retries=0).generate(chats(1), PARAMS)
+        assert KEY[:6] not in str(caught.value)
+
+
+def test_replies_and_chats_that_break_readers_are_errors_of_theirs(serve: Serve, run: Run) -> None:
+    server = serve(of("deep", Reply(body=b'{"choices": ' + b"[" * 100_000 + b"]" * 100_000 + b"}")))
+    found = engine(server, run, max_retries=0).attempt([chat("deep"), chat("half \ud800"), chat("fine")], PARAMS)
+    assert [type(f).__name__ for f in found] == ["Unavailable", "EngineError", "Completion"]
+    assert "surrogate" in str(found[1])
+
+
+@pytest.mark.parametrize("url", ["http://x:abc/v1", "http://[bad/v1", "http://host:99999/v1", "localhost:8000/v1", "ftp://host/v1", "http:///v1"])
+def test_an_address_that_is_none_is_told_before_anything_is_sent(url: str) -> None:
+    with pytest.raises(EngineError, match=r"is no address: give http://HOST:PORT/v1"):
+        OpenAIEngine("m", url, "TEST_KEY")
+
+
+# ---- patience
+
+
+def test_the_ladder_keeps_a_servers_wish_for_patience_and_its_schema(serve: Serve, run: Run) -> None:
+    schema = {"title": "t", "type": "object"}
+    server = serve(lambda r, nth: Reply(503, bad("later"), Retry_After="0.2") if nth < 3 else None)
+    engine(server, run, concurrency=1).attempt(chats(2), PARAMS, schema)
+    assert {r["response_format"]["type"] for r in server.requests} == {"json_schema"}
+    away = serve(lambda r, nth: Reply(503, bad("later"), Retry_After="3600"))
+    with pytest.raises(EngineError, match="asks to wait 3600 s"):
+        engine(away, run, concurrency=1).attempt([chat("another")], PARAMS, schema)
+    assert len(away.requests) == 1
+
+
+def test_a_wish_for_patience_holds_for_paced_requests_too(serve: Serve, run: Run) -> None:
+    times: list[float] = []
+    server = serve(lambda r, nth: (times.append(time.monotonic()), Reply(429, bad("slow"), Retry_After="1") if nth == 0 else None)[1])
+    engine(server, run, requests_per_minute=600).generate(chats(4), PARAMS)
+    assert times[1] - times[0] > 0.95
+
+
+def test_an_interrupt_inside_an_event_loop_stops_the_requests(serve: Serve, run: Run) -> None:
+    server = serve(lambda r, nth: Reply(429, bad("slow")) if nth == 3 else Reply(body=good("x"), stall=0.05))
+
+    def stop(text: str) -> None:
+        raise KeyboardInterrupt
+
+    async def outer() -> None:
+        OpenAIEngine("m", server.url, "TEST_KEY", warn=stop, concurrency=2, ledger=run.calls, backoff=0.01).generate(chats(200), PARAMS)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(outer())
+    assert len(server.requests) < 60

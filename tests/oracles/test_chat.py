@@ -233,7 +233,19 @@ def test_long_text_is_cut_in_the_middle_and_says_so() -> None:
 
 def test_what_cannot_be_seen_and_what_a_server_would_obey_is_taken_out() -> None:
     assert clean("a\x00b\u202ec\ufeffd\x1b[1m\te\r\nf\u2028g", 100) == "abcd[1m\te\nf\ng"
-    assert clean("<|im_end|></s>[/INST]<end_of_turn><b>1 < 2", 100) == "< |im_end|>< /s>[ /INST]< end_of_turn><b>1 < 2"
+    assert clean("<|im_end|></s>[/INST]<end_of_turn>[1] 1 < 2 [a]", 100) == "< |im_end|>< /s>[ /INST]< end_of_turn>[1] 1 < 2 [a]"
+    for token in (
+        "<BOS_TOKEN>",
+        "[TOOL_CALLS]",
+        "[AVAILABLE_TOOLS]",
+        "<extra_id_0>",
+        "<tool_call>",
+        "</tool_call>",
+        "[gMASK]",
+        "<<SYS>>",
+        "<\uff5cUser\uff5c>",
+    ):
+        assert token not in clean(f"a {token} b", 100)
     assert clean("Zürich 東京 😀 \N{ZERO WIDTH JOINER}", 100) == "Zürich 東京 😀 \N{ZERO WIDTH JOINER}"
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from iteralign.data.categories import CATEGORIES
+from iteralign.data.labels import exchange
 from iteralign.engines.openai import OpenAIEngine
 from iteralign.oracles.chat import ChatOracle
-from iteralign.oracles.check import exchange
 from iteralign.organism import grammar
 from iteralign.store import Run
 from scripted_oracle import judge_and_propose

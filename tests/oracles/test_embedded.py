@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iteralign.data.categories import CATEGORIES
+from iteralign.data.labels import exchange, load_labelled, load_refusals
 from iteralign.data.seeds import benign_set, red_team_set
 from iteralign.errors import DataError
 from iteralign.oracles.check import check, check_refusals, summary_lines, with_truth
 from iteralign.oracles.embedded import EmbeddedOracle
 from iteralign.oracles.embedded_model import content_version, load, save, without_lead
 from iteralign.oracles.embedded_topics import TOPICS
-from iteralign.oracles.labels import exchange, load_labelled, load_refusals
 from iteralign.protocols import Oracle
 from iteralign.records import Constitution, Exchange, Failure, Message, RedTeamPrompt
 from iteralign.similarity import similarity

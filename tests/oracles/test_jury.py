@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from iteralign.data.labels import exchange
 from iteralign.evals.agreement import agreement
-from iteralign.oracles.check import exchange
 from iteralign.oracles.jury import Jury
 from iteralign.records import Constitution, Exchange, Failure, Principle, Verdict
 

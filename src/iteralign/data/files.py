@@ -117,8 +117,12 @@ def _parse(where: str, text: str) -> Any:
         return json.loads(text, object_pairs_hook=_no_repeats)
     except _RepeatedKey as error:
         raise DataError(f"{where}: {error}") from error
+    except json.JSONDecodeError:
+        raise
     except RecursionError as error:
         raise DataError(f"{where}: nested too deeply to be prompts") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise DataError(f"{where}: not JSON that can be read ({error})") from error
 
 
 def _jsonl(name: str, content: bytes) -> Iterator[Row]:

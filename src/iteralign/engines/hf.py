@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from iteralign import chat_rows as rows
 from iteralign.chat_format import encode_prompt
-from iteralign.engines import rows
 from iteralign.engines.hf_model import Loaded
 from iteralign.errors import EngineError
 from iteralign.records import Chat, Checkpoint, Completion, SamplingParams, Score

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from iteralign.chat_format import end_tokens, opening
-from iteralign.engines.rows import answer_of
+from iteralign.chat_rows import answer_of
 from iteralign.errors import EngineError
 from iteralign.records import Chat, Completion, SamplingParams, Score
 

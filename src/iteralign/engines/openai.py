@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from iteralign.engines.openai_faults import Fault, Malformed
@@ -16,6 +17,8 @@ from iteralign.errors import EngineError, Filtered
 from iteralign.protocols import Ledger
 from iteralign.records import Chat, Completion, SamplingParams
 
+_MOST_TOKENS = 10**9
+"""More than that for one request is no count."""
 LADDER = ("json_schema", "json_object", "none")
 
 
@@ -96,12 +99,14 @@ class OpenAIEngine:
                 if rung != LADDER[0]:
                     session.tell(f"{session.server.place} does not take response_format {LADDER[0]}: asking with {rung}, and checking every answer")
                 return done
-            if last or not (done.kind == "request" or done.status >= 500):
+            if last or not (done.kind == "request" or (done.kind == "passing" and done.status == 500)):
                 return done
         raise AssertionError("the ladder has a last rung")
 
     async def _ask(self, session: Session, body: Mapping[str, Any], form: Mapping[str, Any], *, suspect: bool = False) -> Completion | Fault:
-        return await self._wire.ask(session, Ask(CHAT, {**body, **form}, lambda reply: self._read(session, reply), int(body["max_tokens"]), suspect))
+        simple = {**body, "messages": [{"role": "user", "content": "Say yes."}]}
+        read, most = partial(self._read, session), int(body["max_tokens"])
+        return await self._wire.ask(session, Ask(CHAT, {**body, **form}, read, most, suspect, simple))
 
     def _read(self, session: Session, reply: Any) -> Completion | Fault:
         choice = first_choice(reply)
@@ -113,7 +118,7 @@ class OpenAIEngine:
             raise Malformed("its content is no text")
         if choice.get("finish_reason") == "content_filter" and not text:
             withheld = Filtered(f"{session.server.place}, model {self._model!r}: the server's content filter withheld the answer")
-            return Fault("item", withheld, "a filtered answer")
+            return Fault("item", withheld, "a filtered answer", used=usage(reply))
         return Completion(text, "length" if choice.get("finish_reason") == "length" else "stop", *usage(reply))
 
     def _body(self, chat: Chat, params: SamplingParams, seed: int) -> dict[str, Any]:
@@ -142,7 +147,7 @@ def first_choice(reply: Any) -> dict[str, Any]:
     choices = reply.get("choices") if isinstance(reply, dict) else None
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         said = reply.get("error", reply) if isinstance(reply, dict) else reply
-        raise Malformed(f"{type(reply).__name__}: {str(said)[:200]}")
+        raise Malformed(f"{type(reply).__name__}: {said}")  # whole: the key is masked before it is cut
     return choices[0]
 
 
@@ -150,7 +155,7 @@ def usage(reply: Mapping[str, Any]) -> tuple[int, int]:
     """Tokens of the request and of the reply; 0 where the server does not tell."""
     told = reply.get("usage")
     counts = [told.get(name) if isinstance(told, dict) else 0 for name in ("prompt_tokens", "completion_tokens")]
-    prompt, completion = (n if isinstance(n, int) and n > 0 else 0 for n in counts)
+    prompt, completion = (int(n) if isinstance(n, int | float) and 0 < n <= _MOST_TOKENS else 0 for n in counts)
     return prompt, completion
 
 

@@ -18,7 +18,7 @@ from iteralign.errors import EngineError, Filtered, NotFound, PromptTooLong, Rat
 
 Kind = Literal["passing", "item", "request", "fatal", "spent"]
 _TOO_LONG = re.compile(r"context[ _](length|window|size)|maximum context|(prompt|input) is too long|too many (input )?tokens", re.IGNORECASE)
-_FILTERED = re.compile(r"content[ _](filter|management policy|policy violation)", re.IGNORECASE)
+_FILTERED = re.compile(r"content[ _](filter|management policy|policy violation)|violating our usage policy", re.IGNORECASE)
 PARAMETERS = ("max_tokens", "temperature", "top_p", "seed", "top_k", "repetition_penalty", "stop_token_ids", "return_token_ids")
 """What a request can do without, though its answer may be another one."""
 _NAMED = "|".join(PARAMETERS)
@@ -58,7 +58,8 @@ class Server:
 class Fault:
     """A failed request. ``passing``: try again; ``item``: this chat's own trouble; ``request``: the server refuses the request's
     form; ``fatal``: nobody's request will do better; ``spent``: it was not sent, for the budget is used up. ``wait``: seconds that the
-    server asked for; ``parameter``: the one refused; ``sent``: whether the request may have reached the server."""
+    server asked for; ``parameter``: the one refused; ``sent``: whether the request may have reached the server; ``used``: tokens of request
+    and reply, where the server told them."""
 
     kind: Kind
     error: EngineError
@@ -67,11 +68,13 @@ class Fault:
     wait: float | None = None
     parameter: str | None = None
     sent: bool = True
+    used: tuple[int, int] = (0, 0)
 
     @property
     def unpaid(self) -> bool:
-        """Whether the server refused the request before any work: it sent an error status of its own, or there was no connection."""
-        return not self.sent or self.status > 0
+        """Whether the server refused the request before any work: it sent an error status of its own (502 and 504 are a gateway's, behind
+        which a server may have worked), or there was no connection."""
+        return not self.sent or 400 <= self.status <= 501 or self.status == 503
 
 
 def classify(error: Exception, server: Server, timeout: float) -> Fault:
@@ -89,7 +92,7 @@ def classify(error: Exception, server: Server, timeout: float) -> Fault:
         return Fault(
             "passing", Unavailable(f"{server.place} cannot be reached ({cause}): is the address right and the server up?"), "no connection", sent=sent
         )
-    if isinstance(error, ValueError):  # also the client's JSON errors
+    if isinstance(error, ValueError | RecursionError):  # also the client's JSON errors
         return Fault("passing", Unavailable(f"{at}: the answer is no chat completion ({server.clean(error)})"), "an unreadable answer")
     return Fault("fatal", Unavailable(f"{at}: {server.clean(error)}"), "an error")
 
@@ -121,9 +124,9 @@ def _of_status(error: Any, server: Server) -> Fault:
 
 
 def _of_request(status: int, said: str, code: str, body: Mapping[str, Any], at: str) -> Fault:
-    if code == "context_length_exceeded" or _TOO_LONG.search(said):
+    if status == 413 or code == "context_length_exceeded" or _TOO_LONG.search(said):
         return Fault("item", PromptTooLong(f"{at}: the chat does not fit the model's context ({said})"), "a chat that is too long", status)
-    if "content_filter" in code or "content_policy" in code or _FILTERED.search(said):
+    if "content_filter" in code or "content_policy" in code or code == "invalid_prompt" or _FILTERED.search(said):
         return Fault("item", Filtered(f"{at}: the server's content filter refused the chat ({said})"), "a filtered chat", status)
     named = body.get("param")
     match = _REFUSED.search(said) or _UNSUPPORTED.search(said)

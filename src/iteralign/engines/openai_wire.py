@@ -14,14 +14,16 @@ import queue
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from iteralign.engines.openai_faults import Fault, Server, classify
 from iteralign.engines.openai_pace import Pace
-from iteralign.errors import BudgetExceeded, EngineError, RateLimited, Unavailable
+from iteralign.errors import BudgetExceeded, EngineError, IterAlignError, RateLimited, Unavailable
 from iteralign.ledger import NOT_SENT, Request, Unmetered, key_of
 from iteralign.protocols import Ledger
 from iteralign.records import Completion
@@ -51,19 +53,35 @@ class Session:
     not_before: float = 0.0  # monotonic seconds: a server that asked for patience is left alone by everybody
     last_success: float = float("-inf")
     under_way: dict[str, asyncio.Task[Completion | Fault]] = field(default_factory=dict)
-    spent: BudgetExceeded | None = None  # nothing more may be sent; what is under way is awaited
+    stop: IterAlignError | None = None  # nothing more may be sent; what is under way is awaited and kept
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    alive: asyncio.Task[bool] | None = None
+
+    def halt(self, error: IterAlignError) -> None:
+        """Send nothing more, for this reason; the first one counts."""
+        self.stop = self.stop or error
+        self.stopped.set()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait so long, or until the session is halted."""
+        try:
+            await asyncio.wait_for(self.stopped.wait(), max(0.0, seconds))
+        except TimeoutError:
+            return
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """A request: where it goes, what it says (nothing: a GET), and how its reply is read. ``suspect``: its form may be what the server stumbles over,
-    so that a second 5xx ends it. ``most_output``: tokens that the reply has at most."""
+    so that a second 500 ends it. ``most_output``: tokens that the reply has at most. ``simple``: a request of the same kind that any
+    server that works at all answers."""
 
     path: str
     body: Mapping[str, Any]
     read: Read
     most_output: int = 0
     suspect: bool = False
+    simple: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +134,8 @@ class Wire:
         """The endpoint with its key. Raises ``Unavailable`` where the key is missing or cannot be one."""
         key = os.environ.get(self._key_env, "").strip()
         server = Server(self._model, self._url, self._key_env, key or None)
+        if not _is_address(self._url):
+            raise Unavailable(f"base_url = {server.clean(self._url)!r} is no address: give http://HOST:PORT/v1 or https://HOST/v1")
         if not key and self._url == OPENAI_URL:
             raise Unavailable(f"{server.place} needs a key: put it into the environment variable {self._key_env}")
         if not key.isascii() or any(c.isspace() or not c.isprintable() for c in key):
@@ -129,13 +149,26 @@ class Wire:
         except RuntimeError:
             return asyncio.run(self._run(work, self._warn))
         said: queue.SimpleQueue[str] = queue.SimpleQueue()
-        with ThreadPoolExecutor(1) as pool:
-            future = pool.submit(lambda: asyncio.run(self._run(work, said.put)))
+        inner: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]] = []
+
+        async def start() -> T:
+            task = asyncio.ensure_future(self._run(work, said.put))
+            inner.append((asyncio.get_running_loop(), task))
+            return await task
+
+        def stop() -> None:
+            for loop, task in inner:
+                loop.call_soon_threadsafe(task.cancel)
+
+        with ThreadPoolExecutor(1) as pool, ExitStack() as interrupted:
+            interrupted.callback(stop)
+            future = pool.submit(lambda: asyncio.run(start()))
             while not (future.done() and said.empty()):  # the caller's thread hears the warnings: it may own a database
                 try:
                     self._warn(said.get(timeout=0.05))
                 except queue.Empty:
                     continue
+            interrupted.pop_all()
             return future.result()
 
     async def _run(self, work: Callable[[Session], Awaitable[T]], tell: Callable[[str], None]) -> T:
@@ -145,30 +178,31 @@ class Wire:
         async with AsyncOpenAI(api_key=server.key or "none", base_url=self._url, max_retries=0, timeout=self._timeout) as client:
             return await work(Session(client, server, tell, asyncio.Semaphore(self._concurrency)))
 
-    async def gather(self, session: Session, work: list[Awaitable[Completion | Fault]]) -> list[Outcome]:
-        """One outcome per piece of work, in order: its completion, or the error that is its own. Raises what concerns all of it."""
+    async def gather(self, session: Session, work: Sequence[Awaitable[Completion | Fault]]) -> list[Outcome]:
+        """One outcome per piece of work, in order: its completion, or the error that is its own. Raises what concerns all of it, when what
+        was under way has come back and is in the ledger."""
 
         async def one(piece: Awaitable[Completion | Fault]) -> Outcome:
             done = await piece
-            if isinstance(done, Completion):
-                return done
-            if done.kind in ("item", "spent"):
-                return done.error
-            raise done.error
+            if isinstance(done, Fault) and done.kind == "fatal":
+                session.halt(done.error)
+            return done if isinstance(done, Completion) else done.error
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(piece)) for piece in work]
-        except ExceptionGroup as failed:  # the others were cancelled
-            raise failed.exceptions[0] from None
-        if session.spent is not None:
-            raise session.spent
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(piece)) for piece in work]
+        if session.stop is not None:
+            raise session.stop
         return [task.result() for task in tasks]
 
     async def ask(self, session: Session, ask: Ask) -> Completion | Fault:
-        """One reply; the same request at the same time is sent once. A chat that fails to the last try while others get through is
-        that chat's trouble; where none gets through, the server's."""
-        sent = self._sent(session, ask)
+        """One reply; the same request at the same time is sent once.
+
+        A request that fails to the last try, or that the server refuses, is its own chat's trouble as long as the server answers others.
+        """
+        try:
+            sent = self._sent(session, ask)
+        except UnicodeEncodeError:
+            return Fault("item", EngineError("the chat holds half of a surrogate pair (a broken \\u escape): repair it"), "a broken text", sent=False)
         key = sent.entry.key
         if key not in session.under_way:
             session.under_way[key] = asyncio.ensure_future(self._try(session, ask, sent))
@@ -181,49 +215,76 @@ class Wire:
         first = float("inf")
         while True:
             async with session.slots:  # held while the server works, not while this request waits for its next try
-                while (pause := session.not_before - time.monotonic()) > 0:
-                    await asyncio.sleep(pause * random.uniform(1.0, 1.1))
-                if sent.refused != len(self._refused):
-                    sent = self._sent(session, ask)
                 if (known := self._ledger.recall(sent.entry.key)) is not None:
                     return known
-                await asyncio.sleep(self._pace.reserve(sent.entry.most_input // 3 + sent.entry.most_output))
+                if (own := self._pace.reserve(sent.entry.most_input // 3 + sent.entry.most_output)) > 0:
+                    await session.sleep(own)
+                while (pause := session.not_before - time.monotonic()) > 0 and session.stop is None:
+                    await session.sleep(pause * random.uniform(1.0, 1.1))
+                if sent.refused != len(self._refused):
+                    sent = self._sent(session, ask)
+                while session.alive is not None and not session.alive.done():  # the server is being asked whether it works at all
+                    await session.sleep(0.02)
                 first = min(first, time.monotonic())
                 done = await self._metered(session, ask, sent)
-            if isinstance(done, Completion):
-                session.last_success = time.monotonic()
-                return done
-            if done.parameter is not None and done.parameter in sent.body:
-                self._refuse(done.parameter, session)
-                continue
-            tries, strikes = tries + 1, strikes + (done.status >= 500)
-            if done.kind != "passing" or (ask.suspect and strikes == 2):
-                return done
-            if (done.wait or 0.0) > self._patience:
-                text = f"{done.error}: the server asks to wait {done.wait:.0f} s, more than {self._patience:g} s: resume later"
-                return Fault("fatal", RateLimited(text), done.what, done.status)
-            if tries > self._max_retries:
-                others_pass = session.last_success > first
-                gave_up = type(done.error)(f"{done.error}; gave up after {tries} tries")
-                return Fault("item" if others_pass else "fatal", gave_up, done.what, done.status)
+                if isinstance(done, Completion):
+                    session.last_success = time.monotonic()
+                    return done
+                if done.parameter is not None and done.parameter in sent.body:
+                    self._refuse(done.parameter, session)
+                    continue
+                tries, strikes = tries + 1, strikes + (done.status == 500)
+                final = await self._final(session, ask, done, tries, strikes, session.last_success > first)
+                if final is not None:
+                    if final.kind == "fatal":
+                        session.halt(final.error)
+                    return final
             await self._pause(session, done, tries)
+
+    async def _final(self, session: Session, ask: Ask, fault: Fault, tries: int, strikes: int, others_pass: bool) -> Fault | None:
+        """What is given back for a failed request; None where it is tried again."""
+        if fault.kind == "request" and not ask.suspect:
+            own = others_pass or await self._alive(session, ask, fault)
+            return Fault("item" if own else "fatal", fault.error, fault.what, fault.status)
+        if fault.kind != "passing" or (ask.suspect and strikes == 2):
+            return fault
+        if (fault.wait or 0.0) > self._patience:
+            text = f"{fault.error}: the server asks to wait {fault.wait:.0f} s, more than {self._patience:g} s: resume later"
+            return Fault("fatal", RateLimited(text), fault.what, fault.status)
+        if tries > self._max_retries:
+            own = others_pass or await self._alive(session, ask, fault)
+            return Fault("item" if own else "fatal", type(fault.error)(f"{fault.error}; gave up after {tries} tries"), fault.what, fault.status)
+        return None
+
+    async def _alive(self, session: Session, ask: Ask, fault: Fault) -> bool:
+        """Whether the server answers a simple request where it failed on another to the last try; asked once in a session."""
+        if ask.simple is None or not fault.sent or fault.status == 429 or session.stop is not None:
+            return False
+        if session.alive is None:
+            simple = Ask(ask.path, ask.simple, ask.read, ask.most_output)
+            session.alive = asyncio.ensure_future(self._answers(session, simple))
+        return await session.alive
+
+    async def _answers(self, session: Session, simple: Ask) -> bool:
+        return isinstance(await self._metered(session, simple, self._sent(session, simple)), Completion)
 
     async def _metered(self, session: Session, ask: Ask, sent: _Sent) -> Completion | Fault:
         """Send one request if the ledger admits it, and book what came of it."""
         try:
-            while session.spent is None and (ticket := self._ledger.admit(sent.entry)) is None:
+            while session.stop is None and (ticket := self._ledger.admit(sent.entry)) is None:
                 await asyncio.sleep(0.02)
         except BudgetExceeded as error:
-            session.spent = error
-        if session.spent is not None:
-            return Fault("spent", EngineError(str(session.spent)), "the budget is used up")
+            session.halt(error)
+        if session.stop is not None:
+            return Fault("spent", EngineError(str(session.stop)), "nothing more is sent", sent=False)
         done, outcome = None, "cancelled"
         try:
             done = await self._send(session, ask, sent.body)
+            if isinstance(done, Fault) and done.kind == "fatal":
+                session.halt(done.error)
             outcome = "answered" if isinstance(done, Completion) else done.what if done.sent else NOT_SENT
         finally:
-            unpaid = isinstance(done, Fault) and done.unpaid
-            self._ledger.settle(ticket or 0, outcome, done if isinstance(done, Completion) else None, unpaid=unpaid)
+            self._ledger.settle(ticket or 0, outcome, done if isinstance(done, Completion) else None, **_use(done))
         return done
 
     async def _send(self, session: Session, ask: Ask, body: Mapping[str, Any]) -> Completion | Fault:
@@ -234,7 +295,7 @@ class Wire:
                 # not chat.completions.create: it walks through every request and reply again, a millisecond each
                 send = session.client.post(ask.path, body=body, cast_to=object) if body else session.client.get(ask.path, cast_to=object)
                 return ask.read(await send)
-        except (OpenAIError, ValueError, TimeoutError) as error:
+        except (OpenAIError, ValueError, TimeoutError, RecursionError) as error:
             return classify(error, session.server, self._timeout)
 
     async def _pause(self, session: Session, fault: Fault, tries: int) -> None:
@@ -245,7 +306,7 @@ class Wire:
             self._tell(session, fault, f"asks to wait {fault.wait:.1f} s, which is done")
         else:
             self._tell(session, fault, f"try {tries} of {self._max_retries + 1}, again in {own:.1f} s")
-        await asyncio.sleep(max(own, fault.wait or 0.0))
+        await session.sleep(max(own, fault.wait or 0.0))
 
     def _tell(self, session: Session, fault: Fault, what: str) -> None:
         """One warning per kind of trouble in ten seconds; the next one counts those that were left out."""
@@ -263,9 +324,10 @@ class Wire:
         body, server = {k: v for k, v in ask.body.items() if k not in self._refused}, session.server
         if "max_tokens" in self._refused and "max_tokens" in ask.body:
             body["max_completion_tokens"] = ask.body["max_tokens"]
+        # what it is known by is the whole request: two samples stay two where the server takes no seed
         said = json.dumps([body.get("messages", body.get("prompt")), body.get("response_format")], ensure_ascii=False)
         endpoint = server.place if ask.path == CHAT else server.place + ask.path
-        entry = Request(key_of(endpoint, body), server.place, server.model, len(said.encode(errors="replace")), ask.most_output)
+        entry = Request(key_of(endpoint, ask.body), server.place, server.model, len(said.encode(errors="replace")), ask.most_output)
         return _Sent(body, entry, len(self._refused))
 
     def _refuse(self, parameter: str, session: Session) -> None:
@@ -274,3 +336,16 @@ class Wire:
                 f"{session.server.place}, model {self._model!r} does not take {parameter}: asking without it, so answers may differ between runs"
             )
         self._refused.add(parameter)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _use(done: Completion | Fault | None) -> dict[str, Any]:
+    """What a failed request used, as the ledger is told it."""
+    return {"unpaid": done.unpaid, "used": done.used} if isinstance(done, Fault) else {}

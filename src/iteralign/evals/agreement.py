@@ -22,12 +22,9 @@ def agreement(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
         for (a, x), (b, y) in combinations(verdict.votes, 2):
             if "unjudged" not in (x, y):
                 pairs[a, b].append((x, y))
-    return [
-        {"pair": list(pair), "agree": asdict(wilson(sum(x == y for x, y in said), len(said))), "kappa": _kappa(said)} for pair, said in pairs.items()
-    ]
+    return [_of_pair(list(pair), said) for pair, said in pairs.items()]
 
 
-def _kappa(said: Sequence[tuple[str, str]]) -> float | None:
-    if len({label for pair in said for label in pair}) < 2:
-        return None
-    return kappa([x for x, _ in said], [y for _, y in said])
+def _of_pair(pair: list[str], said: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    same = sum(x == y for x, y in said)
+    return {"pair": pair, "agree": asdict(wilson(same, len(said))), "kappa": kappa([x for x, _ in said], [y for _, y in said])}

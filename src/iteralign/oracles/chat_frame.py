@@ -19,9 +19,8 @@ _LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _INVISIBLE = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
-_TOKENS = re.compile(
-    r"<(?=[|\uff5c])|<(?=/?(?:s|bos|eos|pad|unk|think|(?:start|end)_of_turn)>)|\[(?=/?(?:INST|SYSTEM_PROMPT)\])|<(?=</?SYS>>)", re.IGNORECASE
-)
+_TOKENS = re.compile(r"<(?=[|\uff5c]|/?[A-Za-z_][\w-]{0,30}>|</?SYS>>)|\[(?=/?[A-Za-z]{0,3}[A-Z_]{3,30}\])")
+"""Where a control token of some chat template may begin: ``<|...``, ``<word>``, ``[WORD]``."""
 _REPLY_LIMIT = 20_000  # characters of a reply that are read
 T = TypeVar("T", bound=BaseModel)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from iteralign.oracles.labels import Labelled
+from iteralign.data.labels import Labelled
 from iteralign.protocols import Oracle
 from iteralign.records import Exchange
 from iteralign.stats import kappa, wilson

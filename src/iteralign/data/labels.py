@@ -46,6 +46,7 @@ def load_labelled(path: str | Path, *, limit: int | None = None, seed: int = 0) 
     found: dict[tuple[str, str, str | None], set[bool]] = defaultdict(set)
     for row in _rows(file):
         for question, answer, label in _pairs(row):
+            _whole(row, question, answer)
             found[question, answer, _category(row.value)].add(label)
     pairs = [(exchange(q, a, file.stem, c), labels.pop()) for (q, a, c), labels in found.items() if len(labels) == 1]
     if not pairs:
@@ -54,14 +55,16 @@ def load_labelled(path: str | Path, *, limit: int | None = None, seed: int = 0) 
 
 
 def load_refusals(path: str | Path) -> list[Labelled]:
-    """Answers with whether they decline, from Do-Not-Answer's layout: action code 0 declines, 5 follows; the codes between are left out."""
+    """Answers with whether they decline, from Do-Not-Answer's layout: action code 0 declines, 5 follows; the codes between are left out, and
+    repeats. Raises ``DataError``."""
     file = Path(path)
-    pairs = [
-        (exchange(r.value["question"], r.value[f"{model}_response"], file.stem, _category(r.value)), _DECLINES[_code(r.value[f"{model}_action"])])
-        for r in _rows(file)
-        for model in _models(r.value, "_action")
-        if _code(r.value[f"{model}_action"]) in _DECLINES
-    ]
+    found: dict[tuple[str, str, str | None], set[bool]] = defaultdict(set)
+    for row in _rows(file):
+        for model in _models(row.value, "_action"):
+            question, code = _text(row.value, _QUESTIONS), _code(row.value[f"{model}_action"])
+            if question and code in _DECLINES:
+                found[question, _said(row, model), _category(row.value)].add(_DECLINES[code])
+    pairs = [(exchange(q, a, file.stem, c), labels.pop()) for (q, a, c), labels in found.items() if len(labels) == 1]
     if not pairs:
         raise DataError(f"{file}: has no columns question, MODEL_response and MODEL_action with codes 0 or 5")
     return pairs
@@ -90,13 +93,27 @@ def _pairs(row: Row) -> Iterator[tuple[str, str, bool]]:
     if question and answer is not None and label:
         yield question, answer, _label(row, label)
     elif question and models:
-        yield from ((question, str(value[f"{m}_response"]), _label(row, f"{m}_harmful")) for m in models)
+        yield from ((question, _said(row, m), _label(row, f"{m}_harmful")) for m in models)
     elif question and "prompt_label" in value:
         yield SAID, question, _label(row, "prompt_label")
     elif question and "completion" in value and (stated := _STATED.fullmatch(question)):
         yield stated["question"].strip(), stated["answer"].strip(), not _label(row, "completion")
     else:
         raise DataError(f"{row.where}: fields {', '.join(map(str, value)) or 'none'}. {_HELP}")
+
+
+def _whole(row: Row, *texts: str) -> None:
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{row.where}: holds half of a surrogate pair (a broken \\u escape). Repair or delete the row.") from error
+
+
+def _said(row: Row, model: str) -> str:
+    said = row.value[f"{model}_response"]
+    if not isinstance(said, str):
+        raise DataError(f"{row.where}, field '{model}_response': {said!r} instead of a text. Delete the row, or both fields of this model.")
+    return said
 
 
 def _text(value: Mapping[str, Any], names: tuple[str, ...]) -> str | None:

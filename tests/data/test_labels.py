@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from iteralign.data.labels import SAID, load_labelled
 from iteralign.errors import DataError
-from iteralign.oracles.labels import SAID, load_labelled
 
 SHARED = next((p / "shared" / "data" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()), None)
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from iteralign.chat_format import PROBE, encode_prompt, encode_training, end_tokens, stops
+from iteralign.chat_rows import answer_of, cut, must_fit, seeds, span
 from iteralign.engines.openai import OpenAIEngine, all_of, first_choice, usage
 from iteralign.engines.openai_faults import Fault, Malformed
 from iteralign.engines.openai_wire import Ask, Outcome, Session, Wire
-from iteralign.engines.rows import answer_of, cut, must_fit, seeds, span
 from iteralign.errors import EngineError, NotFound, Unavailable, Unsupported
 from iteralign.protocols import Ledger
 from iteralign.records import Chat, Checkpoint, Completion, SamplingParams, Score
@@ -129,7 +129,9 @@ class ServerHost:
 
     def complete(self, bodies: Sequence[dict[str, Any]], limit: int) -> list[Completion]:
         """What the server answers to these completion requests, each of at most ``limit`` tokens."""
-        return all_of(self._ask(self.wire, [Ask("/completions", body, self._read_answer, limit) for body in bodies]))
+        simple = encode_prompt(self.tokenizer, PROBE[:1])
+        asks = [Ask("/completions", body, self._read_answer, limit, simple=body | {"prompt": simple}) for body in bodies]
+        return all_of(self._ask(self.wire, asks))
 
     def _read_answer(self, reply: Any) -> Completion:
         choice = first_choice(reply)

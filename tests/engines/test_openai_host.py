@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from iteralign.engines.hf import HFHost
-from iteralign.engines.server import ServerHost
+from iteralign.engines.openai_host import ServerHost
 from iteralign.errors import EngineError, NotFound, PromptTooLong, Unavailable, Unsupported
 from iteralign.records import Chat, Checkpoint, Message, SamplingParams, TrainingExample
 from model_server import ModelServer
