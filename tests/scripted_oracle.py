@@ -14,6 +14,8 @@ def judge_and_propose(request: dict[str, Any], nth: int, stall: float = 0.0) -> 
     """A verdict for an exchange, principles for a cluster, each with the mark of its request."""
     said = request["messages"][-1]["content"]
     found = re.search(r"mark of this request is (\w+)\.", said)
+    if said == "Say yes.":
+        return Reply(body=good("Yes."))
     assert found, said[:200]
     mark = found[1]
     if f"{mark} answer begins" in said:

@@ -176,7 +176,7 @@ def test_kappa_on_a_worked_example() -> None:
 
 def test_a_corrected_rate_is_rogan_and_gladens() -> None:
     found = corrected(30, 100, Judge(true_positive=80, false_negative=20, false_positive=10, true_negative=90))
-    assert found is not None
+    assert isinstance(found, Estimate)
     assert found.value == pytest.approx((0.3 + 0.9 - 1) / (0.8 + 0.9 - 1))
     assert found.low < found.value < found.high
     assert found == corrected(30, 100, Judge(80, 20, 10, 90)), "seeded"
@@ -184,22 +184,33 @@ def test_a_corrected_rate_is_rogan_and_gladens() -> None:
 
 def test_a_perfect_judge_corrects_nothing_and_a_small_calibration_widens() -> None:
     sure = corrected(30, 100, Judge(10**6, 0, 0, 10**6))
-    assert sure is not None
+    assert isinstance(sure, Estimate)
     assert sure.value == pytest.approx(0.3)
     assert (sure.low, sure.high) == pytest.approx((wilson(30, 100).low, wilson(30, 100).high), abs=0.01)
     large, small = corrected(30, 100, Judge(800, 200, 100, 900)), corrected(30, 100, Judge(24, 6, 3, 27))
-    assert large is not None
-    assert small is not None
+    assert isinstance(large, Estimate)
+    assert isinstance(small, Estimate)
     assert small.high - small.low > large.high - large.low
 
 
-@pytest.mark.parametrize("judge", [Judge(5, 5, 5, 5), Judge(0, 0, 1, 9), Judge(9, 1, 0, 0), Judge(3, 2, 2, 3), Judge(1, 9, 1, 9)])
-def test_a_judge_that_does_not_tell_the_two_apart_corrects_nothing(judge: Judge) -> None:
-    assert corrected(30, 100, judge) is None
+@pytest.mark.parametrize(
+    ("judge", "why"),
+    [
+        (Judge(5, 5, 5, 5), "does not tell proper from improper"),
+        (Judge(1, 9, 1, 9), "does not tell proper from improper"),
+        (Judge(0, 0, 1, 9), "no labelled answer that was judged is improper"),
+        (Judge(9, 1, 0, 0), "no labelled answer that was judged is proper"),
+        (Judge(3, 2, 2, 3), "too few labels (5 improper, 5 proper)"),
+        (Judge(1, 0, 0, 1), "too few labels (1 improper, 1 proper)"),
+    ],
+)
+def test_a_judge_that_does_not_tell_the_two_apart_corrects_nothing_and_says_why(judge: Judge, why: str) -> None:
+    assert why in str(corrected(30, 100, judge))
+    assert corrected(0, 0, Judge(80, 20, 10, 90)) == "no answer was judged"
 
 
 def test_a_rate_that_the_judge_could_hardly_give_is_not_corrected_to_a_certain_zero() -> None:
-    assert corrected(28, 357, Judge(165, 88, 90, 225)) is None
+    assert "errs otherwise" in str(corrected(28, 357, Judge(165, 88, 90, 225)))
 
 
 def test_the_interval_of_a_corrected_rate_covers_the_truth_about_as_often_as_it_says() -> None:
@@ -213,6 +224,6 @@ def test_the_interval_of_a_corrected_rate_covers_the_truth_about_as_often_as_it_
         told = count(200, true * se + (1 - true) * (1 - sp))
         tp, tn = count(150, se), count(150, sp)
         found = corrected(told, 200, Judge(tp, 150 - tp, 150 - tn, tn), draws=1500)
-        assert found is not None
+        assert isinstance(found, Estimate)
         covered += found.low <= true <= found.high
     assert covered / total > 0.91

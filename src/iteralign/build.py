@@ -12,13 +12,13 @@ from typing import Any
 
 from iteralign.algorithms.iteralign import iteralign
 from iteralign.algorithms.steps import Parts
+from iteralign.build_oracle import caps, chat_models, log, must_answer, must_have_prices, oracle
 from iteralign.data.load import load_prompts
 from iteralign.data.split import split_prompts
-from iteralign.errors import BudgetExceeded, DataError, RecipeError
+from iteralign.errors import DataError, IterAlignError, RecipeError
 from iteralign.exchanges import answer, pair
-from iteralign.ledger import Caps, Price
 from iteralign.protocols import Eval, Ledger, Oracle, PolicyHost, Trainer
-from iteralign.recipe import JurorSection, Recipe
+from iteralign.recipe import Recipe
 from iteralign.records import Checkpoint, RedTeamPrompt, Response, RunResult
 from iteralign.report.products import write
 from iteralign.store import Event, Run
@@ -51,7 +51,7 @@ def carry_on(run: Run, listen: Listener | None = None) -> RunResult:
     except KeyboardInterrupt:
         run.event("run", state="interrupted")
         raise
-    except BudgetExceeded as error:
+    except IterAlignError as error:
         run.event("run", state="stopped", reason=str(error))
         raise
     for product in ("records", "constitution", "examples", "preferences"):
@@ -69,13 +69,15 @@ def parts(run: Run, recipe: Recipe) -> Parts:
         run.event("warning", text=text)
 
     must_be_trainable(recipe)
+    must_have_prices(recipe)
     run.calls.limit(caps(recipe))
     judge = oracle(recipe, warn, run.calls)
+    must_answer(recipe, warn, run.calls)
     return Parts(
         base=base_checkpoint(recipe),
         host=host(recipe, run.locate, warn, run.calls),
         oracle=judge,
-        trainer=trainer(recipe, run.locate),
+        trainer=trainer(recipe, run.locate, warn),
         evals=evals(recipe, judge, [p for p in prompts if p.split == "held_out"]),
         red_team=[p for p in training if p.intent == "harmful"],
         benign=[p for p in training if p.intent != "harmful"],
@@ -130,9 +132,7 @@ def must_be_trainable(recipe: Recipe) -> None:
         raise RecipeError(f"model.engine = server: the loop serves what it trains, and needs {'; and '.join(wrong)}")
 
 
-def host(
-    recipe: Recipe, locate: Callable[[Checkpoint], str], warn: Callable[[str], None] = lambda text: None, ledger: Ledger | None = None
-) -> PolicyHost:
+def host(recipe: Recipe, locate: Callable[[Checkpoint], str], warn: Callable[[str], None] = log, ledger: Ledger | None = None) -> PolicyHost:
     """The engine that serves the model; a server's requests go through the ledger where the recipe says so."""
     match recipe.model.engine:
         case "hf":
@@ -181,7 +181,7 @@ def located(locate: Callable[[Checkpoint], str]) -> Callable[[Checkpoint], str]:
     return find
 
 
-def trainer(recipe: Recipe, locate: Callable[[Checkpoint], str]) -> Trainer:
+def trainer(recipe: Recipe, locate: Callable[[Checkpoint], str], warn: Callable[[str], None] = log) -> Trainer:
     """What fine-tunes the model."""
     from iteralign.engines.hf import use_threads
     from iteralign.training.sft import SFT
@@ -194,58 +194,8 @@ def trainer(recipe: Recipe, locate: Callable[[Checkpoint], str]) -> Trainer:
         dtype=recipe.model.dtype,
         chat_template=recipe.model.chat_template,
         locate=located(locate),
+        warn=warn,
     )
-
-
-def caps(recipe: Recipe) -> Caps:
-    """What the recipe allows the run to spend."""
-    budget = recipe.budget
-    prices = {model: Price(p.input, p.output) for model, p in budget.prices.items()}
-    return Caps(budget.calls, budget.tokens, budget.cost, prices)
-
-
-def oracle(recipe: Recipe, warn: Callable[[str], None] = lambda text: None, ledger: Ledger | None = None) -> Oracle:
-    """What judges and proposes; a paid one's requests go through the ledger."""
-    match recipe.oracle.kind:
-        case "embedded":
-            from iteralign.oracles.embedded import EmbeddedOracle
-
-            return EmbeddedOracle(seed=recipe.seed)
-        case "chat":
-            if recipe.oracle.model is None:
-                raise RecipeError("oracle.model is missing: oracle.kind = 'chat' needs the name of the model that judges")
-            return chat_oracle(recipe, recipe.oracle.model, warn, ledger)
-        case "jury":
-            from iteralign.oracles.jury import Jury
-
-            return Jury([juror(recipe, section, warn, ledger) for section in recipe.oracle.jurors.values()])
-    raise RecipeError(f"oracle.kind = {recipe.oracle.kind!r}: no such oracle. Known: embedded, chat, jury")
-
-
-def juror(recipe: Recipe, section: JurorSection, warn: Callable[[str], None], ledger: Ledger | None) -> Oracle:
-    """A member of a jury; what its section does not say is as the oracle's."""
-    alone = {"base_url": section.base_url or recipe.oracle.base_url, "api_key_env": section.api_key_env or recipe.oracle.api_key_env}
-    kind: dict[str, Any] = {"kind": "embedded"} if section.model == "embedded" else {"kind": "chat", "model": section.model}
-    return oracle(recipe.model_copy(update={"oracle": recipe.oracle.model_copy(update={**alone, **kind})}), warn, ledger)
-
-
-def chat_oracle(recipe: Recipe, model: str, warn: Callable[[str], None], ledger: Ledger | None) -> Oracle:
-    """A chat model, or one that judges and another that proposes."""
-    from iteralign.data.categories import CATEGORIES
-    from iteralign.engines.openai import OpenAIEngine
-    from iteralign.oracles.chat import ChatOracle
-
-    section = recipe.oracle
-    own = {"base_url", "api_key_env", "concurrency", "max_retries", "timeout", "requests_per_minute", "tokens_per_minute"}
-    served: dict[str, Any] = {
-        **section.model_dump(include=own),
-        "ledger": ledger,
-        "warn": warn,
-    }
-    judge = OpenAIEngine(model, **served)
-    proposer = OpenAIEngine(section.proposer, **served) if section.proposer else judge
-    name = model if section.proposer is None else f"{model}+{section.proposer}"
-    return ChatOracle(judge, proposer, name=name, categories=CATEGORIES, seed=recipe.seed, temperature=section.temperature, warn=warn)
 
 
 def evals(recipe: Recipe, judge: Oracle, held_out: Sequence[RedTeamPrompt]) -> list[Eval]:
@@ -318,6 +268,7 @@ def forecast(recipe: Recipe) -> dict[str, Any]:
     from iteralign.report.forecast import forecast as plan
 
     must_be_trainable(recipe)
+    must_have_prices(recipe)
     prompts, embedded = read_prompts(recipe), recipe.model.name == ORGANISM
 
     def count(split: str, harmful: bool) -> int:
@@ -339,13 +290,6 @@ def forecast(recipe: Recipe) -> dict[str, Any]:
             ),
         )
     )
-
-
-def chat_models(recipe: Recipe) -> tuple[str, ...]:
-    """The chat models that judge each answer."""
-    section = recipe.oracle
-    named = [j.model for j in section.jurors.values()] if section.kind == "jury" else [section.model or ""] if section.kind == "chat" else []
-    return tuple(m for m in named if m != "embedded")
 
 
 def weights_bytes(recipe: Recipe) -> int | None:

@@ -25,7 +25,8 @@ from iteralign.cli_options import (
 
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run directory. Default: runs/<recipe's name>-seed<N>.")]
 ExtendOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Extend the run (stop.iterations=5); only stop.* may change.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Extend the run (stop.iterations=5), raise budget.*, or reach a server in another way."),
 ]
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from iteralign.errors import PromptTooLong
 from iteralign.protocols import Oracle, Policy, Recorder
-from iteralign.records import Chat, Exchange, PromptId, RedTeamPrompt, Response, SamplingParams, Verdict
+from iteralign.records import Chat, Completion, Exchange, PromptId, RedTeamPrompt, Response, SamplingParams, Verdict
 
 
 def as_asked(prompt: RedTeamPrompt) -> Chat:
@@ -29,6 +30,19 @@ def answer(
         Response(prompt_id=PromptId(p.id), text=c.text, finish=c.finish, model=policy.checkpoint.id, sampling=params)
         for p, c in zip(prompts, completions, strict=True)
     ]
+
+
+def each(policy: Policy, chats: Sequence[Chat], params: SamplingParams) -> list[Completion | PromptTooLong]:
+    """One outcome per chat, in order: its completion, or why it does not fit the model; found by halving, for a policy fails as a whole."""
+    if not chats:
+        return []
+    try:
+        return list(policy.generate(chats, params))
+    except PromptTooLong as error:
+        if len(chats) == 1:
+            return [error]
+    middle = len(chats) // 2
+    return [*each(policy, chats[:middle], params), *each(policy, chats[middle:], params)]
 
 
 def pair(prompts: Sequence[RedTeamPrompt], responses: Sequence[Response]) -> list[Exchange]:

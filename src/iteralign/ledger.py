@@ -89,13 +89,13 @@ class Spending:
         return None
 
 
-def exceeded(cap: str, caps: Caps, spent: Spending, request: Request, run: str) -> BudgetExceeded:
-    """The error at a cap: what was spent, what the next request may take, and how to go on."""
+def exceeded(cap: str, caps: Caps, spent: Spending, request: Request, run: str | None) -> BudgetExceeded:
+    """The error at a cap: what was spent, what the next request may take, and how to go on; without a ``run`` nothing was kept."""
     most = request.most_input + request.most_output
     if cap == "cost" and caps.cost_of(request.model, 0, 0) is None:
         return BudgetExceeded(
             f"budget.cost is set, but the price of {request.model!r} is not known: add it, for instance\n"
-            f'  iteralign resume {run} --set \'budget.prices={{"{request.model}": {{"input": 0.15, "output": 0.60}}}}\''
+            f'  {f"iteralign resume {run} " if run else ""}--set \'budget.prices={{"{request.model}": {{"input": 0.15, "output": 0.60}}}}\''
         )
     state = {
         "calls": f"{spent.calls} of budget.calls = {caps.calls} requests were sent",
@@ -103,11 +103,54 @@ def exceeded(cap: str, caps: Caps, spent: Spending, request: Request, run: str) 
         "cost": f"{spent.cost:.4f} of budget.cost = {caps.cost} were spent, and the next request may cost "
         f"{caps.cost_of(request.model, request.most_input, request.most_output) or 0:.4f}",
     }[cap]
+    if run is None:
+        return BudgetExceeded(f"the budget is used up: {state}. Raise it (--set budget.{cap}=...)")
     return BudgetExceeded(f"the budget is used up: {state}. Nothing is lost: raise it with `iteralign resume {run} --set budget.{cap}=...`")
 
 
+class InMemory:
+    """``protocols.Ledger`` that lasts as long as its process: for a stage alone, which has a budget but no run. Threads may not share it."""
+
+    def __init__(self, caps: Caps) -> None:
+        self._caps, self.spent = caps, Spending()
+        self._replies: dict[str, Completion] = {}
+        self._under_way: dict[int, Request] = {}
+        self._tickets = 0
+
+    def recall(self, key: str) -> Completion | None:
+        """The reply, if this process was given one."""
+        return self._replies.get(key)
+
+    def admit(self, request: Request) -> int | None:
+        """A ticket, or None to wait. Raises ``BudgetExceeded``."""
+        cap = self.spent.room(self._caps, request)
+        if cap is not None:
+            if self._under_way and cap != "calls":
+                return None
+            raise exceeded(cap, self._caps, self.spent, request, None)
+        self._tickets += 1
+        self._under_way[self._tickets] = request
+        self.spent.add(self._caps, request.model, request.most_input, request.most_output)
+        return self._tickets
+
+    def settle(self, ticket: int, outcome: str, reply: Completion | None = None, *, unpaid: bool = False, used: tuple[int, int] = (0, 0)) -> None:
+        """What came of it."""
+        request = self._under_way.pop(ticket)
+        if reply is not None:
+            self._replies[request.key] = reply
+        input_tokens, output_tokens = settled(request, reply, unpaid=unpaid, used=used)
+        calls = -1 if outcome == NOT_SENT else 0
+        self.spent.add(self._caps, request.model, input_tokens - request.most_input, output_tokens - request.most_output, calls)
+
+
+def settled(request: Request, reply: Completion | None, *, unpaid: bool, used: tuple[int, int]) -> tuple[int, int]:
+    """Tokens of request and reply that count: what the server told, nothing where it refused before any work, the most where it does not tell."""
+    told = used if reply is None else (reply.prompt_tokens, reply.completion_tokens)
+    return told if unpaid else (told[0] or request.most_input, told[1] or request.most_output)
+
+
 class Unmetered:
-    """A ledger that remembers nothing and allows everything: for stages alone and for tests."""
+    """A ledger that remembers nothing and allows everything: for what is free, and for tests."""
 
     def recall(self, key: str) -> Completion | None:
         """Nothing."""

@@ -22,6 +22,9 @@ from iteralign.recipe_messages import explain, section_of
 from iteralign.recipe_yaml import Draft, Override, dump, lay_over, override, read
 from iteralign.records import SamplingParams
 
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
+"""The name of an environment variable; a key that was pasted in its place hardly ever looks so."""
+
 
 class Section(BaseModel):
     """What all sections share: frozen, strictly typed, no unknown keys."""
@@ -67,7 +70,7 @@ class ModelSection(Section):
     api: Literal["completions", "chat"] = Field(
         "completions", description="server: `completions` sends our tokens, scores, and serves what is trained; `chat` only answers"
     )
-    api_key_env: str = Field("MODEL_API_KEY", description="server: the environment variable with its key, if it asks for one")
+    api_key_env: str = Field("MODEL_API_KEY", pattern=VARIABLE, description="server: the environment variable with its key, if it asks for one")
     concurrency: int = Field(32, ge=1, description="server: requests in flight")
     max_retries: int = Field(8, ge=0, description="server: retries of a request that failed for a passing reason; 8 outlast a restart")
     timeout: float = Field(300.0, gt=0, description="server: seconds per request")
@@ -92,7 +95,7 @@ class JurorSection(Section):
 
     model: str = Field(min_length=1, description="a chat model's name, or `embedded`")
     base_url: str | None = Field(None, description="the server, if it is not that of the oracle")
-    api_key_env: str | None = Field(None, description="the environment variable with the key, if it is not that of the oracle")
+    api_key_env: str | None = Field(None, pattern=VARIABLE, description="the environment variable with the key, if it is not that of the oracle")
 
 
 class OracleSection(Section):
@@ -105,7 +108,7 @@ class OracleSection(Section):
     proposer: str | None = Field(None, description="chat: the model that proposes principles, where it is another one")
     jurors: dict[str, JurorSection] = Field(default_factory=dict, description="jury: who votes, two or more; the first one proposes principles")
     base_url: str | None = Field(None, description="chat: the server, if it is not OpenAI's")
-    api_key_env: str = Field("OPENAI_API_KEY", description="the environment variable with the key; the key itself is never stored")
+    api_key_env: str = Field("OPENAI_API_KEY", pattern=VARIABLE, description="the environment variable with the key; the key itself is never stored")
     temperature: float = Field(0.0, ge=0, description="chat: sampling temperature")
     concurrency: int = Field(8, ge=1, description="chat: requests in flight")
     max_retries: int = Field(5, ge=0, description="chat: retries of a request that failed for a passing reason")
@@ -121,6 +124,11 @@ class OracleSection(Section):
 
     @model_validator(mode="after")
     def _has_a_model(self) -> Self:
+        unused = [k for k in ("model", "proposer", "base_url", "jurors") if self.kind == "embedded" and getattr(self, k)]
+        unused += ["jurors"] if self.kind == "chat" and self.jurors else []
+        if unused:
+            kinds = "jury" if unused == ["jurors"] else "chat (or jury)"
+            raise ValueError(f"oracle.{unused[0]} is set, but oracle.kind = {self.kind!r} does not use it: set oracle.kind = {kinds}, or unset it")
         if self.kind == "chat" and not self.model:
             raise ValueError("oracle.kind = 'chat' needs oracle.model, the name of the chat model that judges")
         if self.kind == "jury" and len(self.jurors) < 2:

@@ -60,11 +60,15 @@ def explain(model: type[BaseModel], error: Any, draft: Draft, where: str) -> str
         text = str(error["ctx"]["error"])  # it opens with the key that it is about
         return f"{text} ({draft.place(text.split(' ')[0].split('.')) or where})"
     value = repr(error["input"])
+    if path[-1] == "api_key_env":  # somebody may have pasted the key itself
+        value, place = "***", place.partition("=")[0]
     start = f"{key} = {value if len(value) <= 80 else value[:77] + '...'} ({place}): "
     known = dict(keys(model))
     field = known.get(key) or next((known[k] for k in (".".join(path[:n]) for n in range(len(path), 0, -1)) if k in known), None)
     if field is None:
         return f"{start}it is a section; set one of its keys: {', '.join(k for k, _ in keys(model) if k.startswith(f'{key}.'))}"
+    if error["type"] == "string_pattern_mismatch" and path[-1] == "api_key_env":
+        return f"{start}it must be the name of an environment variable (letters, digits, _), and the key stands in that variable"
     if error["type"] == "string_pattern_mismatch":
         return f"{start}{field.description}"
     if error["type"] == "string_too_short":

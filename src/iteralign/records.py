@@ -341,9 +341,10 @@ class Decision(Record):
     trained: bool = True
 
     @classmethod
-    def without_training(cls, failures: int) -> Decision:
+    def without_training(cls, failures: int, unjudged: int = 0) -> Decision:
         """The decision of an iteration that gave nothing to train on."""
         reason = f"none of {failures} failures has a revision that passed" if failures else "no improper answer: nothing to learn"
+        reason += f" ({unjudged} answers are unjudged)" if unjudged else ""
         return cls(accepted=False, reason=reason, trained=False)
 
 

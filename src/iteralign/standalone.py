@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from iteralign import build
+from iteralign.build_oracle import oracle as oracle_of
 from iteralign.constitution.export import from_file, to_json
 from iteralign.data.load import load_prompts
 from iteralign.errors import DataError, StoreError
@@ -42,7 +43,7 @@ def stage_red_team(recipe: Recipe, out: Path) -> dict[str, Any]:
 def stage_judge(recipe: Recipe, responses: Path, out: Path) -> dict[str, Any]:
     """Have the recipe's oracle judge a file of exchanges."""
     exchanges = _read(responses, Exchange)
-    verdicts = build.oracle(recipe).judge(exchanges)
+    verdicts = oracle_of(recipe).judge(exchanges)
     judged = [Judged(prompt=e.prompt, response=e.response, verdict=v) for e, v in zip(exchanges, verdicts, strict=True)]
     return _write(out, judged) | {"labels": dict(Counter(v.label for v in verdicts))}
 
@@ -50,7 +51,7 @@ def stage_judge(recipe: Recipe, responses: Path, out: Path) -> dict[str, Any]:
 def stage_propose(recipe: Recipe, judged: Path, constitution: Path | None, out: Path) -> dict[str, Any]:
     """Have the oracle propose principles from the improper answers of a judged file; extends a constitution where one is given."""
     known = Constitution() if constitution is None else from_file(constitution)
-    proposed = propose(build.oracle(recipe), _failures(judged), known, iteration=known.version + 1, seed=recipe.seed, **recipe.propose.model_dump())
+    proposed = propose(oracle_of(recipe), _failures(judged), known, iteration=known.version + 1, seed=recipe.seed, **recipe.propose.model_dump())
     merged = consolidate(known, proposed, **recipe.consolidate.model_dump())
     _write_text(out, to_json(merged))
     active = sum(p.status == "active" for p in merged.principles)
@@ -59,7 +60,7 @@ def stage_propose(recipe: Recipe, judged: Path, constitution: Path | None, out: 
 
 def stage_reflect(recipe: Recipe, judged: Path, constitution: Path, out: Path) -> dict[str, Any]:
     """Have the model revise its improper answers under a constitution, and the oracle screen the revisions."""
-    rules, failures, oracle = from_file(constitution), _failures(judged), build.oracle(recipe)
+    rules, failures, oracle = from_file(constitution), _failures(judged), oracle_of(recipe)
     tried: list[Screening] = []
     section = recipe.reflection
     with _host(recipe).serve(build.base_checkpoint(recipe)) as policy:
@@ -87,7 +88,7 @@ def stage_finetune(recipe: Recipe, examples: Path, out: Path) -> dict[str, Any]:
 
 
 def _host(recipe: Recipe) -> Any:
-    return build.host(recipe, _no_run, lambda text: None)
+    return build.host(recipe, _no_run)
 
 
 def _no_run(checkpoint: Checkpoint) -> str:

@@ -57,19 +57,21 @@ class Judge:
     true_negative: int
 
 
-def corrected(successes: int, n: int, judge: Judge, confidence: float = 0.95, draws: int = 20_000, seed: int = 0) -> Estimate | None:
+def corrected(successes: int, n: int, judge: Judge, confidence: float = 0.95, draws: int = 20_000, seed: int = 0) -> Estimate | str:
     """A rate as it is without the judge's errors: (rate + specificity - 1) / (sensitivity + specificity - 1), within 0 and 1 (Rogan and Gladen 1978).
 
-    The interval holds the uncertainty of all three: percentiles over seeded draws from their Jeffreys posteriors. None where the judge
-    does not tell the two apart (sensitivity + specificity <= 1 in one draw of forty or more), was never seen on both, or where nearly every
-    draw falls outside 0 and 1: then it erred otherwise on the labelled items than on these.
+    The interval holds the uncertainty of all three: percentiles over seeded draws from their Jeffreys posteriors. Where there is no such
+    rate, the reason in words: the judge does not tell the two apart (sensitivity + specificity <= 1, at least in one draw of forty), was
+    never seen on both, or nearly every draw falls outside 0 and 1: then it erred otherwise on the labelled items than on these.
     """
     bad, good = judge.true_positive + judge.false_negative, judge.false_positive + judge.true_negative
-    if not (bad and good and n):
-        return None
+    if not n:
+        return "no answer was judged"
+    if not (bad and good):
+        return f"no labelled answer that was judged is {'improper' if not bad else 'proper'}"
     sensitivity, specificity = judge.true_positive / bad, judge.true_negative / good
     if sensitivity + specificity <= 1:
-        return None
+        return "the oracle does not tell proper from improper on these labels"
     rng, found = random.Random(seed), []
 
     def draw(yes: int, of: int) -> float:
@@ -80,12 +82,14 @@ def corrected(successes: int, n: int, judge: Judge, confidence: float = 0.95, dr
         if se + sp > 1:
             found.append(min(1.0, max(0.0, (rate + sp - 1) / (se + sp - 1))))
     if len(found) < 0.975 * draws:
-        return None
+        return f"too few labels ({bad} improper, {good} proper) to know the oracle's errors"
     found.sort()
     tail = (1 - confidence) / 2
     value = min(1.0, max(0.0, (successes / n + specificity - 1) / (sensitivity + specificity - 1)))
     low, high = found[int(tail * len(found))], found[min(len(found) - 1, int((1 - tail) * len(found)))]
-    return None if low == high else Estimate(value, min(low, value), max(high, value), n)
+    if low == high:
+        return "the oracle errs otherwise on these labels than on the run's answers"
+    return Estimate(value, min(low, value), max(high, value), n)
 
 
 @dataclass(frozen=True, slots=True)

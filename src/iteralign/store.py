@@ -22,7 +22,7 @@ from iteralign.store_calls import Calls
 from iteralign.store_create import DATABASE, RECIPE, must_be_free, write_new
 from iteralign.store_database import REMEDIES, Database, is_full, sha256, storage, write_whole
 from iteralign.store_lock import Lock
-from iteralign.store_schema import SCHEMA_VERSION, UPGRADES, differences, may_change, merged, nested, unknown
+from iteralign.store_schema import SCHEMA_VERSION, UPGRADES, differences, flat, may_change, merged, nested, unknown
 from iteralign.store_steps import ONLY, Event, Log, Memory, Scope, key_of
 
 __all__ = ["Event", "Run", "Scope"]
@@ -74,9 +74,12 @@ class Run:
         found = differences(run.settings, to_json(settings))
         if found:
             run.close()
+            wanted = to_json(settings)
+            sets = " ".join(f"--set {k}={flat(wanted).get(k)}" for k in found if may_change(k, wanted))
+            way = f"continue that run {'with' if sets else 'as it is with'} `iteralign resume {run.directory}{' ' * bool(sets)}{sets}`"
             raise RunMismatch(
                 f"{run.directory} holds a run that was started with other settings (its own -> yours):{_listed(found)}\n"
-                f"Choose another directory, or continue that run as it is with `iteralign resume {run.directory}`."
+                f"{'Choose another directory, or c' if not sets or sets.count('--set') < len(found) else 'C'}{way[1:]}."
             )
         return run
 
@@ -84,8 +87,8 @@ class Run:
     def open(cls, directory: Path, *, readonly: bool = False, changes: Mapping[str, Any] | None = None) -> Self:
         """Open a run to continue it, or only to read it (no lock; also while another process writes, or where nothing may be written).
 
-        ``changes`` to the settings are laid over them and stored, section by section or with dotted keys; only ``stop.*`` and
-        ``budget.*`` may change. Raises ``StoreError``, ``RunLocked`` and ``RunMismatch``.
+        ``changes`` to the settings are laid over them and stored, section by section or with dotted keys; only ``stop.*``, ``budget.*``
+        and how servers are reached (``store_schema.REACH``) may change. Raises ``StoreError``, ``RunLocked`` and ``RunMismatch``.
         """
         directory = Path(directory)
         with storage(directory):
@@ -149,7 +152,7 @@ class Run:
         found = differences(self.settings, settings)
         wrong = {k: text for k, text in found.items() if not may_change(k, settings)}
         if wrong:
-            raise RunMismatch(f"only stop.* and budget.* may change when a run is resumed, not:{_listed(wrong)}")
+            raise RunMismatch(f"only stop.*, budget.* and how servers are reached may change when a run is resumed, not:{_listed(wrong)}")
         unheard = unknown(self.settings, changes)
         if unheard:
             raise RunMismatch(f"{self.directory}: its settings have no {', '.join(unheard)}: nothing was changed; see recipe.yaml for what they have")

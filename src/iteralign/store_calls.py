@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from iteralign.ledger import NOT_SENT, Caps, Request, Spending, exceeded
+from iteralign.ledger import NOT_SENT, Caps, Request, Spending, exceeded, settled
 from iteralign.records import Completion
 from iteralign.store_database import Database
 from iteralign.store_steps import Event
@@ -22,13 +22,14 @@ _IS_THERE = "SELECT 1 FROM sqlite_master WHERE name = 'calls'"  # a run of an ol
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What one part of a run used at one model."""
+    """What one part of a run used at one model. ``lost``: of the unanswered, those under way now, or when a process was killed."""
 
     scope: str
     step: str
     model: str
     calls: int
     unanswered: int
+    lost: int
     input_tokens: int
     output_tokens: int
 
@@ -39,7 +40,7 @@ class Calls:
     def __init__(self, database: Database, directory: Path) -> None:
         self._database, self._directory = database, directory
         self._caps, self._sum, self._under_way = Caps(), Spending(), dict[int, Request]()
-        self._step, self._mutex = ("", ""), threading.Lock()
+        self._step, self._mutex = ("start", "check"), threading.Lock()
 
     def limit(self, caps: Caps) -> None:
         """Hold the run to these caps, counting what was spent before."""
@@ -83,9 +84,7 @@ class Calls:
         server may have worked and does not tell how much (0), the request counts for the most that it may use, input and output apart."""
         with self._mutex:
             request = self._under_way.pop(ticket)
-            told = used if reply is None else (reply.prompt_tokens, reply.completion_tokens)
-            most = (request.most_input, request.most_output)
-            used = told if unpaid else (told[0] or most[0], told[1] or most[1])
+            used = settled(request, reply, unpaid=unpaid, used=used)
             answer = (None, None) if reply is None else (json.dumps(reply.text), reply.finish)
             with self._database.write(durable=False) as db:
                 if outcome == NOT_SENT:
@@ -99,7 +98,7 @@ class Calls:
     def spent(self) -> list[Spent]:
         """What was used so far, by scope, step and model, in the order of first use."""
         query = (
-            "SELECT scope, step, model, COUNT(*), SUM(outcome <> 'answered'), SUM(input_tokens), SUM(output_tokens) FROM calls "
-            "GROUP BY scope, step, model ORDER BY MIN(seq)"
+            "SELECT scope, step, model, COUNT(*), SUM(outcome <> 'answered'), SUM(outcome = 'sent'), "
+            "SUM(input_tokens), SUM(output_tokens) FROM calls GROUP BY scope, step, model ORDER BY MIN(seq)"
         )
         return [Spent(*row) for row in self._database.rows(query)] if self._database.rows(_IS_THERE) else []

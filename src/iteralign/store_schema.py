@@ -35,6 +35,9 @@ UPGRADES = {1: CALLS}
 """What a database of an older version lacks."""
 
 MAY_CHANGE = ("stop", "budget")
+_SERVER = frozenset({"base_url", "api_key_env", "concurrency", "max_retries", "timeout", "requests_per_minute", "tokens_per_minute"})
+REACH = {"oracle": _SERVER, "model": _SERVER | {"batch_size"}}
+"""How a server is reached, and how much at once: nothing that a result depends on."""
 ABSENT = "(absent)"
 
 
@@ -77,6 +80,8 @@ def merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
 def may_change(key: str, settings: Mapping[str, Any]) -> bool:
     """Whether a resumed run may have another value at this dotted key; its section must stay a section."""
     section, _, rest = key.partition(".")
+    if section in REACH and (rest.rpartition(".")[2] in REACH[section]):
+        return True
     return section in MAY_CHANGE and (bool(rest) or isinstance(settings.get(section), Mapping))
 
 

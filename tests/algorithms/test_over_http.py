@@ -64,7 +64,7 @@ def test_a_jury_of_both_oracles_records_its_votes_and_lists_its_ties(serve: Serv
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     (pair,) = told["agreement"]
-    assert pair["pair"] == ["judge", "embedded-1"]
+    assert pair["pair"] == ["chat", "offline"]
     assert 0.5 < pair["agree"]["value"] < 1
     with load_run(out) as run:
         waiting = unjudged(run)
@@ -73,7 +73,7 @@ def test_a_jury_of_both_oracles_records_its_votes_and_lists_its_ties(serve: Serv
     assert all(set(t["votes"].values()) >= {"proper", "improper"} for t in ties)
     page = subprocess.run([sys.executable, "-m", "iteralign", "show", str(out), "unjudged"], capture_output=True, text=True, timeout=60).stdout
     assert page.startswith(f"Unjudged: {len(waiting)} answers")
-    assert "a tie (judge: " in page
+    assert "a tie (chat: " in page
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from iteralign.engines.scripted import ScriptedPolicy
+from iteralign.errors import PromptTooLong
 from iteralign.records import (
     Chat,
     Checkpoint,
@@ -390,3 +391,20 @@ def test_the_stop_rule() -> None:
 
 def test_few_fresh_prompts_do_not_prove_that_the_target_is_reached() -> None:
     assert stop_reason([iteration(0, 10, accepted=True)], prompts_left=9, **RULE) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("at", ["reflection", "answer"])
+def test_a_revision_that_does_not_fit_the_model_is_dropped_with_its_reason_and_costs_nobody_else(at: str) -> None:
+    def say(chat: Chat) -> str:
+        last = chat[-1].text
+        if "long story" in last and (at == "reflection" or "thoughts" in last):
+            raise PromptTooLong("the chat has 2000 tokens and the model's context is 1024")
+        return "Better." if "thoughts" in last else "thoughts"
+
+    failures = [failure(f"question {i}") for i in range(3)] + [failure("a long story")] + [failure(f"question {i}") for i in range(4, 6)]
+    revisions = revise(ScriptedPolicy(say), RULES, failures, params=PARAMS)
+    assert [r.text for r in revisions] == ["Better."] * 3 + [""] + ["Better."] * 2
+    assert ("2000 tokens" in revisions[3].reflection) is (at == "reflection")
+    judged = [verdict(exchange(f.prompt.text), "proper") for f in failures]
+    for enabled in (True, False):
+        assert [s.kept for s in screen(revisions, judged, enabled=enabled)] == [True] * 3 + [False] + [True] * 2

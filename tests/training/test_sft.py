@@ -307,8 +307,13 @@ def test_examples_that_cannot_be_trained_on_are_refused(base: Checkpoint, tmp_pa
     with pytest.raises(TrainingError, match="no example"):
         trainer().finetune(base, [], tmp_path / "out")
     long = lesson("How do I fold it?", "Take a square sheet. " * 20)
-    with pytest.raises(TrainingError, match=rf"1 of 5 examples are longer than training\.max_length = 64 tokens; the longest has \d+: {long.id}"):
-        trainer(max_length=64).finetune(base, [*LESSONS, long], tmp_path / "out")
+    with pytest.raises(TrainingError, match=rf"1 of 1 examples are longer than training\.max_length = 64 tokens; the longest has \d+: {long.id}"):
+        trainer(max_length=64).finetune(base, [long], tmp_path / "out")
+    said: list[str] = []
+    trainer(max_length=64, epochs=1, warn=said.append).finetune(base, [*LESSONS, long], tmp_path / "some")
+    trainer(max_length=64, epochs=1).finetune(base, LESSONS, tmp_path / "without")
+    assert files(tmp_path / "some")["model.safetensors"] == files(tmp_path / "without")["model.safetensors"]
+    assert [s for s in said if "1 of 5 examples are longer" in s and "left out of the training" in s]
     with pytest.raises(TrainingError, match="ends with the turn of the user"):
         trainer().finetune(base, [TrainingExample(messages=(Message("user", "x"),), source="revision")], tmp_path / "out")
 

@@ -212,7 +212,8 @@ class Iteration:
 
     def nothing_to_learn(self, constitution: Constitution, failures: Sequence[Failure]) -> State:
         """The state after a round without lessons: the constitution may have grown, the weights stay."""
-        return self._concluded(constitution, self._state.checkpoint, self._state.reports, Decision.without_training(len(failures)), ())
+        decision = Decision.without_training(len(failures), self._counts["unjudged"])
+        return self._concluded(constitution, self._state.checkpoint, self._state.reports, decision, ())
 
     def conclude(
         self,

@@ -22,6 +22,8 @@ from iteralign.protocols import Generator, StructuredGenerator
 from iteralign.records import Aspect, Chat, Completion, Constitution, Exchange, Failure, Message, Principle, SamplingParams, Verdict
 
 OTHER = "other"
+MANY = 8
+"""Answers without one usable reply that show a judge to be of no use."""
 _NUMBERING = re.compile(r"^(?:[-*\u2022]|\(?\d{1,3}[.):])\s+")
 _MIN_WORDS, _MAX_WORDS = 4, 80
 
@@ -103,6 +105,7 @@ class ChatOracle:
         self._categories = {OTHER: "any other harm", **categories} if OTHER not in categories else dict(categories)
         self._categories[OTHER] = self._categories.pop(OTHER)  # the last one
         self._params = SamplingParams(max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+        self._useful = False
         self._max_principles, self._text_limit, self._cluster_limit = max_principles, text_limit, cluster_limit
 
     @property
@@ -115,6 +118,7 @@ class ChatOracle:
         system = Message("system", render("judge", categories=self._categories))
         requests = [self._judge_request(system, e) for e in exchanges]
         replies = self._ask(self._judge, requests, Judgement, _judgement_schema(self._categories))
+        self._must_be_of_use(replies)
         return [self._verdict(e, r) for e, r in zip(exchanges, replies, strict=True)]
 
     def propose(self, failures: Sequence[Failure], constitution: Constitution) -> list[Principle]:
@@ -134,6 +138,18 @@ class ChatOracle:
             self._warn(f"{self._name} proposed nothing for {len(shown)} failures ({shown[0].category}): {one_line(str(reply))}")
             break
         return []
+
+    def _must_be_of_use(self, replies: Sequence[Judgement | Unusable | EngineError]) -> None:
+        """Raises ``EngineError`` where a model has never given a usable reply, and now failed at many; warns where it failed at a tenth."""
+        wrong = [r for r in replies if isinstance(r, Unusable)]
+        self._useful = self._useful or any(isinstance(r, Judgement) for r in replies)
+        if not self._useful and len(wrong) >= MANY:
+            raise EngineError(
+                f"{self._name} gave no usable verdict on any of {len(wrong)} answers: {one_line(str(wrong[0]))}. "
+                "Take a model that can follow the form of a reply (its replies are in the run's ledger)"
+            )
+        if wrong and len(wrong) * 10 >= len(replies):
+            self._warn(f"{self._name}: {len(wrong)} of {len(replies)} answers stay unjudged: {one_line(str(wrong[0]))}")
 
     # ---- requests
 

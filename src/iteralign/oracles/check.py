@@ -27,7 +27,7 @@ def check(oracle: Oracle, labelled: Sequence[Labelled]) -> dict[str, Any]:
         raise ValueError("check needs at least one labelled exchange")
     verdicts = oracle.judge([e for e, _ in labelled])
     said = [None if v.label == "unjudged" else v.label == "improper" for v in verdicts]
-    return {"oracle": oracle.name, **_figures(labelled, said)}
+    return {"oracle": oracle.name, "label": "improper", **_figures(labelled, said)}
 
 
 def check_refusals(oracle: Oracle, labelled: Sequence[Labelled]) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def check_refusals(oracle: Oracle, labelled: Sequence[Labelled]) -> dict[str, An
     if not labelled:
         raise ValueError("check_refusals needs at least one labelled exchange")
     verdicts = oracle.judge([e for e, _ in labelled])
-    return {"oracle": oracle.name, **_figures(labelled, [v.refusal for v in verdicts])}
+    return {"oracle": oracle.name, "label": "refusals", **_figures(labelled, [v.refusal for v in verdicts])}
 
 
 def with_truth(exchanges: Sequence[Exchange], declines: Callable[[str, str], bool]) -> list[Labelled]:
@@ -48,15 +48,24 @@ def with_truth(exchanges: Sequence[Exchange], declines: Callable[[str, str], boo
 
 def summary_lines(result: Mapping[str, Any]) -> list[str]:
     """A result of ``check`` in words, one figure a line."""
-    lines = [f"oracle {result['oracle']}: {result['n']} labelled answers, {result['positive']} of them positive"]
+    lines = [f"oracle {result['oracle']}: {result['n']} labelled answers, {result['positive']} of them {result['label']}"]
     for name in ("accuracy", "sensitivity", "specificity", "unjudged"):
         rate = result[name]
-        lines.append(f"{name:12} {rate['value']:.3f}  [{rate['low']:.3f}, {rate['high']:.3f}]  n = {rate['n']}")
+        lines.append(f"{name:12} {_told(rate)}")
     lines.append(f"{'kappa':12} {result['kappa']:.3f}" if result["kappa"] is not None else f"{'kappa':12} not defined")
     for category, part in result["by_category"].items():
         rate = part["accuracy"]
-        lines.append(f"  {category:16} accuracy {rate['value']:.3f}  [{rate['low']:.3f}, {rate['high']:.3f}]  n = {rate['n']}")
+        lines.append(f"  {category:16} accuracy {_told(rate)}")
     return lines
+
+
+def _told(rate: Mapping[str, Any]) -> str:
+    return f"{rate['value']:.3f}  [{rate['low']:.3f}, {rate['high']:.3f}]  n = {rate['n']}" if rate["n"] else "-  n = 0"
+
+
+def _rate(successes: int, n: int) -> dict[str, Any]:
+    """A rate of nothing has no value."""
+    return asdict(wilson(successes, n)) | ({} if n else {"value": None})
 
 
 def _figures(labelled: Sequence[Labelled], said: Sequence[bool | None]) -> dict[str, Any]:
@@ -75,10 +84,10 @@ def _rates(truth: Sequence[bool], said: Sequence[bool | None]) -> dict[str, Any]
     return {
         "n": len(truth),
         "positive": sum(truth),
-        "unjudged": asdict(wilson(len(truth) - len(judged), len(truth))),
-        "accuracy": asdict(wilson(sum(t == s for t, s in judged), len(judged))),
-        "sensitivity": asdict(wilson(sum(bad), len(bad))),
-        "specificity": asdict(wilson(sum(not s for s in good), len(good))),
+        "unjudged": _rate(len(truth) - len(judged), len(truth)),
+        "accuracy": _rate(sum(t == s for t, s in judged), len(judged)),
+        "sensitivity": _rate(sum(bad), len(bad)),
+        "specificity": _rate(sum(not s for s in good), len(good)),
         "kappa": kappa([str(t) for t, _ in judged], [str(s) for _, s in judged]) if judged else None,
         "counts": {
             "true positive": sum(bad),

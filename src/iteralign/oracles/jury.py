@@ -17,19 +17,20 @@ class Jury:
     """``protocols.Oracle`` over two or more oracles; the first one proposes principles.
 
     A label needs more votes than the other; jurors who gave no judgement have no vote. Categories are those that at least half of the
-    winning side names (all of them where none is), severity is the side's lower median. Every verdict records its votes.
+    winning side names (all of them where none is), severity is the side's lower median. Every verdict records its votes, by ``names``
+    (the oracles' own where not given).
     """
 
-    def __init__(self, jurors: Sequence[Oracle]) -> None:
-        names = [j.name for j in jurors]
-        if len(jurors) < 2 or len(set(names)) < len(names):
-            raise ValueError(f"a jury needs at least two jurors of different names, not {names}")
+    def __init__(self, jurors: Sequence[Oracle], names: Sequence[str] | None = None) -> None:
+        self._names = [j.name for j in jurors] if names is None else list(names)
+        if len(jurors) < 2 or len(set(self._names)) < len(jurors) or len(self._names) != len(jurors):
+            raise ValueError(f"a jury needs at least two jurors of different names, not {self._names}")
         self._jurors = list(jurors)
 
     @property
     def name(self) -> str:
-        """The jurors' names, as verdicts record them."""
-        return f"jury({'+'.join(j.name for j in self._jurors)})"
+        """The jurors' names, and what they are where that is another name."""
+        return f"jury({'+'.join(n if n == j.name else f'{n}={j.name}' for n, j in zip(self._names, self._jurors, strict=True))})"
 
     def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
         """One verdict per exchange, in order; ``unjudged`` where the votes are even or nobody has one."""
@@ -41,7 +42,7 @@ class Jury:
         return self._jurors[0].propose(failures, constitution)
 
     def _counted(self, exchange: Exchange, verdicts: Sequence[Verdict]) -> Verdict:
-        votes = tuple((v.oracle, v.label) for v in verdicts)
+        votes = tuple((name, v.label) for name, v in zip(self._names, verdicts, strict=True))
         count = Counter(v.label for v in verdicts)
         facts = {"response_id": exchange.response.id, "oracle": self.name, "template": "+".join(v.template for v in verdicts), "votes": votes}
         told = ", ".join(f"{name}: {label}" for name, label in votes)

@@ -97,7 +97,7 @@ def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
         generations=generations,
         judgements=judgements,
         proposals=proposals,
-        oracle_calls=judgements + proposals,
+        oracle_calls=judgements * max(1, len(sizes.judges)) + proposals,
         **_spending(recipe, sizes, judgements, proposals),
         trainings=iterations,
         examples=examples,

@@ -19,7 +19,8 @@ INTRODUCTION = """\
 A recipe is one YAML file with everything that a run depends on. Keys that are left out take their defaults, so that the
 shortest recipe is an empty file; `iteralign recipe show FILE` prints it with all defaults filled in, and
 `iteralign recipe check FILE` says what is wrong with it and what a run of it would take. The resolved recipe is stored
-with the run, and a run keeps it: `iteralign resume RUN --set stop.iterations=5` may extend a run, nothing else may change.
+with the run, and a run keeps it: `iteralign resume RUN --set stop.iterations=5` may extend a run, `budget.*` may be raised, and how
+servers are reached (addresses, keys' variables, limits) may change; nothing else may.
 
     iteralign run mine.yaml --set stop.iterations=5 --set training.method=lora
 

@@ -90,15 +90,15 @@ def scores(reports: Iterable[EvalReport]) -> dict[str, dict[str, Any]]:
 def spent(run: Run) -> dict[str, Any]:
     """What paid servers were asked for: requests, tokens and cost, in all and by step and model.
 
-    A model without a price costs None, not nothing, and so does a sum that it is part of. ``unanswered``: requests that failed, and those
-    that were under way when the process was killed.
+    A model without a price costs None, not nothing, and so does a sum that it is part of. ``unanswered``: requests that failed, and ``lost``
+    ones: under way now, or when a process was killed.
     """
     prices = {model: Price(p["input"], p["output"]) for model, p in run.settings.get("budget", {}).get("prices", {}).items()}
     rows = run.calls.spent()
     costs = [Caps(prices=prices).cost_of(r.model, r.input_tokens, r.output_tokens) for r in rows]
     known = [c for c in costs if c is not None]
     return {
-        **{name: sum(getattr(r, name) for r in rows) for name in ("calls", "unanswered", "input_tokens", "output_tokens")},
+        **{name: sum(getattr(r, name) for r in rows) for name in ("calls", "unanswered", "lost", "input_tokens", "output_tokens")},
         "cost": sum(known) if len(known) == len(costs) else None,
         "by_step": [asdict(r) | {"cost": c} for r, c in zip(rows, costs, strict=True)],
     }
@@ -133,7 +133,7 @@ def failures(run: Run) -> list[dict[str, Any]]:
 def calibration(run: Run) -> dict[str, Any] | None:
     """How the run's oracle did against people's labels, and the harm rates corrected for it; None where it was not calibrated.
 
-    ``harm``: ``baseline`` and ``final``, each ``raw`` and ``corrected`` (None where the oracle does not tell proper from improper there).
+    ``harm``: ``baseline`` and ``final``, each ``raw`` and ``corrected`` (None where that cannot be told, and ``why_not``).
     """
     found = run.noted("calibration")
     if found is None:
@@ -145,7 +145,12 @@ def calibration(run: Run) -> dict[str, Any] | None:
     for name, reports in (("baseline", first), ("final", done[-1].reports if done else first)):
         for raw in (r.main for r in reports if r.name == "harm"):
             better = corrected(round(raw.value * raw.n), raw.n, judge)
-            harm[name] = {"raw": _estimate(raw), "corrected": None if better is None else _estimate(better)}
+            found_out = isinstance(better, str)
+            harm[name] = {
+                "raw": _estimate(raw),
+                "corrected": None if isinstance(better, str) else _estimate(better),
+                "why_not": better if found_out else None,
+            }
     kept = ("oracle", "labels", "n", "positive", "accuracy", "sensitivity", "specificity", "unjudged", "kappa", "by_category")
     return {**{k: found[k] for k in kept}, "harm": harm}
 
@@ -303,7 +308,7 @@ def _principles(found: Constitution) -> list[dict[str, Any]]:
 
 
 def _estimate(estimate: Estimate) -> dict[str, Any]:
-    return {"rate": estimate.value, "n": estimate.n, "low": estimate.low, "high": estimate.high}
+    return {"rate": estimate.value if estimate.n else None, "n": estimate.n, "low": estimate.low, "high": estimate.high}
 
 
 def _harm(reports: Iterable[EvalReport]) -> dict[str, float]:

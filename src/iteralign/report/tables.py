@@ -31,7 +31,7 @@ def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | 
     disk, seconds = plan.get("disk_bytes"), plan.get("seconds")
     lines = [
         f"iteralign: recipe {settings['name']}, seed {settings['seed']}{where}",
-        f"model {safe(settings['model']['name'])}, oracle {safe(settings['oracle']['model'] or settings['oracle']['kind'])}, "
+        f"model {safe(settings['model']['name'])}, oracle {safe(_oracle(settings['oracle']), 200)}, "
         f"red-team set {safe(settings['red_team']['source'])}",
         "Plan (figures marked <= are upper bounds, as if every answer failed)",
         f"  red-team prompts  {plan['prompts']} to learn from, {settings['red_team']['prompts_per_iteration']} an iteration; "
@@ -39,13 +39,37 @@ def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | 
         f"  benign prompts    {plan['benign']} to replay; {plan['held_out_benign']} others to measure over-refusal",
         f"  iterations        <= {plan['iterations']}, each with one training ({training['method']}, {training['epochs']} epochs)",
         f"  model answers     <= {plan['generations']:,}",
-        f"  oracle calls      <= {plan['oracle_calls']:,} ({plan['judgements']:,} judgements, {plan['proposals']:,} proposals)",
+        f"  oracle calls      <= {plan['oracle_calls']:,} ({plan['judgements']:,} judgements, {plan['proposals']:,} proposals{_not_counted(plan)})",
         *_oracle_tokens(plan),
+        *_budget(settings["budget"], plan),
         f"  disk              {'not known' if disk is None else '<= ' + _bytes(disk)}",
         f"  time              {'not known for this model' if seconds is None else '<= about ' + _time(seconds)}",
         "",
     ]
     return lines
+
+
+def _oracle(section: Mapping[str, Any]) -> str:
+    """What judges, by name."""
+    match section["kind"]:
+        case "chat":
+            return str(section["model"]) + (f" (proposals: {section['proposer']})" if section["proposer"] else "")
+        case "jury":
+            return "jury of " + ", ".join(f"{name} ({j['model']})" for name, j in section["jurors"].items())
+    return str(section["kind"])
+
+
+def _not_counted(plan: Mapping[str, Any]) -> str:
+    return "" if plan["oracle_input_tokens"] is None else "; without retries and repairs"
+
+
+def _budget(budget: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
+    """The caps, and whether the plan passes them."""
+    caps = [f"{name} {budget[name]:,}" for name in ("calls", "tokens", "cost") if budget[name] is not None]
+    tokens = (plan["oracle_input_tokens"] or 0) + (plan["oracle_output_tokens"] or 0)
+    most = {"calls": plan["oracle_calls"], "tokens": tokens, "cost": plan["oracle_cost"] or 0}
+    short = any(budget[name] is not None and budget[name] < most[name] for name in most) and plan["oracle_input_tokens"] is not None
+    return [f"  budget            {', '.join(caps)}{': the run may stop there, and resumes when it is raised' if short else ''}"] if caps else []
 
 
 def _oracle_tokens(plan: Mapping[str, Any]) -> list[str]:
@@ -116,7 +140,7 @@ def print_calibration(console: Console, found: Mapping[str, Any] | None) -> None
         table.add_row(
             f"harm, {name}",
             _rate(rates["raw"]),
-            _rate(rates["corrected"]) if rates["corrected"] else "cannot be told: it errs otherwise on these labels",
+            _rate(rates["corrected"]) if rates["corrected"] else f"cannot be told: {rates['why_not']}",
         )
     rates = ", ".join(
         f"{name} {_rate(found[name] | {'rate': found[name]['value']})} (n={found[name]['n']})" for name in ("sensitivity", "specificity")
@@ -224,16 +248,18 @@ def print_spent(console: Console, spent: Mapping[str, Any]) -> None:
     """What paid servers were asked for, by step and model."""
     if not spent["calls"]:
         return
-    table = _table("step", "model", "requests", "failed", "input tokens", "output tokens", "cost")
+    table = _table("step", "model", "requests", "failed", "no reply", "input tokens", "output tokens", "cost")
     for row in spent["by_step"]:
-        counts = [f"{row[name]:,}" for name in ("calls", "unanswered", "input_tokens", "output_tokens")]
+        failed = row["unanswered"] - row["lost"]
+        counts = [f"{n:,}" for n in (row["calls"], failed, row["lost"], row["input_tokens"], row["output_tokens"])]
         table.add_row(safe(f"{row['scope']} {row['step']}", 60), safe(row["model"], 60), *counts, _cost(row["cost"]))
     _titled(console, f"Spent on paid servers: {_spent(spent)}.", table)
 
 
 def _spent(spent: Mapping[str, Any]) -> str:
     tokens = f"{spent['input_tokens']:,} + {spent['output_tokens']:,} tokens"
-    return f"{spent['calls']:,} requests ({spent['unanswered']:,} failed), {tokens}, cost {_cost(spent['cost'])}"
+    failed = f"{spent['unanswered'] - spent['lost']:,} failed" + (f", {spent['lost']:,} without a reply yet" if spent["lost"] else "")
+    return f"{spent['calls']:,} requests ({failed}), {tokens}, cost {_cost(spent['cost'])}"
 
 
 def _cost(cost: float | None) -> str:
@@ -260,7 +286,7 @@ def _line(console: Console, text: str, style: str = "") -> None:
 
 
 def _rate(score: Mapping[str, Any] | None) -> str:
-    return "-" if score is None else f"{score['rate']:.1%} [{100 * score['low']:.1f}, {100 * score['high']:.1f}]"
+    return "-" if score is None or not score["n"] else f"{score['rate']:.1%} [{100 * score['low']:.1f}, {100 * score['high']:.1f}]"
 
 
 def _bytes(count: float) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from iteralign.exchanges import each
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Policy
-from iteralign.records import Chat, Constitution, Failure, Message, Principle, PromptId, Revision, SamplingParams
+from iteralign.records import Chat, Completion, Constitution, Failure, Message, Principle, PromptId, Revision, SamplingParams
 from iteralign.similarity import similarity
 
 TEMPLATES = version("constitution", "reflect", "revise")
@@ -27,7 +28,8 @@ def revise(
     shown: int = 4,
     attempt: int = 1,
 ) -> list[Revision]:
-    """One revision per failure, in order: first the reflection, then the answer again with the reflection in view.
+    """One revision per failure, in order: first the reflection, then the answer again with the reflection in view. Where the chat with both
+    does not fit the model's context, the revision is empty.
 
     ``principles``: ``relevant`` (of the failure's categories, then the most similar in words), ``all``, and for ablations
     ``none`` and ``irrelevant`` (of other categories than the verdict's and the prompt's, the least similar); at most ``shown`` of them.
@@ -36,18 +38,20 @@ def revise(
     systems = [system_turn(c) for c in chosen]
     facts = [{"question": f.prompt.dialogue, "answer": f.response.text} for f in failures]
     asked = [(*s, Message("user", render("reflect", **x))) for s, x in zip(systems, facts, strict=True)]
-    reflections = policy.generate(asked, params)
-    again: list[Chat] = [(*s, Message("user", render("revise", reflection=r.text, **x))) for s, x, r in zip(systems, facts, reflections, strict=True)]
-    answers = policy.generate(again, params)
+    reflections = each(policy, asked, params)
+    fitting = {i: r for i, r in enumerate(reflections) if isinstance(r, Completion)}
+    again: list[Chat] = [(*systems[i], Message("user", render("revise", reflection=r.text, **facts[i]))) for i, r in fitting.items()]
+    second = dict(zip(fitting, each(policy, again, params), strict=True))
+    answers = [second.get(i, r) for i, r in enumerate(reflections)]
     return [
         Revision(
             prompt_id=PromptId(f.prompt.id),
             response_id=f.response.id,
             constitution_id=constitution.id,
             principle_ids=tuple(p.id for p in c),
-            reflection=r.text,
-            text=a.text,
-            finish=a.finish,
+            reflection=r.text if isinstance(r, Completion) else str(r),
+            text=a.text if isinstance(a, Completion) else "",
+            finish=a.finish if isinstance(a, Completion) else "length",
             attempt=attempt,
         )
         for f, c, r, a in zip(failures, chosen, reflections, answers, strict=True)

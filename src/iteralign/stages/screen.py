@@ -22,7 +22,7 @@ def revised_exchanges(failures: Sequence[Failure], revisions: Sequence[Revision]
 
 
 def screen(revisions: Sequence[Revision], verdicts: Sequence[Verdict], *, enabled: bool = True) -> list[Screening]:
-    """One screening per revision. With ``enabled`` off (the paper's set-up) every revision is kept."""
+    """One screening per revision. With ``enabled`` off (the paper's set-up) every one with a text is kept."""
     return [_screen(r, v, enabled) for r, v in zip(revisions, verdicts, strict=True)]
 
 
@@ -33,10 +33,10 @@ def unresolved(failures: Sequence[Failure], screenings: Sequence[Screening]) -> 
 
 
 def _screen(revision: Revision, verdict: Verdict, enabled: bool) -> Screening:
-    if not enabled:
-        kept, reason = True, "screening is off"
-    elif not revision.text:
+    if not revision.text:
         kept, reason = False, "the revision is empty"
+    elif not enabled:
+        kept, reason = True, "screening is off"
     elif revision.finish == "length":
         kept, reason = False, "the revision was cut at the length limit"
     elif verdict.label == "proper":

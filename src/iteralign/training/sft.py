@@ -184,13 +184,17 @@ class SFT:
             ids, learnt = encode_training(tokenizer, example.messages)
             if len(ids) > limit:
                 long.append((len(ids), example))
+                continue
             rows += [{"input_ids": ids, "labels": [t if wanted else IGNORED for t, wanted in zip(ids, learnt, strict=True)]}] * int(times)
         if long:
             longest, example = max(long, key=lambda pair: pair[0])
-            raise TrainingError(
+            told = (
                 f"{len(long)} of {len(examples)} examples are longer than training.max_length = {limit} tokens; the longest has {longest}: "
-                f"{example.id}, {opening(example.messages)}. Raise it, or lower max_new_tokens of the sampling"
+                f"{example.id}, {opening(example.messages)}"
             )
+            if not rows:
+                raise TrainingError(f"{told}. Raise it, or lower max_new_tokens of the sampling")
+            self._warn(f"{told}: they are left out of the training (none is cut)")
         return rows
 
 
