@@ -7,7 +7,6 @@ from the environment at each call and kept nowhere.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import queue
@@ -30,6 +29,10 @@ from iteralign.records import Completion
 
 OPENAI_URL = "https://api.openai.com/v1"
 CHAT = "/chat/completions"
+TURN = 32
+"""Tokens that a chat template puts around a turn, at most."""
+STRIDE = 16
+"""Requests that are made ready before the first of them are given their turn."""
 T = TypeVar("T")
 Outcome = Completion | EngineError
 Read = Callable[[Any], Completion | Fault]
@@ -188,8 +191,12 @@ class Wire:
                 session.halt(done.error)
             return done if isinstance(done, Completion) else done.error
 
+        tasks = []
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(piece)) for piece in work]
+            for number, piece in enumerate(work, start=1):
+                tasks.append(group.create_task(one(piece)))
+                if number % STRIDE == 0:
+                    await asyncio.sleep(0)  # the first ones are on their way while the others are made ready
         if session.stop is not None:
             raise session.stop
         return [task.result() for task in tasks]
@@ -319,15 +326,13 @@ class Wire:
         session.tell(f"{session.server.place}: {fault.what}: {what}" + (f" ({more} more like it since the last warning)" if more else ""))
 
     def _sent(self, session: Session, ask: Ask) -> _Sent:
-        """The request without what the server refused (newer servers spell the length limit differently), and as the ledger knows it.
-        A token is at least a byte, so that the input is at most as long as its JSON."""
+        """The request without what the server refused (newer servers spell the length limit differently), and as the ledger knows it."""
         body, server = {k: v for k, v in ask.body.items() if k not in self._refused}, session.server
         if "max_tokens" in self._refused and "max_tokens" in ask.body:
             body["max_completion_tokens"] = ask.body["max_tokens"]
         # what it is known by is the whole request: two samples stay two where the server takes no seed
-        said = json.dumps([body.get("messages", body.get("prompt")), body.get("response_format")], ensure_ascii=False)
-        endpoint = server.place if ask.path == CHAT else server.place + ask.path
-        entry = Request(key_of(endpoint, ask.body), server.place, server.model, len(said.encode(errors="replace")), ask.most_output)
+        key = key_of(server.place if ask.path == CHAT else server.place + ask.path, ask.body)
+        entry = Request(key, server.place, server.model, _most_tokens(ask.body), ask.most_output)
         return _Sent(body, entry, len(self._refused))
 
     def _refuse(self, parameter: str, session: Session) -> None:
@@ -336,6 +341,14 @@ class Wire:
                 f"{session.server.place}, model {self._model!r} does not take {parameter}: asking without it, so answers may differ between runs"
             )
         self._refused.add(parameter)
+
+
+def _most_tokens(body: Mapping[str, Any]) -> int:
+    """What a request may use at most: a token is a byte at least, and a turn is framed by some; a prompt of token ids is counted."""
+    prompt, form = body.get("prompt"), body.get("response_format")
+    turns = [str(m["content"]) for m in body.get("messages", ())]
+    said = sum(len(t.encode()) + TURN for t in turns) if prompt is None else len(prompt)
+    return said + (len(str(form).encode()) if form else 0)
 
 
 def _is_address(url: str) -> bool:
