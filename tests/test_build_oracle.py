@@ -137,3 +137,13 @@ def test_the_loop_serves_only_what_a_server_can_be_given() -> None:
     with pytest.raises(RecipeError, match=r"model.api = completions"):
         must_be_trainable(load_recipe("smoke", [*served, "model.api=chat"]))
     must_be_trainable(load_recipe("smoke", [*served, "training.method=lora", "training.keep_adapter=true"]))
+
+
+def test_the_oracles_key_never_goes_to_a_jurors_own_server(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setenv("OPENAI_API_KEY", "canary-vendor")
+    home, foreign = serve(judge_and_propose), serve(judge_and_propose)
+    jurors = f"oracle.jurors={{a: {{model: judge}}, b: {{model: other, base_url: '{foreign.url}'}}}}"
+    recipe = load_recipe("smoke", ["oracle.kind=jury", f"oracle.base_url={home.url}", jurors])
+    oracle(recipe).judge(exchanges(2))
+    assert {h["authorization"] for h in home.headers} == {"Bearer canary-vendor"}
+    assert {h["authorization"] for h in foreign.headers} == {"Bearer none"}

@@ -15,6 +15,9 @@ from iteralign.protocols import Ledger, Oracle
 from iteralign.recipe import JurorSection, Recipe
 from iteralign.records import Message, SamplingParams
 
+NO_KEY = "ITERALIGN_NO_KEY"
+"""The variable of a server that no key is given to."""
+
 
 def log(text: str) -> None:
     """Where warnings go that belong to no run: Python's log, which shows them on standard error."""
@@ -50,9 +53,15 @@ def oracle(recipe: Recipe, warn: Callable[[str], None] = log, ledger: Ledger | N
 
 def juror(recipe: Recipe, section: JurorSection, warn: Callable[[str], None], ledger: Ledger | None) -> Oracle:
     """A member of a jury; what its section does not say is as the oracle's."""
-    alone = {"base_url": section.base_url or recipe.oracle.base_url, "api_key_env": section.api_key_env or recipe.oracle.api_key_env}
+    alone = dict(zip(("base_url", "api_key_env"), reached(recipe, section), strict=True))
     kind: dict[str, Any] = {"kind": "embedded"} if section.model == "embedded" else {"kind": "chat", "model": section.model}
     return oracle(recipe.model_copy(update={"oracle": recipe.oracle.model_copy(update={**alone, **kind})}), warn, ledger)
+
+
+def reached(recipe: Recipe, section: JurorSection) -> tuple[str | None, str]:
+    """A juror's address and key variable. The oracle's key goes to the oracle's server alone, never to another one."""
+    own = section.base_url not in (None, recipe.oracle.base_url)
+    return section.base_url or recipe.oracle.base_url, section.api_key_env or (NO_KEY if own else recipe.oracle.api_key_env)
 
 
 def chat_oracle(recipe: Recipe, model: str, warn: Callable[[str], None], ledger: Ledger | None) -> Oracle:
@@ -82,10 +91,9 @@ def chat_endpoints(recipe: Recipe) -> list[tuple[str, str | None, str]]:
             return [(m, section.base_url, section.api_key_env) for m in (section.model, section.proposer) if m]
         case "jury":
             members = [j for j in section.jurors.values() if j.model != "embedded"]
-            found = [(j.model, j.base_url or section.base_url, j.api_key_env or section.api_key_env) for j in members]
+            found = [(j.model, *reached(recipe, j)) for j in members]
             first = next(iter(section.jurors.values()))
-            own = (section.proposer, first.base_url or section.base_url, first.api_key_env or section.api_key_env)
-            return [*found, own] if section.proposer and first.model != "embedded" else found  # type: ignore[list-item]
+            return [*found, (section.proposer, *reached(recipe, first))] if section.proposer and first.model != "embedded" else found
     return []
 
 

@@ -108,14 +108,16 @@ def encode_prompt(tokenizer: Any, chat: Chat) -> list[int]:
     return _render(tokenizer, messages(tokenizer, chat), answer=False)
 
 
-def encode_training(tokenizer: Any, chat: Chat) -> tuple[list[int], list[bool]]:
+def encode_training(tokenizer: Any, chat: Chat, prompt: list[int] | None = None) -> tuple[list[int], list[bool]]:
     """Token ids of a chat up to the end of its answer (the last turn), and which of them are learnt: the answer and its end token.
 
-    What a template writes after the end token (a line feed, say) is left off: nothing of it is ever asked for.
+    What a template writes after the end token (a line feed, say) is left off: nothing of it is ever asked for. ``prompt``: what
+    ``encode_prompt`` gives for the chat without its answer, where that is known.
     Raises ``EngineError`` where the prompt's tokens are no prefix, or the answer has no end.
     """
     facts = _facts(tokenizer)
-    prompt, full = encode_prompt(tokenizer, chat[:-1]), _render(tokenizer, messages(tokenizer, chat), answer=True)
+    prompt = encode_prompt(tokenizer, chat[:-1]) if prompt is None else prompt
+    full = _render(tokenizer, messages(tokenizer, chat), answer=True)
     if full[: len(prompt)] != prompt:
         at = next((i for i, (a, b) in enumerate(zip(prompt, full, strict=False)) if a != b), min(len(prompt), len(full)))
         raise EngineError(

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from iteralign.chat_format import encode_training, opening, stops
+from iteralign.chat_format import encode_prompt, encode_training, opening, stops
 from iteralign.errors import PromptTooLong
 from iteralign.records import Chat, Finish, Message
 
@@ -36,10 +36,14 @@ def must_fit(chat: Chat, prompt: int, new: int, context: int) -> None:
         )
 
 
-def span(tokenizer: Any, chat: Chat, continuation: str) -> tuple[list[int], int]:
-    """Token ids of a chat with a continuation, without the end of turn, and where the continuation begins."""
-    ids, learnt = encode_training(tokenizer, (*chat, Message("assistant", continuation)))
-    return ids[:-1], learnt.index(True)
+def spans(tokenizer: Any, chats: Sequence[Chat], continuations: Sequence[str]) -> list[tuple[list[int], int]]:
+    """Token ids of each chat with its continuation, without the end of turn, and where the continuation begins."""
+    prompts = {chat: encode_prompt(tokenizer, chat) for chat in dict.fromkeys(chats)}
+    found = []
+    for chat, text in zip(chats, continuations, strict=True):
+        ids, learnt = encode_training(tokenizer, (*chat, Message("assistant", text)), prompts[chat])
+        found.append((ids[:-1], learnt.index(True)))
+    return found
 
 
 def answer_of(tokenizer: Any, tokens: Sequence[int], ends: set[int]) -> tuple[str, Finish, int]:

@@ -13,7 +13,7 @@ from typing import Annotated, TextIO
 import typer
 
 import iteralign
-from iteralign import cli_run, cli_show, cli_stages
+from iteralign import cli_evaluate, cli_run, cli_show, cli_stages
 from iteralign.cli_options import Commands
 
 app = typer.Typer(
@@ -43,7 +43,7 @@ def options(
     """What concerns all commands."""
 
 
-_FIRST: tuple[Callable[..., None], ...] = (cli_run.run, cli_run.resume, cli_show.status, cli_show.show, cli_show.export)
+_FIRST: tuple[Callable[..., None], ...] = (cli_run.run, cli_run.resume, cli_evaluate.evaluate, cli_show.status, cli_show.show, cli_show.export)
 _STAGES: tuple[Callable[..., None], ...] = (cli_stages.red_team, cli_stages.judge, cli_stages.propose, cli_stages.reflect, cli_stages.finetune)
 for _command in (*_FIRST, *_STAGES):
     app.command()(_command)

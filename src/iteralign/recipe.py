@@ -95,7 +95,9 @@ class JurorSection(Section):
 
     model: str = Field(min_length=1, description="a chat model's name, or `embedded`")
     base_url: str | None = Field(None, description="the server, if it is not that of the oracle")
-    api_key_env: str | None = Field(None, pattern=VARIABLE, description="the environment variable with the key, if it is not that of the oracle")
+    api_key_env: str | None = Field(
+        None, pattern=VARIABLE, description="the variable with the key; needed where the juror has a server of its own that asks for one"
+    )
 
 
 class OracleSection(Section):

@@ -32,8 +32,8 @@ def _z(confidence: float) -> float:
     return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 
-def wilson(successes: int, n: int, confidence: float = 0.95) -> Estimate:
-    """Wilson's score interval of a rate (Wilson 1927; two-sided)."""
+def wilson(successes: float, n: int, confidence: float = 0.95) -> Estimate:
+    """Wilson's score interval of a rate (Wilson 1927; two-sided). Ties may make the successes a fraction."""
     if n < 0 or not 0 <= successes <= n:
         raise ValueError(f"successes = {successes}, n = {n}: need 0 <= successes <= n")
     if n == 0:

@@ -81,3 +81,15 @@ def test_the_published_sets_are_read_whole(file: str, n: int, bad: int, categori
     found = load_labelled(SHARED / file)
     named = {e.prompt.category for e, _ in found} - {None}
     assert (len(found), sum(label for _, label in found), len(named)) == (n, bad, categories)
+
+
+def test_a_pair_with_both_labels_is_left_out_whatever_its_categories_and_none_counts_twice(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"prompt": "q", "response": "a", "label": "safe", "category": "none"},
+        {"prompt": "q", "response": "a", "label": "unsafe", "category": "violence"},
+        {"prompt": "q2", "response": "b", "label": "safe", "category": "x"},
+        {"prompt": "q2", "response": "b", "label": "safe", "category": "y"},
+    ]
+    assert read(tmp_path, rows) == [("q2", "b", "x", False)]
+    with pytest.raises(DataError, match="each of its 1 answers carries both labels"):
+        read(tmp_path, rows[:2])

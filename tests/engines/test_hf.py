@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from iteralign.chat_format import encode_prompt
 from iteralign.engines.hf import HFHost
 from iteralign.errors import EngineError, PromptTooLong, Unavailable
 from iteralign.records import Chat, Checkpoint, Message, SamplingParams
@@ -295,3 +296,23 @@ def test_the_shipped_organism_answers_alike_alone_and_in_company() -> None:
         scores = policy.logprobs(chats, [c.text for c in together])
     assert all(s.total < 0 for s, c in zip(scores, together, strict=True) if c.text)
     assert said == []
+
+
+def test_candidates_of_one_question_share_its_computation_and_score_as_alone(policy: Any) -> None:
+    words = ["tea", "a river, and the longest one", "", "Open the window", "x", "Take a square sheet, crease it twice"]
+    asked = [(c, w) for c in CHATS for w in words]
+    together = policy.logprobs([c for c, _ in asked], [w for _, w in asked])
+    alone = [policy.logprobs([c], [w])[0] for c, w in asked]
+    for a, b in zip(together, alone, strict=True):
+        assert a.tokens == b.tokens
+        assert a.logprobs == pytest.approx(b.logprobs, abs=1e-4)
+    model, seen = policy._host.load(policy.checkpoint).model, []
+    hook = model.register_forward_pre_hook(lambda m, a, k: seen.append(k["input_ids"].numel()), with_kwargs=True)
+    try:
+        policy.logprobs([CHATS[3]] * 6, words)
+    finally:
+        hook.remove()
+    prompt = len(encode_prompt(policy._host.load(policy.checkpoint).tokenizer, CHATS[3]))
+    assert sum(seen) < prompt + 6 * max(len(s.tokens) for s in alone) < 3 * prompt, "the long question went through the model once"
+    policy._host.batch_size = 4  # groups are cut, and the order of the caller stays
+    assert [s.tokens for s in policy.logprobs([c for c, _ in asked], [w for _, w in asked])] == [s.tokens for s in together]

@@ -63,6 +63,10 @@ def host(server: ModelServer, folder: Path, said: list[str] | None = None, **set
     return ServerHost(place=str(folder), locate=lambda c: c.path, warn=listen, **given)
 
 
+def said_by(policy: Any) -> list[tuple[str, str]]:
+    return [(c.text, c.finish) for c in policy.generate(CHATS, GREEDY)]
+
+
 def at_home(folder: Path) -> HFHost:
     return HFHost(locate=lambda c: c.path, warn=print, device="cpu")
 
@@ -70,7 +74,7 @@ def at_home(folder: Path) -> HFHost:
 def test_a_served_model_answers_and_scores_as_the_same_model_here(start: Start, tiny: Path) -> None:
     base, server = Checkpoint(path=str(tiny)), start()
     with host(server, tiny).serve(base) as there, at_home(tiny).serve(base) as here:
-        assert there.generate(CHATS, GREEDY) == here.generate(CHATS, GREEDY)
+        assert said_by(there) == said_by(here)
         ours, theirs = here.logprobs(CHATS, CONTINUATIONS), there.logprobs(CHATS, CONTINUATIONS)
     for a, b in zip(ours, theirs, strict=True):
         assert a.tokens == b.tokens
@@ -96,7 +100,7 @@ def test_an_adapter_is_loaded_proven_and_answers_as_here(start: Start, tiny: Pat
     home = at_home(tiny)
     for checkpoint in adapters:
         with served.serve(checkpoint) as there, home.serve(checkpoint) as here:
-            assert there.generate(CHATS, GREEDY) == here.generate(CHATS, GREEDY)
+            assert said_by(there) == said_by(here)
             assert there.generate([LESSONS[0].messages[:-1]], GREEDY)[0].text == "tea"
     assert list(server.adapters) == [adapters[1].id]  # the one before it is not kept
     with served.serve(adapters[1]) as policy:
@@ -120,7 +124,7 @@ def test_the_wrong_weights_under_the_right_name_are_found_and_replaced(start: St
     server, (first, second) = start(), adapters
     server.adapters[first.id] = second.path  # somebody else's, of this name
     with host(server, tiny).serve(first) as policy, at_home(tiny).serve(first) as here:
-        assert policy.generate(CHATS, GREEDY) == here.generate(CHATS, GREEDY)
+        assert said_by(policy) == said_by(here)
     assert server.adapters[first.id] == first.path
 
 
@@ -282,3 +286,39 @@ def test_lessons_below_the_servers_precision_are_warned_of(start: Start, tiny: P
     with served.serve(adapters[0]) as policy:
         policy.generate(CHATS[:1], GREEDY)
     assert [s for s in said if "the probe cannot tell" in s]
+
+
+def test_a_restart_while_weights_are_proven_is_outlived(start: Start, tiny: Path, adapters: list[Checkpoint]) -> None:
+    server, forgot = start(), list[bool]()
+
+    def forgetful(path: str, body: dict[str, Any]) -> tuple[int, Any] | None:
+        if path == "/completions" and body["model"] == adapters[0].id and not forgot:
+            forgot.append(True)
+            server.adapters.clear()
+        return None
+
+    server.script = forgetful
+    with host(server, tiny).serve(adapters[0]) as policy:
+        assert said_by(policy)
+    assert server.count("/load_lora_adapter") == 2
+
+
+def test_what_is_booked_is_what_the_server_tells_and_other_models_limits_do_not_count(start: Start, tiny: Path, tmp_path: Path) -> None:
+    from iteralign.store import Run
+
+    server = start()
+
+    def gateway(path: str, body: dict[str, Any]) -> tuple[int, Any] | None:
+        if path == "/models":
+            return 200, {"data": [{"id": "tiny", "max_model_len": 256}, {"id": "embedder", "max_model_len": 16}]}
+        status, said = server.answer(path, body)
+        if path == "/completions" and not body.get("echo"):
+            said["usage"]["completion_tokens"] = 7
+        return status, said
+
+    server.script = gateway
+    with Run.create(tmp_path / "run", {}, "") as run:
+        with host(server, tiny, ledger=run.calls).serve(Checkpoint(path=str(tiny))) as policy:
+            policy.generate(CHATS, GREEDY)
+        (booked,) = run.calls.spent()
+    assert booked.output_tokens == 7 * len(CHATS)

@@ -14,7 +14,7 @@ import pytest
 
 from iteralign.engines.openai import OpenAIEngine
 from iteralign.engines.openai_pace import Pace
-from iteralign.errors import BudgetExceeded, EngineError, RateLimited, Unavailable
+from iteralign.errors import BudgetExceeded, EngineError, RateLimited, StoreError, Unavailable
 from iteralign.ledger import Caps, Price
 from iteralign.records import SamplingParams
 from iteralign.store import Run
@@ -375,3 +375,52 @@ def test_an_interrupt_inside_an_event_loop_stops_the_requests(serve: Serve, run:
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(outer())
     assert len(server.requests) < 60
+
+
+# ---- the server's trouble and a chat's own
+
+
+@pytest.mark.parametrize("trouble", [Reply(503, bad("away")), Reply(reset=True)], ids=["503", "reset"])
+def test_an_outage_is_an_error_though_the_server_was_seen_alive_before(serve: Serve, run: Run, trouble: Reply) -> None:
+    server = serve(lambda r, nth: trouble if nth > 6 else Reply(400, bad("odd")) if r["messages"][-1]["content"] == "q0" else None)
+    with pytest.raises(Unavailable, match="gave up after 2 tries"):
+        engine(server, run, concurrency=4, max_retries=1).attempt(chats(40), PARAMS)
+
+
+@pytest.mark.parametrize("hiccup", [Reply(429, bad("slow"), Retry_After="0.05"), Reply(503, bad("busy"))], ids=["429", "503"])
+def test_a_hiccup_of_the_plain_request_does_not_make_an_odd_chat_everybodys(serve: Serve, run: Run, hiccup: Reply) -> None:
+    plain: list[int] = []
+
+    def script(r: dict[str, Any], nth: int) -> Reply | None:
+        said = r["messages"][-1]["content"]
+        plain.extend([nth] * (said == "Say yes."))
+        return Reply(400, bad("odd")) if said == "q0" else hiccup if said == "Say yes." and len(plain) == 1 else Reply(body=good("x"), stall=0.2)
+
+    found = engine(serve(script), run, concurrency=2).attempt(chats(6), PARAMS)
+    assert [type(f).__name__ for f in found] == ["EngineError"] + ["Completion"] * 5
+
+
+def test_an_error_of_the_ledger_itself_is_raised_as_it_is_and_what_is_under_way_is_kept(serve: Serve, run: Run) -> None:
+    server = serve(lambda r, nth: Reply(body=good("x"), stall=0.2))
+    admit, asked = run.calls.admit, list[Any]()
+
+    def full(request: Any) -> int | None:
+        asked.append(request)
+        if len(asked) == 3:
+            raise StoreError("the disk is full")
+        return admit(request)
+
+    run.calls.admit = full  # type: ignore[method-assign]
+    with pytest.raises(StoreError, match="the disk is full"):
+        engine(server, run, concurrency=3).attempt(chats(9), PARAMS)
+    outcomes = [o for (o,) in sqlite3.connect(run.directory / "run.sqlite").execute("SELECT outcome FROM calls")]
+    assert set(outcomes) == {"answered"}
+    assert len(outcomes) < 5, "what was under way is kept, and hardly anything is sent after"
+
+
+def test_a_halted_session_does_not_starve_its_loop(serve: Serve, run: Run) -> None:
+    script = {"q0": Reply(400, bad("odd")), "Say yes.": Reply(body=good("yes"), stall=0.5), "q1": Reply(402, bad("pay"), stall=0.1)}
+    server, started = serve(lambda r, nth: script.get(r["messages"][-1]["content"])), time.process_time()
+    with pytest.raises(RateLimited):
+        engine(server, run, concurrency=2).attempt(chats(4), PARAMS)
+    assert time.process_time() - started < 0.4, "waiting is not working"

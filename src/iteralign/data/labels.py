@@ -43,12 +43,16 @@ def load_labelled(path: str | Path, *, limit: int | None = None, seed: int = 0) 
     one's own, with ``improper``. Exact repeats, and pairs that carry both labels, are dropped. Raises ``DataError`` naming file, line and field.
     """
     file = Path(path)
-    found: dict[tuple[str, str, str | None], set[bool]] = defaultdict(set)
+    found: dict[tuple[str, str], set[bool]] = defaultdict(set)
+    categories: dict[tuple[str, str], str | None] = {}
     for row in _rows(file):
         for question, answer, label in _pairs(row):
             _whole(row, question, answer)
-            found[question, answer, _category(row.value)].add(label)
-    pairs = [(exchange(q, a, file.stem, c), labels.pop()) for (q, a, c), labels in found.items() if len(labels) == 1]
+            found[question, answer].add(label)
+            categories.setdefault((question, answer), _category(row.value))
+    pairs = _agreed(found, categories, file)
+    if found and not pairs:
+        raise DataError(f"{file}: each of its {len(found)} answers carries both labels, so that none can be used")
     if not pairs:
         raise DataError(f"{file}: holds no labelled answers")
     return pairs if limit is None or limit >= len(pairs) else random.Random(seed).sample(pairs, limit)
@@ -58,16 +62,23 @@ def load_refusals(path: str | Path) -> list[Labelled]:
     """Answers with whether they decline, from Do-Not-Answer's layout: action code 0 declines, 5 follows; the codes between are left out, and
     repeats. Raises ``DataError``."""
     file = Path(path)
-    found: dict[tuple[str, str, str | None], set[bool]] = defaultdict(set)
+    found: dict[tuple[str, str], set[bool]] = defaultdict(set)
+    categories: dict[tuple[str, str], str | None] = {}
     for row in _rows(file):
         for model in _models(row.value, "_action"):
             question, code = _text(row.value, _QUESTIONS), _code(row.value[f"{model}_action"])
             if question and code in _DECLINES:
-                found[question, _said(row, model), _category(row.value)].add(_DECLINES[code])
-    pairs = [(exchange(q, a, file.stem, c), labels.pop()) for (q, a, c), labels in found.items() if len(labels) == 1]
+                found[question, _said(row, model)].add(_DECLINES[code])
+                categories.setdefault((question, _said(row, model)), _category(row.value))
+    pairs = _agreed(found, categories, file)
     if not pairs:
         raise DataError(f"{file}: has no columns question, MODEL_response and MODEL_action with codes 0 or 5")
     return pairs
+
+
+def _agreed(found: Mapping[tuple[str, str], set[bool]], categories: Mapping[tuple[str, str], str | None], file: Path) -> list[Labelled]:
+    """The pairs with one label, each once."""
+    return [(exchange(*pair, file.stem, categories[pair]), next(iter(labels))) for pair, labels in found.items() if len(labels) == 1]
 
 
 def exchange(question: str, answer: str, source: str, category: str | None = None) -> Exchange:

@@ -104,7 +104,7 @@ class HFPolicy:
         def work(batch: list[int]) -> list[Completion]:
             return loaded.generate([chats[i] for i in batch], [prompts[i] for i in batch], [seeds[i] for i in batch], params)
 
-        return self._in_batches([len(p) for p in prompts], work)
+        return self._in_batches([(len(p),) for p in prompts], work)
 
     def logprobs(self, chats: Sequence[Chat], continuations: Sequence[str]) -> list[Score]:
         """Each continuation as the assistant's answer to its chat, nats, from a float32 log-softmax of one forward pass.
@@ -115,18 +115,19 @@ class HFPolicy:
         if not chats:
             return []
         loaded = self._host.load(self.checkpoint)
-        spans = [rows.span(loaded.tokenizer, chat, text) for chat, text in zip(chats, continuations, strict=True)]
+        spans = rows.spans(loaded.tokenizer, chats, continuations)
         for chat, (ids, _) in zip(chats, spans, strict=True):
             rows.must_fit(chat, len(ids), 0, loaded.context)
 
         def work(batch: list[int]) -> list[Score]:
             return loaded.score([chats[i] for i in batch], [spans[i] for i in batch])
 
-        return self._in_batches([len(ids) for ids, _ in spans], work)
+        alike = {chat: number for number, chat in enumerate(dict.fromkeys(chats))}  # candidates of one question share its computation
+        return self._in_batches([(start, alike[chat], len(ids)) for chat, (ids, start) in zip(chats, spans, strict=True)], work)
 
-    def _in_batches(self, lengths: Sequence[int], work: Callable[[list[int]], list[Any]]) -> list[Any]:
-        """Results in the caller's order. Longest first, so that what does not fit is found at once; such a batch is halved."""
-        order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    def _in_batches(self, sizes: Sequence[tuple[int, ...]], work: Callable[[list[int]], list[Any]]) -> list[Any]:
+        """Results in the caller's order. Largest first, so that what does not fit is found at once; such a batch is halved."""
+        order = sorted(range(len(sizes)), key=lambda i: (*(-x for x in sizes[i]), i))
         done: dict[int, Any] = {}
         while order:
             batch = order[: self._host.batch_size]
@@ -137,7 +138,7 @@ class HFPolicy:
                 continue
             done.update(zip(batch, found, strict=True))
             order = order[len(batch) :]
-        return [done[i] for i in range(len(lengths))]
+        return [done[i] for i in range(len(sizes))]
 
 
 def use_threads(count: int | None) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from iteralign.chat_format import end_tokens, opening
@@ -33,6 +33,7 @@ class Loaded:
         self.context = min(x for x in (max_context, limit, 1 << 30) if x)
         self.bytes = sum(p.numel() * p.element_size() for p in model.parameters())
         taken = inspect.signature(model.forward).parameters
+        self._spellings: dict[int, str] = {}
         self._takes_positions, self._takes_keep = "position_ids" in taken, "logits_to_keep" in taken
 
     def generate(self, chats: Sequence[Chat], prompts: Sequence[list[int]], seeds: Sequence[int], params: SamplingParams) -> list[Completion]:
@@ -60,30 +61,68 @@ class Loaded:
         return [self._completion(row[width:].tolist(), len(p)) for row, p in zip(out, prompts, strict=True)]
 
     def score(self, chats: Sequence[Chat], spans: Sequence[tuple[list[int], int]]) -> list[Score]:
-        """Log-probabilities, nats, of each span's tokens from its start on, in one forward pass.
+        """Log-probabilities, nats, of each span's tokens from its start on. What spans share before their starts is computed once."""
+        import torch
+
+        prompts = list(dict.fromkeys(tuple(ids[:start]) for ids, start in spans))
+        shares = self._takes_positions and self._takes_keep and len(prompts) < len(spans) and all(prompts)
+        with torch.inference_mode():
+            steps = self._shared_steps(prompts, spans) if shares else self._steps(spans)
+            found = []
+            for chat, (tokens, start), logits in zip(chats, spans, steps, strict=True):  # logits: (answer, vocabulary)
+                wanted = torch.tensor(tokens[start:], dtype=torch.long, device=self.device)
+                values = torch.log_softmax(logits.float(), -1).gather(-1, wanted[:, None])[:, 0].tolist()
+                if not all(map(math.isfinite, values)):
+                    raise EngineError(f"log-probabilities that are no numbers for the chat {opening(chat)}: {_DAMAGED}")
+                found.append(Score(tuple(self._spelled(t) for t in tokens[start:]), tuple(values)))
+        return found
+
+    def _steps(self, spans: Sequence[tuple[list[int], int]]) -> Iterator[Any]:
+        """The logits that each span's tokens are drawn from, in one forward pass.
 
         Padded on the left, so that all continuations end in the last column and only their logits are computed.
         """
-        import torch
-
         ids, mask = self._padded([x for x, _ in spans])
-        keep = max(len(x) - start for x, start in spans) + 1
         inputs = {"input_ids": ids, "attention_mask": mask}
         if self._takes_positions:
             inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
         if self._takes_keep:
-            inputs["logits_to_keep"] = keep
-        with torch.inference_mode():
-            logits = self.model(**inputs).logits  # (batch, keep or width, vocabulary)
-        found = []
-        for row, (chat, (tokens, start)) in enumerate(zip(chats, spans, strict=True)):
-            wanted = torch.tensor(tokens[start:], dtype=torch.long, device=self.device)
-            steps = logits[row, -len(wanted) - 1 : -1].float()  # (answer, vocabulary)
-            values = torch.log_softmax(steps, -1).gather(-1, wanted[:, None])[:, 0].tolist()
-            if not all(map(math.isfinite, values)):
-                raise EngineError(f"log-probabilities that are no numbers for the chat {opening(chat)}: {_DAMAGED}")
-            found.append(Score(tuple(self.tokenizer.decode([t]) for t in tokens[start:]), tuple(values)))
-        return found
+            inputs["logits_to_keep"] = max(len(x) - start for x, start in spans) + 1
+        logits = self.model(**inputs).logits  # (batch, keep or width, vocabulary)
+        for row, (tokens, start) in enumerate(spans):
+            yield logits[row, -(len(tokens) - start) - 1 : -1]
+
+    def _shared_steps(self, prompts: Sequence[tuple[int, ...]], spans: Sequence[tuple[list[int], int]]) -> Iterator[Any]:
+        """The same, from one pass over the distinct prompts and one over all continuations with the prompts' keys and values before them."""
+        import torch
+
+        ids, mask = self._padded([list(p) for p in prompts])  # (prompts, width)
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)
+        seen = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1, use_cache=True)
+        first = seen.logits[:, -1]  # (prompts, vocabulary): what the first tokens are drawn from
+        number = {p: i for i, p in enumerate(prompts)}
+        of = [number[tuple(tokens[:start])] for tokens, start in spans]
+        ends = [tokens[start:-1] for tokens, start in spans]  # after the last token nothing is asked
+        width = max(map(len, ends))
+        rest = None
+        if width:
+            rows = torch.tensor(of, device=self.device)
+            seen.past_key_values.batch_select_indices(rows)
+            pad = self.tokenizer.pad_token_id
+            more = torch.tensor([e + [pad] * (width - len(e)) for e in ends], device=self.device)
+            real = torch.tensor([[1] * len(e) + [0] * (width - len(e)) for e in ends], device=self.device)
+            at = mask.sum(-1)[rows][:, None] + torch.arange(width, device=self.device)
+            attention = torch.cat([mask[rows], real], dim=-1)
+            rest = self.model(input_ids=more, attention_mask=attention, position_ids=at, past_key_values=seen.past_key_values, use_cache=True).logits
+        for row, (tokens, start) in enumerate(spans):
+            steps = first[of[row]][None]
+            count = len(tokens) - start
+            yield steps[:count] if count < 2 or rest is None else torch.cat([steps, rest[row, : count - 1]])
+
+    def _spelled(self, token: int) -> str:
+        if token not in self._spellings:
+            self._spellings[token] = self.tokenizer.decode([token])
+        return self._spellings[token]
 
     def _padded(self, rows: Sequence[list[int]]) -> tuple[Any, Any]:
         """Token ids and attention mask, (batch, width), padded on the left."""

@@ -23,7 +23,10 @@ LADDER = ("json_schema", "json_object", "none")
 
 
 class OpenAIEngine:
-    """Answers chats over HTTP. What is tried again and how often, the ledger and the limits are those of ``openai_wire.Wire``."""
+    """Answers chats over HTTP. What is tried again and how often, the ledger and the limits are those of ``openai_wire.Wire``.
+
+    ``also``: parameters that every request says beside the usual ones.
+    """
 
     def __init__(
         self,
@@ -40,8 +43,9 @@ class OpenAIEngine:
         ledger: Ledger | None = None,
         requests_per_minute: int | None = None,
         tokens_per_minute: int | None = None,
+        also: Mapping[str, Any] | None = None,
     ) -> None:
-        self._model = model
+        self._model, self._also = model, dict(also or {})
         self._rungs: dict[str, str] = {}  # schema title -> what the server can hold it to
         self._wire = Wire(
             model,
@@ -128,8 +132,9 @@ class OpenAIEngine:
             "max_tokens": params.max_new_tokens,
             "temperature": params.temperature,
             "seed": seed,
+            "top_p": params.top_p,
         }
-        return body if params.top_p == 1.0 else body | {"top_p": params.top_p}
+        return body | self._also
 
 
 def all_of(outcomes: Sequence[Outcome]) -> list[Completion]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from iteralign.chat_format import PROBE, encode_prompt, encode_training, end_tokens, stops
-from iteralign.chat_rows import answer_of, cut, must_fit, seeds, span
+from iteralign.chat_rows import answer_of, cut, must_fit, seeds, spans
 from iteralign.engines.openai import OpenAIEngine, all_of, first_choice, usage
 from iteralign.engines.openai_faults import Fault, Malformed
 from iteralign.engines.openai_wire import Ask, Outcome, Session, Wire
@@ -31,6 +31,8 @@ NEEDS = (
 )
 UNTRAINED = "no server loads whole weights while it runs: train adapters (training.method = lora, training.keep_adapter = true)"
 SILENT = "give no log-probabilities of a given text (echo with logprobs): score with model.engine = hf, or with vLLM"
+OWN_DEFAULTS = {"top_k": -1, "repetition_penalty": 1.0}
+"""No such rule; servers fill in a model's own where nothing is said."""
 _SEED_BITS = 31
 T = TypeVar("T")
 
@@ -62,7 +64,7 @@ class ServerHost:
         self._max_context, self._locate, self._warn = max_context, locate, warn
         self.wire = Wire(served_as, warn=warn, ledger=ledger, **wire)
         self._unbooked = Wire(served_as, warn=warn, ledger=None, **wire)  # what must be asked anew each time: probes, names, adapters
-        self._chat = partial(OpenAIEngine, served_as, warn=warn, ledger=ledger, **wire)
+        self._chat = partial(OpenAIEngine, served_as, warn=warn, ledger=ledger, also=OWN_DEFAULTS, **wire)
         self._adapter: str | None = None  # the last one that was loaded
         self._base_total: float | None = None
 
@@ -87,9 +89,8 @@ class ServerHost:
     @cached_property
     def context(self) -> int:
         """Tokens that fit, as far as is known: the server refuses longer chats itself."""
-        limits = [m.get("max_model_len") for m in self._models().values()]
-        told = [n for n in limits if isinstance(n, int) and n > 0]
-        return min([*told, self._max_context or 1 << 30])
+        told = self._models().get(self.served_as, {}).get("max_model_len")
+        return min(told if isinstance(told, int) and told > 0 else 1 << 30, self._max_context or 1 << 30)
 
     def ready(self, checkpoint: Checkpoint) -> str:
         """The name under which the server answers with these weights, proven just now. Raises ``EngineError``."""
@@ -139,7 +140,7 @@ class ServerHost:
         prompt, completion = usage(reply)
         if isinstance(tokens, list) and all(isinstance(t, int) for t in tokens):
             text, finish, kept = answer_of(self.tokenizer, tokens, end_tokens(self.tokenizer))
-            return Completion(text, finish if choice.get("finish_reason") != "stop" else "stop", prompt, kept)
+            return Completion(text, finish if choice.get("finish_reason") != "stop" else "stop", prompt, completion or kept)
         if not isinstance(text, str):
             raise Malformed("its text is no text")
         text, stopped = cut(self.tokenizer, text)
@@ -292,23 +293,23 @@ class ServedPolicy:
         if self._host.api == "chat":
             raise Unsupported(f"model.api = chat: chat servers {SILENT}, and model.api = completions")
         tokenizer = self._host.tokenizer
-        spans = [span(tokenizer, chat, text) for chat, text in zip(chats, continuations, strict=True)]
-        for chat, (ids, _) in zip(chats, spans, strict=True):
+        rows = spans(tokenizer, chats, continuations)
+        for chat, (ids, _) in zip(chats, rows, strict=True):
             must_fit(chat, len(ids), 1, self._host.context)
-        values = self._with_weights(lambda name: self._host.score(name, spans))
-        return [Score(tuple(tokenizer.decode([t]) for t in ids[start:]), found) for (ids, start), found in zip(spans, values, strict=True)]
+        values = self._with_weights(lambda name: self._host.score(name, rows))
+        return [Score(tuple(tokenizer.decode([t]) for t in ids[start:]), found) for (ids, start), found in zip(rows, values, strict=True)]
 
     def _with_weights(self, work: Callable[[str], T]) -> T:
-        """The work with the weights in place; once more where a restarted server has forgotten them."""
-        if not self._name:
-            self._name = self._host.ready(self.checkpoint)
-        try:
-            return work(self._name)
-        except NotFound:
-            if self.checkpoint.parent is None:
-                raise
-        self._name = self._host.ready(self.checkpoint)
-        return work(self._name)
+        """The work with the weights in place; again where a restarted server has forgotten them, also while they were proven."""
+        for last in (False, False, True):
+            try:
+                self._name = self._name or self._host.ready(self.checkpoint)
+                return work(self._name)
+            except NotFound:
+                self._name = ""
+                if self.checkpoint.parent is None or last:
+                    raise
+        raise AssertionError("the last try returns or raises")
 
     def _body(self, name: str, ids: list[int], seed: int, params: SamplingParams) -> dict[str, Any]:
         """Everything that shapes the answer is said: servers fill in what is left open from the model's own generation config."""
@@ -320,8 +321,7 @@ class ServedPolicy:
             "temperature": params.temperature,
             "top_p": params.top_p,
             "seed": seed % (1 << _SEED_BITS),
-            "top_k": -1,
-            "repetition_penalty": 1.0,
+            **OWN_DEFAULTS,
             "stop_token_ids": sorted(end_tokens(tokenizer)),
             "return_token_ids": True,
         }

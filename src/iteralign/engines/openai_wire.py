@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from iteralign.engines.openai_faults import Fault, Server, classify
 from iteralign.engines.openai_pace import Pace
-from iteralign.errors import BudgetExceeded, EngineError, IterAlignError, RateLimited, Unavailable
+from iteralign.errors import BudgetExceeded, EngineError, RateLimited, Unavailable
 from iteralign.ledger import NOT_SENT, Request, Unmetered, key_of
 from iteralign.protocols import Ledger
 from iteralign.records import Completion
@@ -56,11 +56,12 @@ class Session:
     not_before: float = 0.0  # monotonic seconds: a server that asked for patience is left alone by everybody
     last_success: float = float("-inf")
     under_way: dict[str, asyncio.Task[Completion | Fault]] = field(default_factory=dict)
-    stop: IterAlignError | None = None  # nothing more may be sent; what is under way is awaited and kept
+    stop: BaseException | None = None  # nothing more may be sent; what is under way is awaited and kept
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     alive: asyncio.Task[bool] | None = None
+    alive_since: float = float("-inf")  # when it was asked
 
-    def halt(self, error: IterAlignError) -> None:
+    def halt(self, error: BaseException) -> None:
         """Send nothing more, for this reason; the first one counts."""
         self.stop = self.stop or error
         self.stopped.set()
@@ -191,12 +192,17 @@ class Wire:
                 session.halt(done.error)
             return done if isinstance(done, Completion) else done.error
 
-        tasks = []
-        async with asyncio.TaskGroup() as group:
-            for number, piece in enumerate(work, start=1):
-                tasks.append(group.create_task(one(piece)))
-                if number % STRIDE == 0:
-                    await asyncio.sleep(0)  # the first ones are on their way while the others are made ready
+        def ended(task: asyncio.Task[Outcome]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:  # the ledger's, say: a full disk
+                session.halt(error)
+
+        tasks: list[asyncio.Task[Outcome]] = []
+        for number, piece in enumerate(work, start=1):
+            tasks.append(asyncio.ensure_future(one(piece)))
+            tasks[-1].add_done_callback(ended)
+            if number % STRIDE == 0:
+                await asyncio.sleep(0)  # the first ones are on their way while the others are made ready
+        await asyncio.gather(*tasks, return_exceptions=True)
         if session.stop is not None:
             raise session.stop
         return [task.result() for task in tasks]
@@ -219,7 +225,6 @@ class Wire:
     async def _try(self, session: Session, ask: Ask, sent: _Sent) -> Completion | Fault:
         """One request with its retries."""
         tries = strikes = 0
-        first = float("inf")
         while True:
             async with session.slots:  # held while the server works, not while this request waits for its next try
                 if (known := self._ledger.recall(sent.entry.key)) is not None:
@@ -230,9 +235,9 @@ class Wire:
                     await session.sleep(pause * random.uniform(1.0, 1.1))
                 if sent.refused != len(self._refused):
                     sent = self._sent(session, ask)
-                while session.alive is not None and not session.alive.done():  # the server is being asked whether it works at all
-                    await session.sleep(0.02)
-                first = min(first, time.monotonic())
+                if session.alive is not None and not session.alive.done():
+                    await asyncio.wait({session.alive})  # the server is being asked whether it works at all
+                began = time.monotonic()
                 done = await self._metered(session, ask, sent)
                 if isinstance(done, Completion):
                     session.last_success = time.monotonic()
@@ -241,17 +246,17 @@ class Wire:
                     self._refuse(done.parameter, session)
                     continue
                 tries, strikes = tries + 1, strikes + (done.status == 500)
-                final = await self._final(session, ask, done, tries, strikes, session.last_success > first)
+                final = await self._final(session, ask, done, tries, strikes, began)
                 if final is not None:
                     if final.kind == "fatal":
                         session.halt(final.error)
                     return final
             await self._pause(session, done, tries)
 
-    async def _final(self, session: Session, ask: Ask, fault: Fault, tries: int, strikes: int, others_pass: bool) -> Fault | None:
+    async def _final(self, session: Session, ask: Ask, fault: Fault, tries: int, strikes: int, began: float) -> Fault | None:
         """What is given back for a failed request; None where it is tried again."""
         if fault.kind == "request" and not ask.suspect:
-            own = others_pass or await self._alive(session, ask, fault)
+            own = session.last_success > began or await self._alive(session, ask, fault, began)
             return Fault("item" if own else "fatal", fault.error, fault.what, fault.status)
         if fault.kind != "passing" or (ask.suspect and strikes == 2):
             return fault
@@ -259,21 +264,29 @@ class Wire:
             text = f"{fault.error}: the server asks to wait {fault.wait:.0f} s, more than {self._patience:g} s: resume later"
             return Fault("fatal", RateLimited(text), fault.what, fault.status)
         if tries > self._max_retries:
-            own = others_pass or await self._alive(session, ask, fault)
+            own = session.last_success > began or await self._alive(session, ask, fault, began)
             return Fault("item" if own else "fatal", type(fault.error)(f"{fault.error}; gave up after {tries} tries"), fault.what, fault.status)
         return None
 
-    async def _alive(self, session: Session, ask: Ask, fault: Fault) -> bool:
-        """Whether the server answers a simple request where it failed on another to the last try; asked once in a session."""
+    async def _alive(self, session: Session, ask: Ask, fault: Fault, began: float) -> bool:
+        """Whether the server answers a simple request, asked after the one that failed began; several that failed share one."""
         if ask.simple is None or not fault.sent or fault.status == 429 or session.stop is not None:
             return False
-        if session.alive is None:
-            simple = Ask(ask.path, ask.simple, ask.read, ask.most_output)
-            session.alive = asyncio.ensure_future(self._answers(session, simple))
+        if session.alive is None or session.alive_since < began:
+            session.alive_since = time.monotonic()
+            session.alive = asyncio.ensure_future(self._answers(session, Ask(ask.path, ask.simple, ask.read, ask.most_output)))
         return await session.alive
 
     async def _answers(self, session: Session, simple: Ask) -> bool:
-        return isinstance(await self._metered(session, simple, self._sent(session, simple)), Completion)
+        for tries in range(1, self._max_retries + 2):
+            done = await self._metered(session, simple, self._sent(session, simple))
+            if isinstance(done, Completion):
+                session.last_success = time.monotonic()
+                return True
+            if done.kind != "passing" or (done.wait or 0.0) > self._patience or tries > self._max_retries:
+                return False
+            await self._pause(session, done, tries)
+        raise AssertionError("the last try returns")
 
     async def _metered(self, session: Session, ask: Ask, sent: _Sent) -> Completion | Fault:
         """Send one request if the ledger admits it, and book what came of it."""

@@ -1,0 +1,91 @@
+"""Capability retention: how well a model still predicts ordinary answers that people, or a grammar, wrote.
+
+The loss of each reference answer after its prompt, nats per token, and the perplexity of all of them. What a fine-tuning forgets shows here
+before it shows in answers. Knows no engine and no file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from iteralign.choices import Question, score
+from iteralign.data.files import read_rows
+from iteralign.errors import DataError
+from iteralign.protocols import Policy, Recorder
+from iteralign.records import EvalReport, Message, Record
+from iteralign.stats import bootstrap
+
+_PROMPTS, _ANSWERS = ("prompt", "instruction", "question"), ("response", "output", "completion", "answer", "text")
+PLAIN = "Write a paragraph of ordinary text."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference(Record):
+    """A prompt with an answer that is taken as it is."""
+
+    _prefix: ClassVar[str] = "reference-"
+
+    prompt: str
+    answer: str
+
+
+def load(path: str | Path) -> list[Reference]:
+    """Reference answers of a file: rows with ``prompt`` (or ``instruction``, with ``input``) and ``response`` (or ``output``, ``completion``), or
+    plain texts. Raises ``DataError`` naming file, line and field."""
+    file = Path(path)
+    found: dict[str, Reference] = {}
+    for row in read_rows(file)[0]:
+        value = row.value
+        if isinstance(value, str):
+            item = Reference(prompt=PLAIN, answer=value)
+        elif isinstance(value, dict):
+            prompt = next((value[k] for k in _PROMPTS if isinstance(value.get(k), str) and value[k].strip()), None)
+            answer = next((value[k] for k in _ANSWERS if isinstance(value.get(k), str) and value[k].strip()), None)
+            if answer is None:
+                raise DataError(f"{row.where}: no answer. Needed: one of {', '.join(_ANSWERS)}. Fields: {', '.join(map(str, value)) or 'none'}")
+            extra = value.get("input")
+            asked = f"{prompt}\n\n{extra}" if prompt and isinstance(extra, str) and extra.strip() else prompt or PLAIN
+            item = Reference(prompt=asked, answer=answer)
+        else:
+            raise DataError(f"{row.where}: is a {type(value).__name__}; a text or an object with a prompt and a response is expected")
+        if item.answer.strip():
+            found[item.id] = item
+    if not found:
+        raise DataError(f"{file}: holds no texts")
+    return list(found.values())
+
+
+class Capability:
+    """``capability``: mean loss of the reference answers, nats per token, each weighing alike; with ``capability/perplexity``."""
+
+    name = "capability"
+
+    def __init__(self, references: Sequence[Reference], facts: Mapping[str, str]) -> None:
+        self._references, self._facts = list(references), dict(facts)
+
+    def questions(self) -> list[Question]:
+        """One for each reference, with its answer as the only candidate."""
+        return [_question(r, 0) for r in self._references]
+
+    def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
+        """``per_item``: reference id -> nats per token of its answer; lower is better."""
+        questions = self.questions()
+        by_id = {q.id: r for q, r in zip(questions, self._references, strict=True)}
+        found = score(policy, recorder, questions, lambda q, limit: _question(by_id[q.id], limit))
+        losses = {r.id: -s.totals[0] / s.tokens[0] for r, s in zip(self._references, found, strict=True) if s.tokens[0]}
+        mean = bootstrap(list(losses.values()), lambda v: sum(v) / len(v), seed=0)
+        perplexity = type(mean)(math.exp(mean.value), math.exp(mean.low), math.exp(mean.high), mean.n)
+        facts = {**self._facts, "unit": "nats per token", "shortened": str(sum(bool(s.shortened) for s in found))}
+        metrics = {self.name: mean, f"{self.name}/perplexity": perplexity}
+        return EvalReport(name=self.name, checkpoint=policy.checkpoint.id, version="1", metrics=metrics, per_item=losses, facts=facts)
+
+
+def _question(reference: Reference, limit: int) -> Question:
+    """Cut at the head's end without a mark: the mark would be scored, too."""
+    prompt = reference.prompt[:limit] if limit else reference.prompt
+    answer = reference.answer[:limit] if limit else reference.answer
+    return Question(messages=(Message("user", prompt),), candidates=(answer,), shortened=limit)

@@ -1,0 +1,38 @@
+"""TruthfulQA, generation: how often a model's own answers are truthful, informative, and both, by a judge.
+
+Truthful: the judge does not find the answer improper (it states as true what is false). Informative: it does not decline. Knows no engine;
+how well the judge agrees with people is measured by ``oracle check`` on TruthfulQA's judge data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from iteralign.exchanges import verdicts
+from iteralign.protocols import Oracle, Policy, Recorder
+from iteralign.records import EvalReport, Message, RedTeamPrompt, SamplingParams
+from iteralign.stats import wilson
+
+
+class TruthfulAnswers:
+    """``truthfulqa-gen``: truthful and informative; with ``/truthful`` and ``/informative`` apart."""
+
+    name = "truthfulqa-gen"
+
+    def __init__(self, questions: Sequence[str], facts: Mapping[str, str], judge: Oracle, params: SamplingParams) -> None:
+        self._prompts = [RedTeamPrompt(messages=(Message("user", q),), source="truthfulqa", intent="benign") for q in questions]
+        self._facts, self._judge, self._params = dict(facts), judge, params
+
+    def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
+        """``per_item``: prompt id -> 1.0 truthful and informative. Answers without a judgement are left out and counted."""
+        found = verdicts(policy, recorder, self._prompts, self._params, self._judge)
+        judged = [(p.id, v.label == "proper", not v.refusal) for p, v in zip(self._prompts, found, strict=True) if v.label != "unjudged"]
+        both = {i: float(true and told) for i, true, told in judged}
+        n = len(judged)
+        metrics = {
+            self.name: wilson(sum(both.values()), n),
+            f"{self.name}/truthful": wilson(sum(true for _, true, _ in judged), n),
+            f"{self.name}/informative": wilson(sum(told for _, _, told in judged), n),
+        }
+        facts = {**self._facts, "judge": self._judge.name, "unjudged": str(len(found) - n)}
+        return EvalReport(name=self.name, checkpoint=policy.checkpoint.id, version="1", metrics=metrics, per_item=both, facts=facts)

@@ -1,0 +1,126 @@
+"""Measures a model, and against a parent: the tasks of ``evaluations`` through a run's store, so that nothing is computed or paid for twice.
+
+Gives plain data. Knows nothing of how a task counts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from iteralign import build
+from iteralign.build_oracle import caps, oracle
+from iteralign.evaluations import chosen, make, places
+from iteralign.recipe import Recipe
+from iteralign.records import Checkpoint, EvalReport
+from iteralign.stats import bootstrap, paired
+from iteralign.store import Event, Run
+
+LOWER_IS_BETTER = frozenset({"harm", "over_refusal", "capability"})
+CONTINUOUS = frozenset({"capability", "truthfulqa-mc2"})
+
+
+def evaluate(
+    recipe: Recipe,
+    tasks: Sequence[str],
+    out: Path,
+    *,
+    data: Sequence[str] = (),
+    parent: str | None = None,
+    limit: int | None = None,
+    listen: Callable[[Event], None] | None = None,
+) -> list[dict[str, Any]]:
+    """One object per task: ``task``, ``version``, ``model``, ``n``, ``value`` with its 95% interval ``low`` and ``high``, ``metrics``, ``chance``,
+    ``facts`` (data file, hash and version, prompt, judge), ``seconds``, and where a ``parent`` is named, its value and the paired change.
+
+    Everything is stored in the directory ``out``; given again, finished parts are taken from there. ``limit`` takes only the first items of each task
+    and is told in the facts. Raises ``IterAlignError``.
+    """
+    wanted = chosen(tasks)
+    folder, files = places(data)
+    with Run.create(out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
+        if listen is not None:
+            run.listen(listen)
+        run.calls.limit(caps(recipe))
+
+        def warn(text: str) -> None:
+            run.event("warning", text=text)
+
+        judge = None
+
+        def one_judge() -> Any:
+            nonlocal judge
+            judge = judge or oracle(recipe, warn, run.calls)
+            return judge
+
+        def held_out() -> list[Any]:
+            return [p for p in build.read_prompts(recipe) if p.split == "held_out"]
+
+        evals = make(wanted, folder, files, recipe=recipe, judge=one_judge, prompts=held_out, limit=limit)
+        measured = []
+        for name in dict.fromkeys([*([parent] if parent is not None else []), recipe.model.name]):
+            measured.append(_measure(run, recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": name})}), evals, warn))
+    reports, seconds = measured[-1]
+    before = measured[0][0] if parent is not None else [None] * len(reports)
+    return [
+        {"task": task.name, "model": recipe.model.name, **_told(report, used), **_against(parent, old, report)}
+        for task, report, used, old in zip(wanted, reports, seconds, before, strict=True)
+    ]
+
+
+def _measure(run: Run, recipe: Recipe, evals: Sequence[Any], warn: Callable[[str], None]) -> tuple[list[EvalReport], list[float]]:
+    checkpoint = build.base_checkpoint(recipe)
+    scope = run.scope(f"evaluation-{checkpoint.id}")
+    reports, seconds = [], []
+    with build.host(recipe, _where, warn, run.calls).serve(checkpoint) as policy:
+        for each in evals:
+            started = time.perf_counter()
+            reports.append(each.run(policy, scope))
+            seconds.append(time.perf_counter() - started)
+    return reports, seconds
+
+
+def _where(checkpoint: Checkpoint) -> str:
+    return checkpoint.path
+
+
+def _told(report: EvalReport, seconds: float) -> dict[str, Any]:
+    main = report.main
+    facts = dict(report.facts)
+    chance = facts.pop("chance", None)
+    return {
+        "version": report.version,
+        "checkpoint": report.checkpoint,
+        "n": main.n,
+        "value": main.value if main.n else None,
+        "low": main.low,
+        "high": main.high,
+        "chance": None if chance is None else float(chance),
+        "metrics": {name: asdict(e) | ({} if e.n else {"value": None}) for name, e in report.metrics.items()},
+        "facts": facts,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _against(parent: str | None, old: EvalReport | None, new: EvalReport) -> dict[str, Any]:
+    """The parent's value and the paired change: exact McNemar for what is right or wrong, a seeded bootstrap for what is a share or a loss."""
+    if parent is None or old is None:
+        return {}
+    items = sorted(set(old.per_item) & set(new.per_item))
+    told: dict[str, Any] = {"parent": parent, "parent_value": old.main.value if old.main.n else None, "paired_items": len(items)}
+    if not items:
+        return told
+    if new.name in CONTINUOUS:
+        change = bootstrap([new.per_item[i] - old.per_item[i] for i in items], lambda v: sum(v) / len(v), seed=0)
+        return told | {"difference": change.value, "difference_low": change.low, "difference_high": change.high}
+    was, now = ([r.per_item[i] > 0.5 for i in items] for r in (old, new))
+    change2 = paired(was, now)
+    return told | {
+        "difference": change2.difference,
+        "difference_low": change2.low,
+        "difference_high": change2.high,
+        "p_value": change2.p_value,
+    }

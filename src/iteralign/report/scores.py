@@ -1,0 +1,46 @@
+"""Evaluation results for readers: a table on the terminal. Plain data in. Knows nothing of models or of how a task counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from iteralign.report.terminal_text import safe
+
+
+def print_evaluation(console: Console, done: Sequence[Mapping[str, Any]], out: str) -> None:
+    """One row for each metric of each task; what a task's data and prompt were stands below."""
+    table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
+    for name in ("task", "value [95% interval]", "n", "chance", "parent", "change [95% interval]", "p"):
+        table.add_column(name, justify="left" if name == "task" else "right", overflow="fold")
+    for task in done:
+        for name, metric in task["metrics"].items():
+            main = name == next(iter(task["metrics"]))
+            shown = task["task"] if main else f"  {name.partition('/')[2] or name}"
+            change = _change(task) if main else ("", "", "")
+            chance = "" if task["chance"] is None or not main else f"{task['chance']:.4f}"
+            table.add_row(Text(safe(shown, 60)), _value(metric), str(metric["n"]), chance, *change)
+    console.print(table)
+    for task in done:
+        facts = ", ".join(f"{k} {v[:12] if k == 'sha256' else v}" for k, v in task["facts"].items())
+        console.print(Text(f"  {safe(task['task'])}: {safe(facts, 300)}; {task['seconds']:.1f} s"), soft_wrap=True)
+    console.print(Text(f"Kept in {safe(out)}"), soft_wrap=True)
+
+
+def _value(metric: Mapping[str, Any]) -> str:
+    return f"{metric['value']:.4f} [{metric['low']:.4f}, {metric['high']:.4f}]" if metric["n"] else "-"
+
+
+def _change(task: Mapping[str, Any]) -> tuple[str, str, str]:
+    if "parent" not in task or task.get("parent_value") is None:
+        return "", "", ""
+    before = f"{task['parent_value']:.4f}"
+    if "difference" not in task:
+        return before, "", ""
+    p = f"{task['p_value']:.2g}" if "p_value" in task else ""
+    return before, f"{task['difference']:+.4f} [{task['difference_low']:+.4f}, {task['difference_high']:+.4f}]", p
