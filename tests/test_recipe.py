@@ -181,7 +181,7 @@ def test_changes_of_a_run_are_checked_and_nothing_but_the_changes() -> None:
 # ---- the resolved recipe
 
 
-UNUSED = {"model.engine", *(f"oracle.{k}" for k in ("kind", "model", "proposer", "base_url", "jurors"))}
+UNUSED = {"model.engine", "model.base_url", "model.served_as", *(f"oracle.{k}" for k in ("kind", "model", "proposer", "base_url", "jurors"))}
 """Keys that need others, or that others need."""
 
 

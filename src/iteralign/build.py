@@ -17,6 +17,7 @@ from iteralign.data.load import load_prompts
 from iteralign.data.split import split_prompts
 from iteralign.errors import DataError, IterAlignError, RecipeError
 from iteralign.exchanges import answer, pair
+from iteralign.ledger import InMemory
 from iteralign.protocols import Eval, Ledger, Oracle, PolicyHost, Trainer
 from iteralign.recipe import Recipe
 from iteralign.records import Checkpoint, RedTeamPrompt, Response, RunResult
@@ -75,7 +76,7 @@ def parts(run: Run, recipe: Recipe) -> Parts:
     must_answer(recipe, warn, run.calls)
     return Parts(
         base=base_checkpoint(recipe),
-        host=host(recipe, run.locate, warn, run.calls),
+        host=served_here(run, recipe, warn) if recipe.model.engine == "server" else host(recipe, run.locate, warn),
         oracle=judge,
         trainer=trainer(recipe, run.locate, warn),
         evals=evals(recipe, judge, [p for p in prompts if p.split == "held_out"]),
@@ -132,7 +133,34 @@ def must_be_trainable(recipe: Recipe) -> None:
         raise RecipeError(f"model.engine = server: the loop serves what it trains, and needs {'; and '.join(wrong)}")
 
 
-def host(recipe: Recipe, locate: Callable[[Checkpoint], str], warn: Callable[[str], None] = log, ledger: Ledger | None = None) -> PolicyHost:
+def served_here(run: Run, recipe: Recipe, warn: Callable[[str], None]) -> PolicyHost:
+    """The served model of a run: its base is compared with the weights that are trained here, and it is asked whether it takes adapters,
+    both before any other work."""
+    from iteralign.engines.openai_host import ServerHost
+    from iteralign.weights import local_probe
+
+    base, model = base_checkpoint(recipe), recipe.model
+    precision = "float32" if model.dtype == "float32" else "bfloat16"
+    place = located(run.locate)(base)
+
+    def compute() -> dict[str, float]:
+        return local_probe(place, precision, model.chat_template, warn)
+
+    probe = run.scope("data").once("probe", dict[str, float], compute, base.id, precision, model.chat_template)
+    found = host(recipe, run.locate, warn, run.calls, probe)
+    assert isinstance(found, ServerHost)
+    found.ready(base)
+    found.must_take_adapters()
+    return found
+
+
+def host(
+    recipe: Recipe,
+    locate: Callable[[Checkpoint], str],
+    warn: Callable[[str], None] = log,
+    ledger: Ledger | None = None,
+    expected: dict[str, float] | None = None,
+) -> PolicyHost:
     """The engine that serves the model; a server's requests go through the ledger where the recipe says so."""
     match recipe.model.engine:
         case "hf":
@@ -162,7 +190,8 @@ def host(recipe: Recipe, locate: Callable[[Checkpoint], str], warn: Callable[[st
                 max_context=model.max_context,
                 locate=located(locate),
                 warn=warn,
-                ledger=ledger if model.metered else None,
+                ledger=(ledger or InMemory(caps(recipe))) if model.metered else None,
+                expected=expected,
                 **model.model_dump(include=own),
             )
     raise RecipeError(f"model.engine = {recipe.model.engine!r}: no such engine. Known: hf, server")

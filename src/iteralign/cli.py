@@ -51,11 +51,27 @@ app.add_typer(cli_show.recipe_app, name="recipe")
 app.add_typer(cli_stages.oracle_app, name="oracle")
 
 
+def _tell_log() -> None:
+    """Warnings of parts that know no run go the way of all warnings."""
+    import logging
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            from iteralign.report.terminal_text import safe
+
+            print(f"warning: {safe(record.getMessage())}", file=sys.stderr)
+
+    ours = logging.getLogger("iteralign")
+    ours.addHandler(Handler())
+    ours.propagate = False
+
+
 def main() -> None:
     """The entry point: a terminal that cannot show a character shows its code; warnings are one line each."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     warnings.showwarning = _warn
+    _tell_log()
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
     app()

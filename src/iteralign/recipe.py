@@ -86,6 +86,9 @@ class ModelSection(Section):
     def _has_a_server(self) -> Self:
         if self.engine == "server" and not self.base_url:
             raise ValueError("model.engine = 'server' needs model.base_url, the server's address (http://localhost:8000/v1)")
+        if self.engine != "server" and (self.base_url or self.served_as):
+            key = "base_url" if self.base_url else "served_as"
+            raise ValueError(f"model.{key} is set, but model.engine = {self.engine!r} does not use it: set model.engine = server, or unset it")
         _hold_no_secret("model", {"base_url": self.base_url})
         return self
 

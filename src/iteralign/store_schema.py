@@ -36,7 +36,7 @@ UPGRADES = {1: CALLS}
 
 MAY_CHANGE = ("stop", "budget")
 _SERVER = frozenset({"base_url", "api_key_env", "concurrency", "max_retries", "timeout", "requests_per_minute", "tokens_per_minute"})
-REACH = {"oracle": _SERVER, "model": _SERVER | {"batch_size"}}
+REACH = {"oracle": _SERVER, "model": _SERVER | {"batch_size", "served_as"}}
 """How a server is reached, and how much at once: nothing that a result depends on."""
 ABSENT = "(absent)"
 

@@ -136,6 +136,18 @@ def write_probe(model: Any, tokenizer: Any, out: Path, precisions: Sequence[str]
     (out / PROBE_FILE).write_text(json.dumps({"question": PROBE[0].text, "answer": PROBE[1].text, "logprob": totals}, indent=1), encoding="utf-8")
 
 
+def local_probe(place: str, precision: str, template: str | None, warn: Callable[[str], None]) -> dict[str, float]:
+    """The probe by the weights of a folder or hub name, loaded on the CPU for it; what the trainer wrote beside them, where it did."""
+    import torch
+
+    written = written_probe(folder_of(place, warn))
+    if written is not None:
+        return written
+    model, tokenizer = load(place, device="cpu", precision=precision, template=template, warn=warn)
+    with torch.inference_mode():
+        return {precision: probe_total(model, tokenizer)}
+
+
 def prove(model: Any, tokenizer: Any, place: str, precision: str) -> None:
     """The loaded weights answer, and as the trainer's did: catches half-loaded and swapped weights. Raises ``EngineError``."""
     total = probe_total(model, tokenizer)

@@ -148,7 +148,7 @@ def test_a_base_with_other_weights_or_another_vocabulary_is_found(start: Start, 
     other = save(tmp_path / "other", seed=5)
     with (
         host(start(other), copy).serve(Checkpoint(path=str(copy))) as policy,
-        pytest.raises(EngineError, match=r"serves other weights\. Start it with"),
+        pytest.raises(EngineError, match=r"serves other weights than model\.name"),
     ):
         policy.generate(CHATS, GREEDY)
 
@@ -322,3 +322,22 @@ def test_what_is_booked_is_what_the_server_tells_and_other_models_limits_do_not_
             policy.generate(CHATS, GREEDY)
         (booked,) = run.calls.spent()
     assert booked.output_tokens == 7 * len(CHATS)
+
+
+def test_the_base_is_compared_with_the_weights_that_are_trained_here(start: Start, tiny: Path, tmp_path: Path) -> None:
+    from iteralign.weights import local_probe
+
+    probe = local_probe(str(tiny), "float32", None, print)
+    base = Checkpoint(path=str(tiny))
+    with host(start(), tiny, expected=probe).serve(base) as policy:
+        assert said_by(policy)
+    other = start(save(tmp_path / "other", seed=5))
+    with host(other, tiny, expected=probe).serve(base) as policy, pytest.raises(EngineError, match=r"serves other weights than model\.name"):
+        policy.generate(CHATS, GREEDY)
+
+
+def test_a_server_that_takes_no_adapters_is_found_at_the_start(start: Start, tiny: Path) -> None:
+    host(start(), tiny).must_take_adapters()
+    closed = start(script=lambda path, body: (404, {"detail": "Not Found"}) if path == "/load_lora_adapter" else None)
+    with pytest.raises(EngineError, match=r"takes no adapters.*--enable-lora"):
+        host(closed, tiny).must_take_adapters()

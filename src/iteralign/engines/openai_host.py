@@ -43,7 +43,8 @@ class ServerHost:
     ``served_as``: the model's name on the server. ``place``: folder or hub name of the same model here, for its tokenizer. ``api``:
     ``completions``, or ``chat``, where the server's own chat template is used, nothing can be scored, and so nothing that was trained
     can be proven or served. ``wire``: what else ``openai_wire.Wire`` takes. ``dtype`` is the server's precision, as far as it is known:
-    how closely a probe must agree. ``locate`` gives a checkpoint's folder; ``warn`` hears what a user should know.
+    how closely a probe must agree. ``expected``: the probe by the same base weights here (precision -> nats); without it the server's own
+    model is taken on trust. ``locate`` gives a checkpoint's folder; ``warn`` hears what a user should know.
     """
 
     def __init__(
@@ -58,10 +59,11 @@ class ServerHost:
         locate: Callable[[Checkpoint], str],
         warn: Callable[[str], None],
         ledger: Ledger | None = None,
+        expected: dict[str, float] | None = None,
         **wire: Any,
     ) -> None:
         self.served_as, self.api, self._place, self._dtype, self._template = served_as, api, place, dtype, chat_template
-        self._max_context, self._locate, self._warn = max_context, locate, warn
+        self._max_context, self._locate, self._warn, self._expected = max_context, locate, warn, expected
         self.wire = Wire(served_as, warn=warn, ledger=ledger, **wire)
         self._unbooked = Wire(served_as, warn=warn, ledger=None, **wire)  # what must be asked anew each time: probes, names, adapters
         self._chat = partial(OpenAIEngine, served_as, warn=warn, ledger=ledger, also=OWN_DEFAULTS, **wire)
@@ -148,6 +150,14 @@ class ServerHost:
 
     # ---- weights
 
+    def must_take_adapters(self) -> None:
+        """Raises ``EngineError`` where the server cannot be given adapters, found by asking for one that does not exist."""
+        try:
+            self._post("/load_lora_adapter", {"lora_name": "iteralign-none", "lora_path": "/nonexistent/iteralign-none"})
+        except EngineError as error:
+            if not re.search(r"no adapter found|does not exist|not a (?:directory|file)|no such file", str(error), re.IGNORECASE):
+                raise Unavailable(f"the server takes no adapters: {error}. {NEEDS}") from error
+
     def _prove_base(self) -> float:
         """The probe's log-probability under the server's own model. Raises ``EngineError`` where that is not the model that ``place`` names."""
         models = self._models()
@@ -158,11 +168,11 @@ class ServerHost:
         self._same_tokens()
         place = folder_of(self._place, self._warn, weights=False)
         total = self._total(self.served_as)
-        written = written_probe(place)
+        written = self._expected or written_probe(place)
         if written is not None and not self._agree(total, written):
             raise EngineError(
-                f"{self.wire.server().place} gives the probe {total:.4f} nats with {self.served_as!r}, and the trainer of {self._place} wrote "
-                f"{next(iter(written.values())):.4f}: the server serves other weights. Start it with {self._place}"
+                f"{self.wire.server().place} gives the probe {total:.4f} nats with {self.served_as!r}, and {self._place} gives "
+                f"{next(iter(written.values())):.4f}: the server serves other weights than model.name, or model.dtype is not how it computes"
             )
         return total
 

@@ -31,7 +31,7 @@ def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | 
     disk, seconds = plan.get("disk_bytes"), plan.get("seconds")
     lines = [
         f"iteralign: recipe {settings['name']}, seed {settings['seed']}{where}",
-        f"model {safe(settings['model']['name'])}, oracle {safe(_oracle(settings['oracle']), 200)}, "
+        f"model {safe(_model(settings['model']))}, oracle {safe(_oracle(settings['oracle']), 200)}, "
         f"red-team set {safe(settings['red_team']['source'])}",
         "Plan (figures marked <= are upper bounds, as if every answer failed)",
         f"  red-team prompts  {plan['prompts']} to learn from, {settings['red_team']['prompts_per_iteration']} an iteration; "
@@ -47,6 +47,13 @@ def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | 
         "",
     ]
     return lines
+
+
+def _model(section: Mapping[str, Any]) -> str:
+    """What is aligned, and who serves it."""
+    if section.get("engine") != "server":
+        return str(section["name"])
+    return f"{section['name']} (served as {section['served_as'] or section['name']} at {section['base_url']}, {section['api']})"
 
 
 def _oracle(section: Mapping[str, Any]) -> str:
