@@ -19,6 +19,8 @@ from iteralign.records import Chat, Record
 LIMITS = (4_000, 2_000, 1_000, 500, 250)
 """Characters that a long field is cut to, in turn, where a question does not fit the model's context."""
 CUT = " [...]"
+CHUNK = 512
+"""Questions that go to the engine at once, for it to put those of about one length together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ def score(policy: Policy, recorder: Recorder, questions: Sequence[Question], sho
     ``shorter`` makes a question whose long fields are cut to so many characters; it is asked where one does not fit the model's context.
     Raises ``Unsupported`` where the engine gives no log-probabilities, ``EngineError`` naming a question whose are no numbers.
     """
-    return recorder.each("scores", Scores, questions, partial(_score, policy, shorter), policy.checkpoint.id)
+    return recorder.each("scores", Scores, questions, partial(_score, policy, shorter), policy.checkpoint.id, chunk=CHUNK)
 
 
 def credit(totals: Sequence[float], right: set[int]) -> float:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from iteralign.cli_options import JsonOption, ModelOption, QuietOption, RecipeOption, SeedOption, SetOption, resolve, resumable, stdout_for_json
+from iteralign.cli_options import JsonOption, ModelOption, QuietOption, RecipeOption, SeedOption, SetOption, emit, resolve, resumable, stdout_for_json
 
 DEFAULT = "harm,over-refusal,capability"
 
@@ -31,6 +31,9 @@ def evaluate(
         Path | None, typer.Option("--out", metavar="DIR", help="The directory of the results. Default: runs/evaluate-<model>-seed<N>.")
     ] = None,
     listing: Annotated[bool, typer.Option("--list", help="Tell what each task measures, its source, chance level and licence.")] = False,
+    lm_eval: Annotated[
+        Path | None, typer.Option("--lm-eval", metavar="DIR", help="Write the tasks as lm-eval task files into this folder, and measure nothing.")
+    ] = None,
     seed: SeedOption = None,
     sets: SetOption = None,
     as_json: JsonOption = False,
@@ -42,6 +45,14 @@ def evaluate(
     """
     if listing:
         _list(as_json)
+        return
+    if lm_eval is not None:
+        from iteralign import evaluations
+        from iteralign.evaluations_lm_eval import write_lm_eval
+
+        folder, files = evaluations.places(data or ())
+        written = write_lm_eval(evaluations.chosen(tasks.split(",")), folder, files, lm_eval)
+        emit({"files": [str(p) for p in written], "use": f"lm_eval --include_path {lm_eval} --apply_chat_template --tasks iteralign_..."}, as_json)
         return
     chosen = resolve(recipe, sets, model=model, seed=seed)
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", chosen.model.name).strip("-.")[-60:] or "model"

@@ -150,8 +150,10 @@ class Recorder(Protocol):
         """
         ...
 
-    def each(self, name: str, kind: type[R], items: Sequence[Item], compute: Callable[[Sequence[Item]], list[R]], *inputs: object) -> list[R]:
-        """One stored result per item; ``compute`` is asked, chunk by chunk, for those that are missing, and each chunk is stored as it arrives."""
+    def each(
+        self, name: str, kind: type[R], items: Sequence[Item], compute: Callable[[Sequence[Item]], list[R]], *inputs: object, chunk: int = 96
+    ) -> list[R]:
+        """One stored result per item; ``compute`` is asked for those that are missing, ``chunk`` items at once, and each chunk is stored as it arrives."""
         ...
 
 

@@ -14,10 +14,13 @@ from typing import Any
 from iteralign import chat_rows as rows
 from iteralign.chat_format import encode_prompt
 from iteralign.engines.hf_model import Loaded
+from iteralign.engines.hf_tree import tree_of
 from iteralign.errors import EngineError
 from iteralign.records import Chat, Checkpoint, Completion, SamplingParams, Score
 from iteralign.weights import load, pick_device, pick_dtype, prove
 
+TOKENS = 64
+"""Per row of a generation batch, that a batch of trees of continuations may hold."""
 KEEP_WARM = 2 << 30
 """Bytes: smaller models stay loaded between two ``serve`` of one checkpoint, larger ones leave the device to what comes next."""
 
@@ -104,7 +107,7 @@ class HFPolicy:
         def work(batch: list[int]) -> list[Completion]:
             return loaded.generate([chats[i] for i in batch], [prompts[i] for i in batch], [seeds[i] for i in batch], params)
 
-        return self._in_batches([(len(p),) for p in prompts], work)
+        return self._in_batches([len(p) for p in prompts], work)
 
     def logprobs(self, chats: Sequence[Chat], continuations: Sequence[str]) -> list[Score]:
         """Each continuation as the assistant's answer to its chat, nats, from a float32 log-softmax of one forward pass.
@@ -119,18 +122,40 @@ class HFPolicy:
         for chat, (ids, _) in zip(chats, spans, strict=True):
             rows.must_fit(chat, len(ids), 0, loaded.context)
 
+        alike: dict[Chat, list[int]] = {}
+        for i, chat in enumerate(chats):
+            alike.setdefault(chat, []).append(i)
+        if len(alike) < len(chats) and loaded.shares:
+            return self._in_trees(loaded, alike, spans)
+
         def work(batch: list[int]) -> list[Score]:
             return loaded.score([chats[i] for i in batch], [spans[i] for i in batch])
 
-        alike = {chat: number for number, chat in enumerate(dict.fromkeys(chats))}  # candidates of one question share its computation
-        return self._in_batches([(start, alike[chat], len(ids)) for chat, (ids, start) in zip(chats, spans, strict=True)], work)
+        return self._in_batches([len(ids) for ids, _ in spans], work)
 
-    def _in_batches(self, sizes: Sequence[tuple[int, ...]], work: Callable[[list[int]], list[Any]]) -> list[Any]:
-        """Results in the caller's order. Largest first, so that what does not fit is found at once; such a batch is halved."""
-        order = sorted(range(len(sizes)), key=lambda i: (*(-x for x in sizes[i]), i))
+    def _in_trees(self, loaded: Loaded, alike: dict[Chat, list[int]], spans: Sequence[tuple[list[int], int]]) -> list[Score]:
+        """Continuations of one chat share what they have in common."""
+        groups = list(alike.items())
+        targets = [[spans[i][0][spans[i][1] :] for i in places] for _, places in groups]
+        trees = [tree_of(spans[places[0]][0][: spans[places[0]][1]], own) for (_, places), own in zip(groups, targets, strict=True)]
+
+        def work(batch: list[int]) -> list[list[Score]]:
+            return loaded.score_trees([groups[g][0] for g in batch], [trees[g] for g in batch], [targets[g] for g in batch])
+
+        found: dict[int, Score] = {}
+        scores = self._in_batches([len(t.tokens) for t in trees], work, tokens=self._host.batch_size * TOKENS)
+        for (_, places), own in zip(groups, scores, strict=True):
+            found.update(zip(places, own, strict=True))
+        return [found[i] for i in range(len(spans))]
+
+    def _in_batches(self, lengths: Sequence[int], work: Callable[[list[int]], list[Any]], tokens: int | None = None) -> list[Any]:
+        """Results in the caller's order. Longest first, so that what does not fit is found at once; such a batch is halved. ``tokens``: the
+        most that a batch holds, padding included, one row at least."""
+        order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
         done: dict[int, Any] = {}
         while order:
-            batch = order[: self._host.batch_size]
+            rows_at_once = self._host.batch_size if tokens is None else min(self._host.batch_size, max(1, tokens // lengths[order[0]]))
+            batch = order[:rows_at_once]
             found = _unless_out_of_memory(work, batch)
             if found is None:  # the tensors of the attempt are out of scope by now
                 _sweep()
@@ -138,7 +163,7 @@ class HFPolicy:
                 continue
             done.update(zip(batch, found, strict=True))
             order = order[len(batch) :]
-        return [done[i] for i in range(len(sizes))]
+        return [done[i] for i in range(len(lengths))]
 
 
 def use_threads(count: int | None) -> None:

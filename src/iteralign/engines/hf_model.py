@@ -12,6 +12,7 @@ from typing import Any
 
 from iteralign.chat_format import end_tokens, opening
 from iteralign.chat_rows import answer_of
+from iteralign.engines.hf_tree import Tree, inputs_of
 from iteralign.errors import EngineError
 from iteralign.records import Chat, Completion, SamplingParams, Score
 
@@ -60,22 +61,37 @@ class Loaded:
                 raise EngineError(f"logits that are no numbers for the chat {opening(chat)}: {_DAMAGED}")
         return [self._completion(row[width:].tolist(), len(p)) for row, p in zip(out, prompts, strict=True)]
 
+    @property
+    def shares(self) -> bool:
+        """Whether continuations of one prompt can go through the model as a tree: with attention that takes any mask."""
+        return self._takes_positions and getattr(self.model.config, "_attn_implementation", "") in ("sdpa", "eager")
+
     def score(self, chats: Sequence[Chat], spans: Sequence[tuple[list[int], int]]) -> list[Score]:
-        """Log-probabilities, nats, of each span's tokens from its start on. What spans share before their starts is computed once."""
+        """Log-probabilities, nats, of each span's tokens from its start on, in one forward pass."""
         import torch
 
-        prompts = list(dict.fromkeys(tuple(ids[:start]) for ids, start in spans))
-        shares = self._takes_positions and self._takes_keep and len(prompts) < len(spans) and all(prompts)
         with torch.inference_mode():
-            steps = self._shared_steps(prompts, spans) if shares else self._steps(spans)
-            found = []
-            for chat, (tokens, start), logits in zip(chats, spans, steps, strict=True):  # logits: (answer, vocabulary)
-                wanted = torch.tensor(tokens[start:], dtype=torch.long, device=self.device)
-                values = torch.log_softmax(logits.float(), -1).gather(-1, wanted[:, None])[:, 0].tolist()
-                if not all(map(math.isfinite, values)):
-                    raise EngineError(f"log-probabilities that are no numbers for the chat {opening(chat)}: {_DAMAGED}")
-                found.append(Score(tuple(self._spelled(t) for t in tokens[start:]), tuple(values)))
-        return found
+            return [self._scored(*row) for row in zip(chats, spans, self._steps(spans), strict=True)]
+
+    def score_trees(self, chats: Sequence[Chat], trees: Sequence[Tree], targets: Sequence[Sequence[list[int]]]) -> list[list[Score]]:
+        """The same for many continuations of each chat; ``targets``: their tokens."""
+        import torch
+
+        with torch.inference_mode():
+            logits = self.model(**inputs_of(trees, self.tokenizer.pad_token_id, self.device, self.model.dtype)).logits  # (trees, width, vocabulary)
+            return [
+                [self._scored(chat, (tokens, 0), row[path]) for tokens, path in zip(own, tree.paths, strict=True)]
+                for chat, tree, own, row in zip(chats, trees, targets, logits, strict=True)
+            ]
+
+    def _scored(self, chat: Chat, span: tuple[list[int], int], logits: Any) -> Score:
+        import torch
+
+        wanted = torch.tensor(span[0][span[1] :], dtype=torch.long, device=self.device)
+        values = torch.log_softmax(logits.float(), -1).gather(-1, wanted[:, None])[:, 0].tolist()
+        if not all(map(math.isfinite, values)):
+            raise EngineError(f"log-probabilities that are no numbers for the chat {opening(chat)}: {_DAMAGED}")
+        return Score(tuple(self._spelled(t) for t in wanted.tolist()), tuple(values))
 
     def _steps(self, spans: Sequence[tuple[list[int], int]]) -> Iterator[Any]:
         """The logits that each span's tokens are drawn from, in one forward pass.
@@ -91,33 +107,6 @@ class Loaded:
         logits = self.model(**inputs).logits  # (batch, keep or width, vocabulary)
         for row, (tokens, start) in enumerate(spans):
             yield logits[row, -(len(tokens) - start) - 1 : -1]
-
-    def _shared_steps(self, prompts: Sequence[tuple[int, ...]], spans: Sequence[tuple[list[int], int]]) -> Iterator[Any]:
-        """The same, from one pass over the distinct prompts and one over all continuations with the prompts' keys and values before them."""
-        import torch
-
-        ids, mask = self._padded([list(p) for p in prompts])  # (prompts, width)
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        seen = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1, use_cache=True)
-        first = seen.logits[:, -1]  # (prompts, vocabulary): what the first tokens are drawn from
-        number = {p: i for i, p in enumerate(prompts)}
-        of = [number[tuple(tokens[:start])] for tokens, start in spans]
-        ends = [tokens[start:-1] for tokens, start in spans]  # after the last token nothing is asked
-        width = max(map(len, ends))
-        rest = None
-        if width:
-            rows = torch.tensor(of, device=self.device)
-            seen.past_key_values.batch_select_indices(rows)
-            pad = self.tokenizer.pad_token_id
-            more = torch.tensor([e + [pad] * (width - len(e)) for e in ends], device=self.device)
-            real = torch.tensor([[1] * len(e) + [0] * (width - len(e)) for e in ends], device=self.device)
-            at = mask.sum(-1)[rows][:, None] + torch.arange(width, device=self.device)
-            attention = torch.cat([mask[rows], real], dim=-1)
-            rest = self.model(input_ids=more, attention_mask=attention, position_ids=at, past_key_values=seen.past_key_values, use_cache=True).logits
-        for row, (tokens, start) in enumerate(spans):
-            steps = first[of[row]][None]
-            count = len(tokens) - start
-            yield steps[:count] if count < 2 or rest is None else torch.cat([steps, rest[row, : count - 1]])
 
     def _spelled(self, token: int) -> str:
         if token not in self._spellings:

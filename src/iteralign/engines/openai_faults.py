@@ -98,8 +98,8 @@ def classify(error: Exception, server: Server, timeout: float) -> Fault:
 
 
 def _of_status(error: Any, server: Server) -> Fault:
-    status, said = int(error.status_code), server.clean(error.message)
     body: Mapping[str, Any] = error.body if isinstance(error.body, Mapping) else {}
+    status, said = int(error.status_code), server.clean(body.get("detail") or error.message)  # detail: servers made with FastAPI
     code = str(body.get("code") or body.get("type") or "")
     at = f"{server.place}, model {server.model!r}"
     if status in (401, 403):
