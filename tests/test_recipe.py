@@ -141,7 +141,7 @@ def test_an_override_of_another_form_is_refused(text: str) -> None:
     [
         ("2e-6", 2e-6), ("3", 3), ("010", 10), ("-1.5", -1.5), ("true", True), ("null", None), ("", None), ("yes", "yes"), ("off", "off"),
         ("1_000", "1_000"), ("0x1F", "0x1F"), ("1:30", "1:30"), ("2026-01-01", "2026-01-01"), ("http://h:8/v1 # x", "http://h:8/v1 # x"),
-        ("'3'", "3"), ('"a\\tb"', "a\tb"), ("a: b", "a: b"), ("[1]", "[1]"),
+        ("'3'", "3"), ('"a\\tb"', "a\tb"), ("a: b", "a: b"), ("[1]", [1]),
     ],
 )  # fmt: skip
 def test_a_value_is_read_as_yaml_1_2_has_it(text: str, value: Any) -> None:
@@ -201,6 +201,8 @@ def _value(name: str, default: Any) -> st.SearchStrategy[Any]:
         return st.floats(0.01, 0.99)
     if name == "name":
         return st.from_regex(r"[a-z][a-z0-9._-]{0,8}", fullmatch=True)
+    if name == "evaluation.tasks":
+        return st.lists(st.text(min_size=1), max_size=3)
     if name.endswith("api_key_env"):
         return st.from_regex(r"[A-Z_][A-Z0-9_]{0,9}", fullmatch=True)
     if name.endswith("base_url"):

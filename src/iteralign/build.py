@@ -55,7 +55,7 @@ def carry_on(run: Run, listen: Listener | None = None) -> RunResult:
     except IterAlignError as error:
         run.event("run", state="stopped", reason=str(error))
         raise
-    for product in ("records", "constitution", "examples", "preferences"):
+    for product in ("records", "constitution", "examples", "preferences", "figure"):
         write(run, product)
     run.event("run", state="finished", reason=result.stop_reason)
     return result
@@ -237,8 +237,9 @@ def evals(recipe: Recipe, judge: Oracle, held_out: Sequence[RedTeamPrompt]) -> l
     red = [p for p in held_out if p.intent == "harmful"][: recipe.evaluation.harm_limit]
     benign = [p for p in held_out if p.intent != "harmful"][: recipe.evaluation.over_refusal_limit]
     common: list[Eval] = [Harm(red, judge, params), OverRefusal(benign, judge, params)]
+    more = tasks(recipe)
     if recipe.model.name != ORGANISM:
-        return [*common, Fluency([*red, *benign], params)]
+        return [*common, Fluency([*red, *benign], params), *more]
     from iteralign.organism.truth import truth
 
     def declines(question: str, text: str) -> bool:
@@ -247,7 +248,25 @@ def evals(recipe: Recipe, judge: Oracle, held_out: Sequence[RedTeamPrompt]) -> l
     def is_grammar(question: str, response: Response) -> bool:
         return truth(question, response.text) != "broken"
 
-    return [*common, Fluency([*red, *benign], params, is_grammar, "the organism's grammar"), HarmTruth(red, declines, params)]
+    return [*common, Fluency([*red, *benign], params, is_grammar, "the organism's grammar"), HarmTruth(red, declines, params), *more]
+
+
+def tasks(recipe: Recipe) -> list[Eval]:
+    """The further tasks that the recipe names. Raises ``RecipeError`` and ``DataError``."""
+    from iteralign.evaluations import chosen, make
+
+    section = recipe.evaluation
+    if not section.tasks:
+        return []
+    found = chosen(section.tasks)
+    judged = [t.name for t in found if t.judged]
+    if judged:
+        raise RecipeError(f"evaluation.tasks: {', '.join(judged)} cannot be named: harm and over-refusal are always measured, and by the same oracle")
+
+    def nobody() -> Oracle:
+        raise AssertionError("no such task needs a judge")
+
+    return make(found, Path(section.data).expanduser() if section.data else None, {}, recipe=recipe, judge=nobody, prompts=list)
 
 
 def check_oracle(recipe: Recipe, labels: Path | None = None, limit: int | None = None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class Part(StrEnum):
     examples = "examples"
     iterations = "iterations"
     unjudged = "unjudged"
+    scores = "scores"
 
 
 class Product(StrEnum):
@@ -30,6 +31,7 @@ class Product(StrEnum):
     constitution = "constitution"
     examples = "examples"
     preferences = "preferences"
+    figure = "figure"
     model = "model"
     records = "records"
 
@@ -42,6 +44,9 @@ class Format(StrEnum):
     json = "json"
 
 
+_PARTS, _PRODUCTS = (", ".join(kind) for kind in (Part, Product))
+PartArgument = Annotated[Part, typer.Argument(metavar="WHAT", help=f"One of {_PARTS}.", show_default=False)]
+ProductArgument = Annotated[Product, typer.Argument(metavar="WHAT", help=f"One of {_PRODUCTS}.", show_default=False)]
 LimitOption = Annotated[
     int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many entries. Default: 20 on a terminal page, all as JSON.")
 ]
@@ -63,13 +68,13 @@ def status(run: RunArgument, as_json: JsonOption = False) -> None:
 
 def show(
     run: RunArgument,
-    part: Annotated[Part, typer.Argument(metavar="WHAT", help="constitution, failures, examples, iterations or unjudged.", show_default=False)],
+    part: Annotated[Part, typer.Argument(metavar="WHAT", help="constitution, failures, examples, iterations, unjudged, scores.", show_default=False)],
     limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Look into a run.
 
-    Its constitution, the failures it found, the revisions it tried, its iterations, or the answers without a judgement.
+    Its constitution, the failures it found, the revisions it tried, its iterations, the answers without a judgement, or its scores.
     """
     from iteralign.api import load_run
     from iteralign.report import console, summary, tables
@@ -86,6 +91,9 @@ def show(
             case Part.unjudged:
                 rows = summary.unjudged(found)
                 emit({"unjudged": rows[:limit]}, as_json) if as_json else tables.print_unjudged(page, rows, limit or PAGE)
+            case Part.scores:
+                rows = summary.score_rows(found)
+                emit({"scores": rows}, as_json) if as_json else tables.print_scores(page, rows)
             case Part.constitution | Part.iterations:
                 data = summary.summary(found)
                 if as_json:
@@ -98,14 +106,17 @@ def show(
 
 def export(
     run: RunArgument,
-    product: Annotated[Product, typer.Argument(metavar="WHAT", help="constitution, examples, preferences, model or records.", show_default=False)],
+    product: Annotated[
+        Product, typer.Argument(metavar="WHAT", help="constitution, examples, preferences, figure, model, records.", show_default=False)
+    ],
     format: Annotated[Format, typer.Option("--format", help="Of the constitution.")] = Format.markdown,  # noqa: A002  (the option's name)
     out: Annotated[Path | None, typer.Option("--out", metavar="PATH", help="A file, or for model and records a folder. Default: in the run.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write what a run made.
 
-    Its constitution, its training examples or preference pairs (JSONL as TRL reads it), its model, or all its records.
+    Its constitution, its training examples or preference pairs (JSONL as TRL reads it), a figure of its scores (SVG, with tables as Markdown and
+    LaTeX), its model, or all its records.
     """
     from iteralign.api import load_run
     from iteralign.build import located

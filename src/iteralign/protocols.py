@@ -153,7 +153,7 @@ class Recorder(Protocol):
     def each(
         self, name: str, kind: type[R], items: Sequence[Item], compute: Callable[[Sequence[Item]], list[R]], *inputs: object, chunk: int = 96
     ) -> list[R]:
-        """One stored result per item; ``compute`` is asked for those that are missing, ``chunk`` items at once, and each chunk is stored as it arrives."""
+        """One stored result per item; ``compute`` is asked for those that are missing, ``chunk`` of them at once, and each chunk is kept at once."""
         ...
 
 

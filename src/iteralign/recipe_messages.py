@@ -43,6 +43,8 @@ def allowed(field: FieldInfo) -> str:
         elif get_origin(kind) is dict:
             inner = get_args(kind)[1]
             words.append(f"names with {', '.join(f'`{name}` ({allowed(f)})' for name, f in inner.model_fields.items())} each")
+        elif get_origin(kind) is list:
+            words.append("a list of texts")
         elif kind in {int, float}:
             words.append(f"{'a whole number' if kind is int else 'a number'} {bounds}".strip())
         else:

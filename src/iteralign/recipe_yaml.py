@@ -136,6 +136,8 @@ def _scalar(value: str, place: str) -> Any:
             raise RecipeError(f"{place}: the quoted value does not end with its quote") from error
     if value[:1] == "{":
         return read(value, place).data
+    if value[:1] == "[":
+        return read(f"list: {value}", place).data["list"]
     loader = _Loader("")
     tag = loader.resolve(yaml.ScalarNode, value, (True, False))  # type: ignore[no-untyped-call]
     return loader.construct_object(yaml.ScalarNode(tag, value))

@@ -408,3 +408,51 @@ def test_a_revision_that_does_not_fit_the_model_is_dropped_with_its_reason_and_c
     judged = [verdict(exchange(f.prompt.text), "proper") for f in failures]
     for enabled in (True, False):
         assert [s.kept for s in screen(revisions, judged, enabled=enabled)] == [True] * 3 + [False] + [True] * 2
+
+
+# ---- the gate: what must not be lost
+
+
+def scored(name: str, values: list[float]) -> EvalReport:
+    per_item = {f"i{n:03d}": v for n, v in enumerate(values)}
+    return EvalReport(name=name, checkpoint="c", version="1", metrics={name: wilson(0, len(values))}, per_item=per_item)
+
+
+LOSSES = [0.25, 0.35] * 100
+
+
+def test_a_candidate_that_forgets_is_rolled_back_and_one_that_does_not_is_accepted() -> None:
+    base = [*reports(220), scored("capability", LOSSES)]
+    forgets = accept([*reports(100), scored("capability", [x + 0.3 for x in LOSSES])], base, base)
+    assert not forgets.accepted
+    assert "capability 0.300 -> 0.600 nats (n=200), loss at most 0.300: the margin is passed" in forgets.reason
+    keeps = accept([*reports(100), scored("capability", [x + 0.02 for x in LOSSES])], base, base)
+    assert keeps.accepted
+    assert "capability 0.300 -> 0.320 nats" in keeps.reason
+    wide = accept([*reports(100), scored("capability", [x + 0.3 for x in LOSSES])], base, base, capability_margin=0.5)
+    assert wide.accepted
+
+
+def test_a_candidate_that_refuses_everything_is_rolled_back_for_over_refusal() -> None:
+    decision = accept(reports(0, refused=240), reports(220), reports(220))
+    assert not decision.accepted
+    assert "over-refusal 0.8% -> 100.0% (n=240)" in decision.reason
+
+
+def test_another_task_may_not_fall_by_more_than_its_margin_against_the_base() -> None:
+    base = [*reports(220), scored("hhh", [1.0] * 150 + [0.0] * 71)]
+    worse = accept([*reports(100), scored("hhh", [1.0] * 100 + [0.0] * 121)], reports(150), base)
+    assert not worse.accepted
+    assert "hhh 0.679 -> 0.452 (n=221), loss at most" in worse.reason
+    same = accept([*reports(100), scored("hhh", [1.0] * 150 + [0.0] * 71)], reports(150), base)
+    assert same.accepted
+    apart = accept([*reports(100), scored("hhh", [])], reports(150), base)
+    assert not apart.accepted
+    assert "no item was measured on both" in next(t.rule for t in apart.tests if t.metric == "hhh")
+
+
+def test_a_small_sample_does_not_prove_that_nothing_was_lost() -> None:
+    few = [1.0, 1.0, 0.0, 1.0, 0.0, 1.0]
+    base = [*reports(220), scored("hhh", few)]
+    unlucky = accept([*reports(100), scored("hhh", [1.0, 0.0, 1.0, 1.0, 0.0, 1.0])], reports(220), base)
+    assert not unlucky.accepted, "six items: the loss may be far above the margin"

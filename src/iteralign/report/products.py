@@ -13,8 +13,8 @@ from typing import Any
 from iteralign.constitution.export import to_json, to_markdown, to_yaml
 from iteralign.errors import RecipeError, StoreError
 from iteralign.records import Checkpoint
-from iteralign.report import export
-from iteralign.report.summary import constitution
+from iteralign.report import export, figure
+from iteralign.report.summary import constitution, score_rows, summary
 from iteralign.store import Run
 
 ENDINGS = {"markdown": "md", "yaml": "yaml", "json": "json"}
@@ -36,13 +36,29 @@ def write(
             rows = export.training_examples(run) if product == "examples" else export.preference_pairs(run)
             path = out or folder / f"{product}.jsonl"
             return {"path": str(path), "rows": export.write_jsonl(rows, path)}
+        case "figure":
+            return _figure(run, out or folder)
         case "model":
             return {"path": str(export.model(run, out or folder / "model", locate))}
         case "records":
             if out is not None:
                 raise RecipeError(f"--out {out}: records are always written into the run, to {folder}; leave --out away")
             return {"path": str(folder), "files": len(run.export())}
-    raise RecipeError(f"{product!r}: no such product. Known: constitution, examples, preferences, model, records")
+    raise RecipeError(f"{product!r}: no such product. Known: constitution, examples, preferences, figure, model, records")
+
+
+def _figure(run: Run, folder: Path) -> dict[str, Any]:
+    """The scores over the iterations: ``scores.svg``, ``scores.md`` and ``scores.tex`` in the folder."""
+    data, rows = summary(run), score_rows(run)
+    title = f"{data['recipe']}, seed {data['seed']}"
+    texts = {
+        "svg": figure.svg(rows, title),
+        "md": figure.markdown(rows, title, data["improvement"], published=str(data["recipe"]).startswith("paper-")),
+        "tex": figure.latex(rows, title),
+    }
+    for ending, text in texts.items():
+        _write(folder / f"scores.{ending}", text)
+    return {"path": str(folder / "scores.svg"), "files": [str(folder / f"scores.{e}") for e in texts]}
 
 
 def _write(path: Path, text: str) -> None:

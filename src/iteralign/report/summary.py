@@ -27,7 +27,7 @@ from iteralign.records import (
     Screening,
     Verdict,
 )
-from iteralign.stats import Estimate, Judge, corrected
+from iteralign.stats import Estimate, Judge, corrected, holm
 from iteralign.store import Run
 
 ITERATION = re.compile(r"iteration-(\d+)")
@@ -51,7 +51,7 @@ def summary(run: Run) -> dict[str, Any]:
         "iterations": [_iteration(i) for i in iterations],
         "final": scores(result.final if result else iterations[-1].reports if iterations else reports),
         "calibration": calibration(run),
-        "improvement": [_change(t) for t in result.improvement] if result else [],
+        "improvement": _changes(result.improvement) if result else [],
         "constitution": _principles(constitution(run)),
         "agreement": agreement([v for scope in run.scopes() for step in ("judge", "verdicts") for v in run.read(Verdict, scope, step)]),
         "spent": spent(run),
@@ -297,9 +297,23 @@ def _iteration(record: IterationRecord) -> dict[str, Any]:
     }
 
 
-def _change(test: GateTest) -> dict[str, Any]:
+def score_rows(run: Run) -> list[dict[str, Any]]:
+    """The scores of the weights that were kept, the base model's first: ``{"label", "scores"}``, a row for each iteration."""
+    rows = [{"label": "base", "scores": scores(_baseline(run))}]
+    for done in _iterations(run):
+        label = f"iteration {len(rows)}" + ("" if done.decision.accepted else " (kept)")
+        rows.append({"label": label, "scores": scores(done.reports)})
+    return rows
+
+
+def _changes(tests: Sequence[GateTest]) -> list[dict[str, Any]]:
+    """The run's changes, each with its p-value among them all by Holm's method."""
+    return [_change(t, p) for t, p in zip(tests, holm([t.p_value for t in tests]), strict=True)]
+
+
+def _change(test: GateTest, adjusted: float) -> dict[str, Any]:
     names = ("metric", "before", "after", "n", "difference", "low", "high", "p_value")
-    return {name: getattr(test, name) for name in names}
+    return {name: getattr(test, name) for name in names} | {"p_holm": adjusted}
 
 
 def _principles(found: Constitution) -> list[dict[str, Any]]:

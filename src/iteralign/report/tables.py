@@ -123,19 +123,38 @@ def print_iterations(console: Console, data: Mapping[str, Any]) -> None:
     console.print()
 
 
+def print_scores(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Every score of the weights that were kept, iteration by iteration."""
+    names = list(dict.fromkeys(n for r in rows for n in r["scores"]))
+    table = _table("measure", *(safe(r["label"], 24) for r in rows), "n")
+    for name in names:
+        own = [r["scores"].get(name) for r in rows]
+        n = next((str(s["n"]) for s in own if s), "-")
+        table.add_row(NAMES.get(name, safe(name, 40)), *(_score(s, name) for s in own), n)
+    _titled(console, "Scores of the weights that were kept, on held-out items, with 95% intervals.", table)
+
+
+def _score(score: Mapping[str, Any] | None, name: str) -> str:
+    if score is not None and name == "capability":  # a loss, not a rate
+        return f"{score['rate']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
+    return _rate(score)
+
+
 def print_change(console: Console, improvement: Sequence[Mapping[str, Any]]) -> None:
     """The base model against the final one."""
     if not improvement:
         return
-    table = _table("measure", "base", "final", "change in points", "p", "n")
+    table = _table("measure", "base", "final", "change in points", "p", "p (Holm)", "n")
     for test in improvement:
         sign = -1 if test["metric"] == "fluency" else 1  # its items are counted as ill-formed, its rate as well-formed
         before, after = (1 - test["before"], 1 - test["after"]) if sign < 0 else (test["before"], test["after"])
         low, high = sorted((sign * test["low"], sign * test["high"]))
         change = f"{100 * sign * test['difference'] + 0.0:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
         name = NAMES.get(test["metric"], safe(test["metric"]))
-        table.add_row(name, f"{before:.1%}", f"{after:.1%}", change, f"{test['p_value']:.2g}", str(test["n"]))
-    _titled(console, "Base against final model on the same held-out items: paired change, 95% interval, exact McNemar p.", table)
+        table.add_row(name, f"{before:.1%}", f"{after:.1%}", change, f"{test['p_value']:.2g}", f"{test['p_holm']:.2g}", str(test["n"]))
+    _titled(
+        console, "Base against final model on the same held-out items: paired change, 95% interval, exact McNemar p, and by Holm's method.", table
+    )
 
 
 def print_calibration(console: Console, found: Mapping[str, Any] | None) -> None:

@@ -1,0 +1,51 @@
+"""A run's scores as figure and tables: every value with its interval, and no name that gets out of its place."""
+
+from __future__ import annotations
+
+import xml.dom.minidom
+
+from iteralign.report.figure import PUBLISHED, latex, markdown, svg
+
+
+def score(rate: float, n: int = 100) -> dict[str, object]:
+    return {"rate": rate, "low": max(0.0, rate - 0.05), "high": min(1.0, rate + 0.05), "n": n}
+
+
+def loss(rate: float) -> dict[str, object]:
+    return {"rate": rate, "low": rate - 0.1, "high": rate + 0.1, "n": 50}
+
+
+ROWS = [
+    {"label": "base", "scores": {"harm": score(0.7), "over_refusal": score(0.02), "capability": loss(1.4)}},
+    {"label": "iteration 1", "scores": {"harm": score(0.2), "over_refusal": score(0.03), "capability": loss(1.5)}},
+]
+CHANGE = {"metric": "harm", "before": 0.7, "after": 0.2, "n": 100, "difference": -0.5, "low": -0.6, "high": -0.4, "p_value": 1e-9, "p_holm": 2e-9}
+
+
+def test_the_figure_has_a_point_with_its_interval_for_each_rate_of_each_iteration() -> None:
+    page = xml.dom.minidom.parseString(svg(ROWS, "a run"))
+    points = page.getElementsByTagName("circle")
+    assert len(points) == 4, "two rates over two rows; a loss has no place on the axis of rates"
+    heights = [float(c.getAttribute("cy")) for c in points]
+    assert heights[0] < heights[1], "harm falls from base to iteration 1, and the axis points upward"
+    assert "0.700 [0.650, 0.750] n=100" in points[0].toxml()
+
+
+def test_hostile_names_stay_text() -> None:
+    rows = [{"label": "<script>|$&", "scores": {"x</text><script>_%": score(0.5)}}]
+    xml.dom.minidom.parseString(svg(rows, "</svg><script>alert(1)</script>"))
+    assert "<script>" not in svg(rows, "</svg><script>alert(1)</script>")
+    assert "\\<script\\>\\|$&" in markdown(rows, "t")
+    assert "x</text><script>\\_\\%" in latex(rows, "a_b")
+    assert "\x1b" not in markdown([{"label": "\x1b[31m", "scores": {}}], "t")
+
+
+def test_the_tables_tell_value_interval_n_and_corrected_p() -> None:
+    text = markdown(ROWS, "a run", [CHANGE])
+    assert "| base | 0.700 [0.650, 0.750] n=100 |" in text
+    assert "| harm (oracle) | -50.0 | [-60.0, -40.0] | 100 | 1e-09 | 2e-09 |" in text
+    assert "Published" not in text
+    assert all(f"{m} | {what}" in markdown(ROWS, "paper", published=True) for m, what, *_ in PUBLISHED)
+    table = latex(ROWS, "a run")
+    assert table.count("\\\\") == 3
+    assert "base & 0.700 [0.650, 0.750] n=100 &" in table

@@ -1,0 +1,108 @@
+"""``iteralign evaluate`` as its user meets it: real weights, files of the published layouts, a store that remembers."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from iteralign.cli import app
+from iteralign.evaluations import TASKS
+from iteralign.organism import ORGANISM_PATH
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "truthfulqa").mkdir()
+    names = ["the river", "a hat", "the sea", "a door", "bread", "the moon", "a lamp", "rain"]
+    questions = [
+        {"question": f"What is {n}?", "mc1_targets": {f"{n} is old": 1, f"{n} is a lie": 0}, "mc2_targets": {f"{n} is old": 1, f"{n} is a lie": 0}}
+        for n in names
+    ]
+    (folder / "truthfulqa" / "mc_task_v1_817.json").write_text(json.dumps(questions))
+    pairs = [{"subset": "helpful", "input": f"Tell me of {n}.", "chosen": f"It is {n}.", "rejected": "No."} for n in names]
+    (folder / "hhh.jsonl").write_text("\n".join(map(json.dumps, pairs)))
+    return folder
+
+
+def call(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+    assert result.exit_code == code, result.output
+    return result.stdout if code == 0 else result.output
+
+
+def objects(*arguments: object) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in call(*arguments, "--json").splitlines()]
+
+
+def test_one_object_for_each_task_and_what_is_finished_is_not_computed_again(data: Path, tmp_path: Path) -> None:
+    arguments = ["--tasks", "hhh,truthfulqa-mc1,truthfulqa-mc2,truthfulqa-dromedary", "--data", data, "--out", tmp_path / "out"]
+    first = objects(*arguments)
+    assert [o["task"] for o in first] == ["hhh", "truthfulqa-mc1", "truthfulqa-mc2", "truthfulqa-dromedary"]
+    for told in first:
+        assert told["n"] == 8
+        assert 0 <= told["low"] <= told["value"] <= told["high"] <= 1
+        assert len(told["facts"]["sha256"]) == 64
+        assert {"prompt", "data", "items"} <= set(told["facts"])
+        assert told["model"] == "organism"
+    assert first[1]["chance"] == 0.5
+    assert first[1]["facts"]["data_version"] == "8 questions"
+    started = time.monotonic()
+    again = objects(*arguments)
+    assert time.monotonic() - started < 5
+    assert [{k: v for k, v in o.items() if k != "seconds"} for o in again] == [{k: v for k, v in o.items() if k != "seconds"} for o in first]
+    assert sum(o["seconds"] for o in again) < sum(o["seconds"] for o in first)
+
+
+def test_a_parent_is_compared_item_by_item_and_a_sample_is_told(data: Path, tmp_path: Path) -> None:
+    arguments = ["--tasks", "truthfulqa-mc1,capability", "--data", data, "--out", tmp_path / "out", "--parent", ORGANISM_PATH, "--limit", 5]
+    mc1, capability = objects(*arguments)
+    assert mc1["n"] == capability["n"] == 5
+    assert mc1["facts"]["sample"] == "only the first 5 of 8 items: not a result to compare"
+    assert mc1["parent"] == str(ORGANISM_PATH)
+    assert (mc1["difference"], mc1["p_value"], mc1["paired_items"]) == (0.0, 1.0, 5)
+    assert capability["difference"] == pytest.approx(0.0, abs=1e-6)
+    assert "p_value" not in capability
+    page = call(*arguments)
+    assert "truthfulqa-mc1" in page
+    assert "only the first 5 of 8 items" in page
+
+
+def test_the_list_tells_source_chance_and_licence() -> None:
+    page = call("--list")
+    assert all(name in page for name in TASKS)
+    assert "0.4070 on v1" in page
+    assert "never train on it" in page
+    assert {json.loads(line)["name"] for line in call("--list", "--json").splitlines()} == set(TASKS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["--tasks", "hhhh"], 2, "'hhhh' is no task. Did you mean 'hhh'?"),
+        (["--tasks", ""], 2, "no task is named"),
+        (["--tasks", "hhh"], 3, "hhh: its data were not found"),
+        (["--tasks", "hhh", "--data", "/nowhere"], 3, "neither a folder nor TASK=FILE"),
+        (["--tasks", "hhh", "--data", "hhh=/nowhere.jsonl"], 3, "no such file"),
+        (["--tasks", "truthfulqa-binary", "--data", "FILE"], 3, "has no best incorrect answer"),
+        (["--lm-eval", "OUT", "--tasks", "harm"], 2, "not a task that lm-eval can run"),
+    ],
+)
+def test_mistakes_are_named(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, told: str) -> None:
+    monkeypatch.delenv("ITERALIGN_DATA", raising=False)
+    places = {"FILE": f"truthfulqa={data / 'truthfulqa' / 'mc_task_v1_817.json'}", "OUT": str(tmp_path / "tasks")}
+    assert told in call(*[places.get(a, a) for a in arguments], "--out", tmp_path / "out", code=code)
+
+
+def test_task_files_for_lm_eval_are_written_whole(data: Path, tmp_path: Path) -> None:
+    (told,) = [json.loads(call("--lm-eval", tmp_path / "t", "--tasks", "hhh,truthfulqa-mc2", "--data", data, "--json"))]
+    assert len(told["files"]) == 5
+    rows = [json.loads(line) for line in (tmp_path / "t" / "iteralign_truthfulqa_mc2.jsonl").read_text().splitlines()]
+    assert rows[0]["choices"] == ["the river is old", "the river is a lie"]
+    assert rows[0]["labels"] == [1, 0]
+    assert len((tmp_path / "t" / "iteralign_hhh.jsonl").read_text().splitlines()) == 16, "both orders"
