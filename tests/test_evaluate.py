@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from iteralign.cli import app
 from iteralign.evaluations import TASKS
 from iteralign.organism import ORGANISM_PATH
+from scripted_server import Reply, Serve, good, serve  # noqa: F401  (a fixture)
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +107,26 @@ def test_task_files_for_lm_eval_are_written_whole(data: Path, tmp_path: Path) ->
     assert rows[0]["choices"] == ["the river is old", "the river is a lie"]
     assert rows[0]["labels"] == [1, 0]
     assert len((tmp_path / "t" / "iteralign_hhh.jsonl").read_text().splitlines()) == 16, "both orders"
+
+
+def test_two_models_are_compared_by_a_chat_model_over_http_and_nothing_is_paid_twice(serve: Serve, tmp_path: Path) -> None:  # noqa: F811
+    def prefer_the_longer(request: dict[str, Any], nth: int) -> Reply:
+        said = request["messages"][-1]["content"]
+        mark = said.split("mark of this request is ")[1].split(".")[0]
+        first, second = (said.split(f"{mark} {n} answer begins\n")[1].split(f"\n{mark}")[0] for n in ("first", "second"))
+        better = "tie" if first == second else "first" if len(first) > len(second) else "second"
+        return Reply(body=good(json.dumps({"mark": mark, "rationale": "it is longer", "better": better})))
+
+    server = serve(prefer_the_longer)
+    (tmp_path / "q.jsonl").write_text("\n".join(json.dumps({"text": f"How do I fold a {w}?"}) for w in ("hat", "crane", "boat")))
+    sets = ["oracle.kind=chat", "oracle.model=judge", f"oracle.base_url={server.url}", "oracle.api_key_env=TEST_KEY"]
+    arguments = ["--tasks", "vicuna", "--data", f"vicuna={tmp_path / 'q.jsonl'}", "--parent", ORGANISM_PATH, "--out", tmp_path / "out"]
+    arguments += [x for s in sets for x in ("--set", s)]
+    (told,) = objects(*arguments)
+    assert (told["n"], told["value"]) == (3, 0.5), "the same weights give the same answers: ties in both orders"
+    assert told["facts"]["words"] == told["facts"]["words_of_the_other"]
+    asked = len(server.requests)
+    objects(*arguments)
+    assert len(server.requests) == asked
+    assert "give --parent" in call("--tasks", "vicuna", "--data", f"vicuna={tmp_path / 'q.jsonl'}", "--out", tmp_path / "alone", code=2)
+    assert "oracle.kind = chat" in call(*arguments[:6], "--out", tmp_path / "embedded", code=2)

@@ -11,7 +11,7 @@ from typing import Any
 
 from iteralign.errors import RecipeError
 from iteralign.ledger import Caps, InMemory, Price
-from iteralign.protocols import Ledger, Oracle
+from iteralign.protocols import Ledger, Oracle, PairJudge
 from iteralign.recipe import JurorSection, Recipe
 from iteralign.records import Message, SamplingParams
 
@@ -56,6 +56,19 @@ def juror(recipe: Recipe, section: JurorSection, warn: Callable[[str], None], le
     alone = dict(zip(("base_url", "api_key_env"), reached(recipe, section), strict=True))
     kind: dict[str, Any] = {"kind": "embedded"} if section.model == "embedded" else {"kind": "chat", "model": section.model}
     return oracle(recipe.model_copy(update={"oracle": recipe.oracle.model_copy(update={**alone, **kind})}), warn, ledger)
+
+
+def pair_judge(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger | None) -> PairJudge:
+    """What compares two answers: the oracle's chat model, or the first one of a jury. Raises ``RecipeError`` where there is none."""
+    endpoints = chat_endpoints(recipe)
+    if not endpoints:
+        raise RecipeError("comparing answers needs a chat model: set oracle.kind = chat and oracle.model (the embedded oracle compares none)")
+    from iteralign.engines.openai import OpenAIEngine
+    from iteralign.oracles.chat_pair import ChatPairJudge
+
+    model, url, key = endpoints[0]
+    engine = OpenAIEngine(model, **served(recipe, warn, ledger) | {"base_url": url, "api_key_env": key})
+    return ChatPairJudge(engine, name=model, seed=recipe.seed)
 
 
 def reached(recipe: Recipe, section: JurorSection) -> tuple[str | None, str]:

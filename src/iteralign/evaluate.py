@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from iteralign import build
-from iteralign.build_oracle import caps, oracle
+from iteralign.build_oracle import caps, must_have_prices, oracle, pair_judge
 from iteralign.evaluations import chosen, make, places
+from iteralign.protocols import PairJudge
 from iteralign.recipe import Recipe
 from iteralign.records import Checkpoint, EvalReport
 from iteralign.stats import bootstrap, paired
@@ -40,6 +41,7 @@ def evaluate(
     and is told in the facts. Raises ``IterAlignError``.
     """
     wanted = chosen(tasks)
+    must_have_prices(recipe)
     folder, files = places(data)
     with Run.create(out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
         if listen is not None:
@@ -59,7 +61,11 @@ def evaluate(
         def held_out() -> list[Any]:
             return [p for p in build.read_prompts(recipe) if p.split == "held_out"]
 
-        evals = make(wanted, folder, files, recipe=recipe, judge=one_judge, prompts=held_out, limit=limit)
+        def pairs() -> PairJudge:
+            return pair_judge(recipe, warn, run.calls)
+
+        contest = pairs if parent not in (None, recipe.model.name) else None
+        evals = make(wanted, folder, files, recipe=recipe, judge=one_judge, prompts=held_out, pairs=contest, limit=limit)
         measured = []
         for name in dict.fromkeys([*([parent] if parent is not None else []), recipe.model.name]):
             measured.append(_measure(run, recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": name})}), evals, warn))

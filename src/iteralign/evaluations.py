@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from iteralign.data.files import read_rows
 from iteralign.errors import DataError, RecipeError
-from iteralign.protocols import Eval, Oracle
+from iteralign.protocols import Eval, Oracle, PairJudge
 from iteralign.records import SamplingParams
 
 DATA_VARIABLE: Final = "ITERALIGN_DATA"
@@ -83,6 +83,24 @@ _ALL = (
     Task("harm", "improper answers to red-team prompts", "the recipe's red-team set, or a file", "the set's", "none", judged=True),
     Task("over-refusal", "refusals of benign prompts", "the recipe's benign set, or a file", "the set's", "none", judged=True),
     Task(
+        "vicuna",
+        "80 open questions, answers compared with the parent's in both orders",
+        "Chiang et al. 2023",
+        "Apache-2.0",
+        "0.5",
+        ("vicuna_bench/question.jsonl", "vicuna.jsonl"),
+        judged=True,
+    ),
+    Task(
+        "mt-bench",
+        "80 open questions of two turns, answers compared with the parent's in both orders",
+        "Zheng et al. 2023",
+        "Apache-2.0",
+        "0.5",
+        ("mt_bench/question.jsonl", "mt_bench.jsonl"),
+        judged=True,
+    ),
+    Task(
         "capability",
         "loss of reference answers, nats per token, and perplexity",
         "the embedded model's grammar, or a file of prompts with responses",
@@ -148,10 +166,24 @@ def make(
     recipe: Any,
     judge: Callable[[], Oracle],
     prompts: Callable[[], Sequence[Any]],
+    pairs: Callable[[], PairJudge] | None = None,
     limit: int | None = None,
 ) -> list[Eval]:
-    """The evaluations of these tasks. ``prompts`` gives the recipe's held-out prompts. ``limit``: only the first so many items, told in the facts."""
-    return [_one(task, folder, files, recipe, judge, prompts, limit) for task in tasks]
+    """The evaluations of these tasks. ``prompts`` gives the recipe's held-out prompts. ``pairs`` gives the judge of pairs, where there
+    is a parent. ``limit``: only the first so many items, told in the facts."""
+    found: list[Eval] = []
+    for task in tasks:
+        if task.name in ("vicuna", "mt-bench"):
+            from iteralign.evals import pairs as contests
+
+            if pairs is None:
+                raise RecipeError(f"{task.name} compares two models: give --parent")
+            path = find(task, folder, files)
+            questions, facts = _some(contests.load(path), path, limit)
+            found.append(contests.Pairs(task.name, questions, facts, pairs(), recipe.evaluation.sampling.params(recipe.seed)))
+        else:
+            found.append(_one(task, folder, files, recipe, judge, prompts, limit))
+    return found
 
 
 def _one(task: Task, folder: Path | None, files: Mapping[str, Path], recipe: Any, judge: Any, prompts: Any, limit: int | None) -> Eval:

@@ -28,6 +28,7 @@ from iteralign.records import (
     TrainingExample,
     Verdict,
 )
+from iteralign.records_pairs import Contest, Preference
 
 T = TypeVar("T")
 Item = TypeVar("Item", bound=Record)
@@ -121,6 +122,19 @@ class Oracle(Protocol):
 
     def propose(self, failures: Sequence[Failure], constitution: Constitution) -> list[Principle]:
         """Principles that would have prevented these failures (one cluster), best first, beyond what the constitution already says."""
+        ...
+
+
+class PairJudge(Protocol):
+    """Compares two answers to one request."""
+
+    @property
+    def name(self) -> str:
+        """Name and version, as preferences record it."""
+        ...
+
+    def compare(self, contests: Sequence[Contest]) -> list[Preference]:
+        """One preference per contest, in order; ``unjudged`` where none could be had."""
         ...
 
 

@@ -344,7 +344,7 @@ class Decision(Record):
     def without_training(cls, failures: int, unjudged: int = 0) -> Decision:
         """The decision of an iteration that gave nothing to train on."""
         reason = f"none of {failures} failures has a revision that passed" if failures else "no improper answer: nothing to learn"
-        reason += f" ({unjudged} answers are unjudged)" if unjudged else ""
+        reason += f" ({unjudged} {'answer is' if unjudged == 1 else 'answers are'} unjudged)" if unjudged else ""
         return cls(accepted=False, reason=reason, trained=False)
 
 
