@@ -130,3 +130,11 @@ def test_two_models_are_compared_by_a_chat_model_over_http_and_nothing_is_paid_t
     assert len(server.requests) == asked
     assert "give --parent" in call("--tasks", "vicuna", "--data", f"vicuna={tmp_path / 'q.jsonl'}", "--out", tmp_path / "alone", code=2)
     assert "oracle.kind = chat" in call(*arguments[:6], "--out", tmp_path / "embedded", code=2)
+
+
+def test_the_same_in_python(data: Path, tmp_path: Path) -> None:
+    import iteralign
+
+    (told,) = iteralign.evaluate("organism", ["truthfulqa-mc1"], tmp_path / "out", data=[str(data)])
+    (same,) = objects("--tasks", "truthfulqa-mc1", "--data", data, "--out", tmp_path / "out")
+    assert {k: v for k, v in told.items() if k != "seconds"} == {k: v for k, v in same.items() if k != "seconds"}

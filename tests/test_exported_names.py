@@ -8,7 +8,7 @@ import iteralign
 
 
 def test_the_public_names() -> None:
-    assert sorted(iteralign.__all__) == ["Recipe", "__version__", "align", "load_run"]
+    assert sorted(iteralign.__all__) == ["Recipe", "__version__", "align", "evaluate", "load_run"]
 
 
 def test_each_public_name_is_there() -> None:

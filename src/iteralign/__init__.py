@@ -9,13 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from iteralign.api import align, load_run
+    from iteralign.api import align, evaluate, load_run
     from iteralign.recipe import Recipe
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "__version__", "align", "load_run"]
+__all__ = ["Recipe", "__version__", "align", "evaluate", "load_run"]
 
-_HOMES = {"align": "iteralign.api", "load_run": "iteralign.api", "Recipe": "iteralign.recipe"}
+_HOMES = {"align": "iteralign.api", "evaluate": "iteralign.api", "load_run": "iteralign.api", "Recipe": "iteralign.recipe"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The Python interface: ``align`` runs a recipe, ``load_run`` opens what a run left.
+"""The Python interface: ``align`` runs a recipe, ``evaluate`` measures a model, ``load_run`` opens what a run left.
 
 Everything that the command line can do is done by these and by ``build``; nothing here prints.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from iteralign import build
 from iteralign.recipe import Recipe, load_recipe
@@ -31,6 +32,30 @@ def align(
             raise TypeError("overrides go with a recipe's file or name; build the Recipe with the values instead")
         return build.start(recipe, Path(out), listen)
     return build.start(load_recipe(recipe, overrides), Path(out), listen)
+
+
+def evaluate(
+    model: str = "organism",
+    tasks: Sequence[str] = ("harm", "over-refusal", "capability"),
+    out: str | Path = "runs/evaluation",
+    *,
+    data: Sequence[str] = (),
+    parent: str | None = None,
+    recipe: Recipe | str | Path = "embedded",
+    overrides: Sequence[str] = (),
+    limit: int | None = None,
+    listen: Callable[[Event], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Measure a model on tasks and return one object for each, with value, 95% interval, n and what the data were; kept in the directory ``out``.
+
+    ``data``: a folder that holds data sets, or ``TASK=FILE``. ``parent``: a model to compare with, item by item. ``recipe``: engine, oracle and
+    held-out prompts. ``limit``: only the first so many items of each task. Raises ``IterAlignError``.
+    """
+    from iteralign.measuring import evaluate as measure
+
+    base = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
+    chosen = base.model_copy(update={"model": base.model.model_copy(update={"name": model})})
+    return measure(chosen, tasks, Path(out), data=data, parent=parent, limit=limit, listen=listen)
 
 
 def load_run(directory: str | Path) -> Run:

@@ -58,7 +58,7 @@ def evaluate(
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", chosen.model.name).strip("-.")[-60:] or "model"
     directory = out or Path("runs") / f"evaluate-{slug}-seed{chosen.seed}"
     with resumable(directory), stdout_for_json(as_json):
-        from iteralign.evaluate import evaluate as measure
+        from iteralign.measuring import evaluate as measure
         from iteralign.report.console import Reporter
 
         with Reporter(sys.stdout, quiet=quiet) as reporter:
