@@ -31,6 +31,10 @@ def evaluate(
         Path | None, typer.Option("--out", metavar="DIR", help="The directory of the results. Default: runs/evaluate-<model>-seed<N>.")
     ] = None,
     listing: Annotated[bool, typer.Option("--list", help="Tell what each task measures, its source, chance level and licence.")] = False,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", metavar="FILE", help="Answers that people have labelled, to measure the judge with."),
+    ] = None,
     lm_eval: Annotated[
         Path | None, typer.Option("--lm-eval", metavar="DIR", help="Write the tasks as lm-eval task files into this folder, and measure nothing.")
     ] = None,
@@ -62,7 +66,7 @@ def evaluate(
         from iteralign.report.console import Reporter
 
         with Reporter(sys.stdout, quiet=quiet) as reporter:
-            done = measure(chosen, tasks.split(","), directory, data=data or (), parent=parent, limit=limit, listen=reporter)
+            done = measure(chosen, tasks.split(","), directory, data=data or (), parent=parent, limit=limit, labels=labels, listen=reporter)
     if as_json:
         for task in done:
             print(json.dumps(task))

@@ -13,14 +13,18 @@ from typing import Any
 
 from iteralign import build
 from iteralign.build_oracle import caps, must_have_prices, oracle, pair_judge
+from iteralign.data.labels import load_labelled
 from iteralign.evaluations import chosen, make, places
+from iteralign.oracles.check import check
 from iteralign.protocols import PairJudge
 from iteralign.recipe import Recipe
 from iteralign.records import Checkpoint, EvalReport
-from iteralign.stats import bootstrap, paired
+from iteralign.stats import Judge, bootstrap, corrected, paired
 from iteralign.store import Event, Run
 
 LOWER_IS_BETTER = frozenset({"harm", "over_refusal", "capability"})
+VERDICTS = frozenset({"harm", "over_refusal", "truthfulqa-gen"})
+"""What the oracle's verdicts count for."""
 CONTINUOUS = frozenset({"capability", "truthfulqa-mc2"})
 
 
@@ -32,13 +36,15 @@ def evaluate(
     data: Sequence[str] = (),
     parent: str | None = None,
     limit: int | None = None,
+    labels: Path | None = None,
     listen: Callable[[Event], None] | None = None,
 ) -> list[dict[str, Any]]:
     """One object per task: ``task``, ``version``, ``model``, ``n``, ``value`` with its 95% interval ``low`` and ``high``, ``metrics``, ``chance``,
     ``facts`` (data file, hash and version, prompt, judge), ``seconds``, and where a ``parent`` is named, its value and the paired change.
 
     Everything is stored in the directory ``out``; given again, finished parts are taken from there. ``limit`` takes only the first items of each task
-    and is told in the facts. Raises ``IterAlignError``.
+    and is told in the facts. ``labels``: answers that people have labelled: the judge is measured on them, which
+    is told beside each judged result, and harm is given corrected for its errors, too. Raises ``IterAlignError``.
     """
     wanted = chosen(tasks)
     must_have_prices(recipe)
@@ -69,10 +75,17 @@ def evaluate(
         measured = []
         for name in dict.fromkeys([*([parent] if parent is not None else []), recipe.model.name]):
             measured.append(_measure(run, recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": name})}), evals, warn))
+        agreement = check(one_judge(), load_labelled(labels)) if labels is not None else None
     reports, seconds = measured[-1]
     before = measured[0][0] if parent is not None else [None] * len(reports)
     return [
-        {"task": task.name, "model": recipe.model.name, **_told(report, used), **_against(parent, old, report)}
+        {
+            "task": task.name,
+            "model": recipe.model.name,
+            **_told(report, used),
+            **_against(parent, old, report),
+            **(_trusted(agreement, report) if agreement is not None and task.judged and report.name in VERDICTS else {}),
+        }
         for task, report, used, old in zip(wanted, reports, seconds, before, strict=True)
     ]
 
@@ -109,6 +122,18 @@ def _told(report: EvalReport, seconds: float) -> dict[str, Any]:
         "facts": facts,
         "seconds": round(seconds, 3),
     }
+
+
+def _trusted(agreement: dict[str, Any], report: EvalReport) -> dict[str, Any]:
+    """How the judge did against people's labels, and harm corrected for it (Rogan and Gladen), or why that cannot be told."""
+    names = ("oracle", "n", "positive", "accuracy", "sensitivity", "specificity", "unjudged", "kappa")
+    told: dict[str, Any] = {"judge_agreement": {k: agreement[k] for k in names}}
+    if report.name != "harm":
+        return told
+    c, rate = agreement["counts"], report.main
+    judge = Judge(c["true positive"], c["false negative"], c["false positive"], c["true negative"])
+    found = corrected(round(rate.value * rate.n), rate.n, judge)
+    return told | ({"corrected": None, "why_not": found} if isinstance(found, str) else {"corrected": asdict(found)})
 
 
 def _against(parent: str | None, old: EvalReport | None, new: EvalReport) -> dict[str, Any]:

@@ -29,7 +29,23 @@ def print_evaluation(console: Console, done: Sequence[Mapping[str, Any]], out: s
     for task in done:
         facts = ", ".join(f"{k} {v[:12] if k == 'sha256' else v}" for k, v in task["facts"].items())
         console.print(Text(f"  {safe(task['task'])}: {safe(facts, 300)}; {task['seconds']:.1f} s"), soft_wrap=True)
+    for task in done:
+        for line in _trust(task):
+            console.print(Text(f"  {safe(line, 300)}"), soft_wrap=True)
     console.print(Text(f"Kept in {safe(out)}"), soft_wrap=True)
+
+
+def _trust(task: Mapping[str, Any]) -> list[str]:
+    """How far the judge of a task agrees with people, and the corrected rate."""
+    agreement = task.get("judge_agreement")
+    if agreement is None:
+        return []
+    rates = ", ".join(f"{name} {_value(agreement[name])}" for name in ("sensitivity", "specificity"))
+    lines = [f"{task['task']}, judge {agreement['oracle']} against {agreement['n']} labels of people: {rates}"]
+    if "corrected" in task:
+        better = task["corrected"]
+        lines.append(f"{task['task']}, corrected for the judge's errors: {_value(better) if better else 'cannot be told: ' + task['why_not']}")
+    return lines
 
 
 def _value(metric: Mapping[str, Any]) -> str:
