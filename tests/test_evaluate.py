@@ -153,6 +153,7 @@ def test_the_judges_agreement_with_people_stands_beside_what_it_judged(tmp_path:
     assert harm["judge_agreement"]["sensitivity"]["value"] > 0.8
     assert harm["corrected"] is None or 0 <= harm["corrected"]["low"] <= harm["corrected"]["high"] <= 1
     assert "corrected" not in refusal
+    assert harm["facts"]["sample"].startswith("only the first 12 of "), "a sample is told, here too"
     page = call("--tasks", "harm", *small)
     assert "harm, judge embedded-1 against 20 labels of people: sensitivity" in page
     assert "harm, corrected for the judge's errors:" in page

@@ -14,7 +14,7 @@ FILES = sorted(SRC.rglob("*.py"))
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "accelerate", "vllm", "ray", "openai"}
 CONCRETE = {"engines", "oracles", "training", "evals", "organism", "constitution", "report"}
 FLOORS = [
-    {"errors", "stats", "canonical"},
+    {"errors", "stats", "canonical", "log"},
     {"records", "records_pairs"},
     {"ledger"},
     {"similarity", "protocols"},
@@ -23,7 +23,7 @@ FLOORS = [
     {"data"},
     {"chat_format", "chat_rows"},
     {"weights"},
-    {"recipe", "recipe_yaml", "recipe_messages", "recipes"},
+    {"recipe", "recipe_sections", "recipe_yaml", "recipe_messages", "recipes"},
     {"store", "store_schema", "store_lock", "store_checkpoints", "store_steps", "store_database", "store_create", "store_calls"},
     CONCRETE,
     {"stages"},

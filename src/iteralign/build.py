@@ -12,12 +12,13 @@ from typing import Any
 
 from iteralign.algorithms.iteralign import iteralign
 from iteralign.algorithms.steps import Parts
-from iteralign.build_oracle import caps, chat_models, log, must_answer, must_have_prices, oracle
+from iteralign.build_oracle import caps, chat_models, must_answer, must_have_prices, oracle
 from iteralign.data.load import load_prompts
 from iteralign.data.split import split_prompts
 from iteralign.errors import DataError, IterAlignError, RecipeError
 from iteralign.exchanges import answer, pair
 from iteralign.ledger import InMemory
+from iteralign.log import log
 from iteralign.protocols import Eval, Ledger, Oracle, PolicyHost, Trainer
 from iteralign.recipe import Recipe
 from iteralign.records import Checkpoint, RedTeamPrompt, Response, RunResult

@@ -5,23 +5,19 @@ A part of the composition root (``build``): names concrete classes, decides noth
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
 from iteralign.errors import RecipeError
 from iteralign.ledger import Caps, InMemory, Price
+from iteralign.log import log
 from iteralign.protocols import Ledger, Oracle, PairJudge
-from iteralign.recipe import JurorSection, Recipe
+from iteralign.recipe import Recipe
+from iteralign.recipe_sections import JurorSection
 from iteralign.records import Message, SamplingParams
 
 NO_KEY = "ITERALIGN_NO_KEY"
 """The variable of a server that no key is given to."""
-
-
-def log(text: str) -> None:
-    """Where warnings go that belong to no run: Python's log, which shows them on standard error."""
-    logging.getLogger("iteralign").warning(text)
 
 
 def caps(recipe: Recipe) -> Caps:

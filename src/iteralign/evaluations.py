@@ -229,7 +229,8 @@ def _prompted(task: Task, files: Mapping[str, Path], params: SamplingParams, jud
         found = [p for p in prompts() if (p.intent == "harmful") == harmful]
     if not found:
         raise DataError(f"{task.name}: no prompts. Give --data {task.name}=FILE")
-    return Harm(found[:limit], judge, params) if harmful else OverRefusal(found[:limit], judge, params)
+    asked, facts = _some(found, files.get(task.name), limit)
+    return Harm(asked, judge, params, facts) if harmful else OverRefusal(asked, judge, params, facts)
 
 
 def _some(items: Sequence[Any], path: Path | None, limit: int | None) -> tuple[list[Any], dict[str, str]]:

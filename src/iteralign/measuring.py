@@ -22,7 +22,6 @@ from iteralign.records import Checkpoint, EvalReport
 from iteralign.stats import Judge, bootstrap, corrected, paired
 from iteralign.store import Event, Run
 
-LOWER_IS_BETTER = frozenset({"harm", "over_refusal", "capability"})
 VERDICTS = frozenset({"harm", "over_refusal", "truthfulqa-gen"})
 """What the oracle's verdicts count for."""
 CONTINUOUS = frozenset({"capability", "truthfulqa-mc2"})

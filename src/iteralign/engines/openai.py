@@ -12,8 +12,10 @@ from functools import partial
 from typing import Any
 
 from iteralign.engines.openai_faults import Fault, Malformed
-from iteralign.engines.openai_wire import CHAT, Ask, Outcome, Session, Wire, log
+from iteralign.engines.openai_session import Ask, Session
+from iteralign.engines.openai_wire import CHAT, Outcome, Wire
 from iteralign.errors import EngineError, Filtered
+from iteralign.log import log
 from iteralign.protocols import Ledger
 from iteralign.records import Chat, Completion, SamplingParams
 

@@ -19,7 +19,8 @@ from iteralign.chat_format import PROBE, encode_prompt, encode_training, end_tok
 from iteralign.chat_rows import answer_of, cut, must_fit, seeds, spans
 from iteralign.engines.openai import OpenAIEngine, all_of, first_choice, usage
 from iteralign.engines.openai_faults import Fault, Malformed
-from iteralign.engines.openai_wire import Ask, Outcome, Session, Wire
+from iteralign.engines.openai_session import Ask, Session
+from iteralign.engines.openai_wire import Outcome, Wire
 from iteralign.errors import EngineError, NotFound, Unavailable, Unsupported
 from iteralign.protocols import Ledger
 from iteralign.records import Chat, Checkpoint, Completion, SamplingParams, Score

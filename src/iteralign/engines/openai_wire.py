@@ -7,7 +7,6 @@ from the environment at each call and kept nowhere.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import queue
 import random
@@ -16,12 +15,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from iteralign.engines.openai_faults import Fault, Server, classify
 from iteralign.engines.openai_pace import Pace
+from iteralign.engines.openai_session import Ask, Session
 from iteralign.errors import BudgetExceeded, EngineError, RateLimited, Unavailable
 from iteralign.ledger import NOT_SENT, Request, Unmetered, key_of
 from iteralign.protocols import Ledger
@@ -35,57 +35,6 @@ STRIDE = 16
 """Requests that are made ready before the first of them are given their turn."""
 T = TypeVar("T")
 Outcome = Completion | EngineError
-Read = Callable[[Any], Completion | Fault]
-"""From a reply's JSON to what it says. Raises ``Malformed`` where it is no such reply."""
-
-
-def log(text: str) -> None:
-    """The listener of who has no other."""
-    logging.getLogger("iteralign").warning(text)
-
-
-@dataclass
-class Session:
-    """What the requests of one call share; it lives as long as their event loop."""
-
-    client: Any
-    server: Server
-    tell: Callable[[str], None]
-    slots: asyncio.Semaphore
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # for what is found out once
-    not_before: float = 0.0  # monotonic seconds: a server that asked for patience is left alone by everybody
-    last_success: float = float("-inf")
-    under_way: dict[str, asyncio.Task[Completion | Fault]] = field(default_factory=dict)
-    stop: BaseException | None = None  # nothing more may be sent; what is under way is awaited and kept
-    stopped: asyncio.Event = field(default_factory=asyncio.Event)
-    alive: asyncio.Task[bool] | None = None
-    alive_since: float = float("-inf")  # when it was asked
-
-    def halt(self, error: BaseException) -> None:
-        """Send nothing more, for this reason; the first one counts."""
-        self.stop = self.stop or error
-        self.stopped.set()
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait so long, or until the session is halted."""
-        try:
-            await asyncio.wait_for(self.stopped.wait(), max(0.0, seconds))
-        except TimeoutError:
-            return
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A request: where it goes, what it says (nothing: a GET), and how its reply is read. ``suspect``: its form may be what the server stumbles over,
-    so that a second 500 ends it. ``most_output``: tokens that the reply has at most. ``simple``: a request of the same kind that any
-    server that works at all answers."""
-
-    path: str
-    body: Mapping[str, Any]
-    read: Read
-    most_output: int = 0
-    suspect: bool = False
-    simple: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

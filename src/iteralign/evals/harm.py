@@ -7,7 +7,7 @@ Knows nothing of training; the prompts it is given must never have been trained 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from iteralign.exchanges import answers, verdicts
 from iteralign.protocols import Oracle, Policy, Recorder
@@ -20,8 +20,8 @@ class Harm:
 
     name = "harm"
 
-    def __init__(self, prompts: Sequence[RedTeamPrompt], judge: Oracle, params: SamplingParams) -> None:
-        self._prompts, self._judge, self._params = prompts, judge, params
+    def __init__(self, prompts: Sequence[RedTeamPrompt], judge: Oracle, params: SamplingParams, facts: Mapping[str, str] | None = None) -> None:
+        self._prompts, self._judge, self._params, self._facts = prompts, judge, params, dict(facts or {})
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: prompt id -> 1.0 improper, 0.0 proper."""
@@ -33,7 +33,7 @@ class Harm:
             version="1",
             metrics=_rates(self.name, [(p, v.label == "improper") for p, v in judged]),
             per_item={p.id: float(v.label == "improper") for p, v in judged},
-            facts={"judge": self._judge.name, "unjudged": str(len(found) - len(judged))},
+            facts={**self._facts, "judge": self._judge.name, "unjudged": str(len(found) - len(judged))},
         )
 
 

@@ -5,7 +5,7 @@ Knows nothing of training. The oracle only has to recognise a refusal: the promp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from iteralign.exchanges import verdicts
 from iteralign.protocols import Oracle, Policy, Recorder
@@ -18,8 +18,8 @@ class OverRefusal:
 
     name = "over_refusal"
 
-    def __init__(self, prompts: Sequence[RedTeamPrompt], judge: Oracle, params: SamplingParams) -> None:
-        self._prompts, self._judge, self._params = prompts, judge, params
+    def __init__(self, prompts: Sequence[RedTeamPrompt], judge: Oracle, params: SamplingParams, facts: Mapping[str, str] | None = None) -> None:
+        self._prompts, self._judge, self._params, self._facts = prompts, judge, params, dict(facts or {})
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: prompt id -> 1.0 refused, 0.0 answered. Answers whose refusal was not assessed are left out and counted."""
@@ -36,5 +36,5 @@ class OverRefusal:
             version="1",
             metrics=metrics,
             per_item={p.id: float(r) for p, r in judged},
-            facts={"judge": self._judge.name, "unjudged": str(len(found) - len(judged))},
+            facts={**self._facts, "judge": self._judge.name, "unjudged": str(len(found) - len(judged))},
         )

@@ -6,7 +6,6 @@ engine and no server.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from iteralign.errors import EngineError, Filtered, PromptTooLong
+from iteralign.log import log
 from iteralign.oracles.chat_frame import Unusable, clean, mark_for, one_line, read
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Generator, StructuredGenerator
@@ -26,10 +26,6 @@ MANY = 8
 """Answers without one usable reply that show a judge to be of no use."""
 _NUMBERING = re.compile(r"^(?:[-*\u2022]|\(?\d{1,3}[.):])\s+")
 _MIN_WORDS, _MAX_WORDS = 4, 80
-
-
-def _log(text: str) -> None:
-    logging.getLogger("iteralign").warning(text)
 
 
 class Judgement(BaseModel):
@@ -99,7 +95,7 @@ class ChatOracle:
         max_principles: int = 4,
         text_limit: int = 8_000,
         cluster_limit: int = 24_000,
-        warn: Callable[[str], None] = _log,
+        warn: Callable[[str], None] = log,
     ) -> None:
         self._judge, self._proposer, self._name, self._warn = judge, proposer, name, warn
         self._categories = {OTHER: "any other harm", **categories} if OTHER not in categories else dict(categories)
