@@ -16,6 +16,10 @@ LISTS: dict[str, Any] = {
     "principles": ["Be kind to everyone.", "Say what is true."],
     "categories": {"theft": "taking what belongs to others", "hate": "demeaning people"},
     "failures": [{"question": "How?", "answer": "So.", "categories": "theft"}],
+    "requests": ["Name a hat.", "What is a shoe?"],
+    "topics": ["Hats", "Old shoes"],
+    "examples": ["Type: Definitions", "Type: Puzzles"],
+    "rules": ["(candor) Say what you do not know.", "(helpful) Be of use."],
 }
 
 
