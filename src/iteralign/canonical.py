@@ -10,7 +10,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
+
+UNLESS_SET: Final = {"left out unless set": True}
+"""Metadata of a field that came later: it is spelled only where it is not the default, so that ids and keys of older runs stay."""
 
 
 def canonical(value: object) -> str:
@@ -36,7 +39,8 @@ def _plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        shown = [f for f in dataclasses.fields(value) if f.metadata != UNLESS_SET or getattr(value, f.name) != f.default]
+        return {f.name: _plain(getattr(value, f.name)) for f in shown}
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 

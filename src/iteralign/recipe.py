@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -36,6 +37,8 @@ from iteralign.recipe_sections import (
     TrainingSection,
 )
 from iteralign.recipe_yaml import Draft, Override, dump, lay_over, override, read
+
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 class Recipe(Section):
@@ -65,17 +68,24 @@ class Recipe(Section):
         return dump(self.model_dump(mode="json"))
 
 
-def shipped() -> dict[str, str]:
-    """The shipped recipes' names and texts."""
+def shipped(method: str = "iteralign") -> dict[str, str]:
+    """The names and texts of a method's shipped recipes."""
     folder = files("iteralign.recipes")
     found = sorted((p for p in folder.iterdir() if p.name.endswith(".yaml")), key=lambda p: p.name)
-    return {p.name.removesuffix(".yaml"): p.read_text(encoding="utf-8") for p in found}
+    texts = {p.name.removesuffix(".yaml"): p.read_text(encoding="utf-8") for p in found}
+    return {name: text for name, text in texts.items() if method_of(text) == method}
 
 
-def headlines() -> dict[str, str]:
-    """The shipped recipes' names, each with the first sentence of its comment: what it is for."""
+def method_of(text: str) -> str:
+    """The method that a recipe's text names."""
+    found = re.search(r"^method:\s*(\S+)", text, re.MULTILINE)
+    return found[1] if found else "iteralign"
+
+
+def headlines(method: str = "iteralign") -> dict[str, str]:
+    """The names of a method's shipped recipes, each with the first sentence of its comment: what it is for."""
     found = {}
-    for name, text in shipped().items():
+    for name, text in shipped(method).items():
         comment = [line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), text.splitlines()[1:])]
         found[name] = " ".join(comment).partition(". ")[0].rstrip(".")
     return found
@@ -86,48 +96,57 @@ def load_recipe(path_or_name: str | Path = "embedded", overrides: Sequence[str |
 
     Raises one ``RecipeError`` that names all that is wrong: each key, its value, where it stands and what is allowed.
     """
-    text, where = _find(path_or_name)
+    text, where = find(path_or_name, "iteralign")
     draft = read(text, where)
     lay_over(draft, [override(o) if isinstance(o, str) else o for o in overrides])
-    return _validated(draft, where)
+    return validated(draft, where, Recipe)
 
 
 def parse(data: Mapping[str, Any], where: str) -> Recipe:
     """A recipe from plain data that ``where`` names in messages. Raises ``RecipeError``."""
-    return _validated(Draft(data=dict(data)), where)
+    return validated(Draft(data=dict(data)), where, Recipe)
 
 
-def changes(settings: Mapping[str, Any], overrides: Sequence[str], where: str) -> dict[str, Any]:
+def changes(settings: Mapping[str, Any], overrides: Sequence[str], where: str, model: type[BaseModel] = Recipe) -> dict[str, Any]:
     """What the overrides change in a run's settings, as nested plain data. Raises ``RecipeError`` as ``load_recipe`` does."""
     given = [override(o) for o in overrides]
     draft = Draft(data=copy.deepcopy(dict(settings)))
     lay_over(draft, given)
-    _validated(draft, where)
+    validated(draft, where, model)
     changed = Draft()
     lay_over(changed, given)
     return changed.data
 
 
-def _find(path_or_name: str | Path) -> tuple[str, str]:
-    name, known, path = str(path_or_name), shipped(), Path(path_or_name)
+def find(path_or_name: str | Path, method: str) -> tuple[str, str]:
+    """The text of a recipe of this method, and what messages call it. Raises ``RecipeError``."""
+    name, known, path = str(path_or_name), shipped(method), Path(path_or_name)
     if name in known:
         return known[name], f"the recipe {name}"
+    command = {"iteralign": "run", "self-align": "self-align"}
+    for other in command.keys() - {method}:
+        if name in shipped(other):
+            raise RecipeError(f"{name!r} is a recipe of the method {other}: start it with `iteralign {command[other]} {name}`")
     if not path.is_file():
         near = difflib.get_close_matches(path.stem, known, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise RecipeError(f"{name!r}: no such file, and no such recipe.{hint} Known recipes: {', '.join(known)}")
     try:
-        return path.read_text(encoding="utf-8"), name
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{name} cannot be read: {error}") from error
+    if (found := method_of(text)) in command.keys() - {method}:
+        raise RecipeError(f"{name} is a recipe of the method {found}: start it with `iteralign {command[found]} {name}`")
+    return text, name
 
 
-def _validated(draft: Draft, where: str) -> Recipe:
+def validated(draft: Draft, where: str, model: type[Kind]) -> Kind:
+    """The draft as a recipe of this kind. Raises one ``RecipeError`` that names all that is wrong."""
     problems, recipe = list(draft.problems), None
     try:
-        recipe = Recipe.model_validate(_filled(draft.data, Recipe))
+        recipe = model.model_validate(_filled(draft.data, model))
     except ValidationError as error:
-        problems += [explain(Recipe, e, draft, where) for e in error.errors()]
+        problems += [explain(model, e, draft, where) for e in error.errors()]
     if recipe is None or problems:
         header = [f"{len(problems)} things are wrong:"] if len(problems) > 1 else []
         raise RecipeError("\n".join([*header, *problems]))

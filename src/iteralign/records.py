@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NewType, Self
 
+from iteralign.canonical import UNLESS_SET
 from iteralign.canonical import canonical as canonical
 from iteralign.canonical import content_hash as content_hash
 from iteralign.canonical import from_json as from_json
@@ -79,12 +80,14 @@ Chat = tuple[Message, ...]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingParams:
     """How a continuation is drawn. ``temperature`` 0 is greedy. Each chat has a random stream of its own, made of ``seed``,
-    its text and its place among equal chats, so that a result does not depend on what else is in the batch."""
+    its text and its place among equal chats, so that a result does not depend on what else is in the batch. ``ngram_penalty`` is
+    taken from the logit of a token that would complete three or four tokens which stand in the answer already."""
 
     max_new_tokens: int = 64
     temperature: float = 1.0
     top_p: float = 1.0
     seed: int = 0
+    ngram_penalty: float = field(default=0.0, metadata=UNLESS_SET)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """A loaded transformers model: one batch of answers, one batch of scores. Knows tensors, not checkpoints.
 
-Sampling is the Gumbel-max trick: temperature and top-p first, then noise from each chat's own random stream, then the largest.
+What the prompts of a batch begin with alike goes through the model once. How a token is drawn stands in ``hf_sampling``.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Any
 
 from iteralign.chat_format import end_tokens, opening
 from iteralign.chat_rows import answer_of
+from iteralign.engines.hf_sampling import processors
 from iteralign.engines.hf_tree import Tree, inputs_of
 from iteralign.errors import EngineError
 from iteralign.records import Chat, Completion, SamplingParams, Score
 
-SMALLEST = 1e-30
-"""Exponential noise is kept above it: the logarithm of an exact zero would make a forbidden token NaN."""
+SHARED = 128
+"""Tokens: where all prompts of a batch begin with so many alike (rules and exemplars, say), these go through the model once."""
 
 
 class Loaded:
@@ -42,7 +43,8 @@ class Loaded:
         import torch
         from transformers import GenerationConfig, LogitsProcessorList
 
-        ids, mask = self._padded(prompts)
+        shared = self._shared(prompts)
+        ids, mask = self._padded(prompts, shared)
         width = ids.shape[1]
         config = GenerationConfig(
             max_new_tokens=params.max_new_tokens,
@@ -53,13 +55,32 @@ class Loaded:
             eos_token_id=sorted(self.ends),
         )
         watch = _watch(len(prompts), self.device)
-        processors = LogitsProcessorList([watch, *(_sampler(params, seeds, self.device) if params.temperature > 0 else [])])
+        steps = LogitsProcessorList([watch, *processors(params, seeds, width, self.device)])
         with torch.inference_mode():
-            out = self.model.generate(input_ids=ids, attention_mask=mask, generation_config=config, logits_processor=processors)
+            known = {"past_key_values": self._cache(prompts[0][:shared], len(prompts))} if shared else {}
+            out = self.model.generate(input_ids=ids, attention_mask=mask, generation_config=config, logits_processor=steps, **known)
         for chat, bad in zip(chats, watch.bad.tolist(), strict=True):
             if bad:
                 raise EngineError(f"logits that are no numbers for the chat {opening(chat)}: {_DAMAGED}")
         return [self._completion(row[width:].tolist(), len(p)) for row, p in zip(out, prompts, strict=True)]
+
+    def _shared(self, prompts: Sequence[list[int]]) -> int:
+        """How many tokens all prompts begin with alike; 0 where it is not worth it, or the model keeps no cache of keys and values."""
+        first, last = min(prompts), max(prompts)
+        alike = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+        alike = min(alike, min(map(len, prompts)) - 1)
+        worth = len(prompts) > 1 and alike >= SHARED
+        return alike if worth and self.shares and self.model._supports_default_dynamic_cache() else 0
+
+    def _cache(self, prefix: list[int], rows: int) -> Any:
+        """Keys and values of a prefix, for so many rows."""
+        import torch
+        from transformers import DynamicCache
+
+        cache = DynamicCache(config=self.model.config)
+        self.model(input_ids=torch.tensor([prefix], device=self.device), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache.batch_repeat_interleave(rows)
+        return cache
 
     @property
     def shares(self) -> bool:
@@ -113,13 +134,13 @@ class Loaded:
             self._spellings[token] = self.tokenizer.decode([token])
         return self._spellings[token]
 
-    def _padded(self, rows: Sequence[list[int]]) -> tuple[Any, Any]:
-        """Token ids and attention mask, (batch, width), padded on the left."""
+    def _padded(self, rows: Sequence[list[int]], shared: int = 0) -> tuple[Any, Any]:
+        """Token ids and attention mask, (batch, width), padded on the left, behind what the rows share."""
         import torch
 
         width, pad = max(map(len, rows)), self.tokenizer.pad_token_id
-        ids = torch.tensor([[pad] * (width - len(r)) + r for r in rows], device=self.device)
-        mask = torch.tensor([[0] * (width - len(r)) + [1] * len(r) for r in rows], device=self.device)
+        ids = torch.tensor([r[:shared] + [pad] * (width - len(r)) + r[shared:] for r in rows], device=self.device)
+        mask = torch.tensor([[1] * shared + [0] * (width - len(r)) + [1] * (len(r) - shared) for r in rows], device=self.device)
         return ids, mask
 
     def _completion(self, tokens: list[int], prompt_tokens: int) -> Completion:
@@ -144,20 +165,3 @@ def _watch(rows: int, device: str) -> Any:
 
     return Watch()
 
-
-def _sampler(params: SamplingParams, seeds: Sequence[int], device: str) -> list[Any]:
-    """Temperature, top-p, and Gumbel noise: the largest sum is a draw from the distribution that the first two leave."""
-    import torch
-    from transformers import LogitsProcessor, TemperatureLogitsWarper, TopPLogitsWarper
-
-    streams = [torch.Generator(device=device).manual_seed(s) for s in seeds]
-
-    class GumbelNoise(LogitsProcessor):  # type: ignore[misc]
-        def __call__(self, input_ids: Any, scores: Any) -> Any:
-            noise = torch.empty_like(scores, dtype=torch.float32)  # (batch, vocabulary)
-            for row, stream in zip(noise, streams, strict=True):
-                row.exponential_(generator=stream)
-            return scores.float() - noise.clamp_(min=SMALLEST).log()
-
-    warpers: list[Any] = [] if params.temperature == 1.0 else [TemperatureLogitsWarper(float(params.temperature))]
-    return [*warpers, *([] if params.top_p >= 1.0 else [TopPLogitsWarper(float(params.top_p))]), GumbelNoise()]

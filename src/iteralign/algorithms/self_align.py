@@ -1,0 +1,35 @@
+"""Self-Align (arXiv 2305.03047, Figure 2): a base model writes its own prompts from a few seeds, answers them under principles in
+its context, learns these answers without the principles, and clones a verbose style.
+
+The numbered stages are the paper's; measuring before and after each training is ours. What a stage takes from the recipe, and how
+it resumes, stands in ``self_align_steps``. This file knows no engine, no setting and no file.
+"""
+
+from __future__ import annotations
+
+from iteralign.algorithms.self_align_steps import Parts, Steps
+from iteralign.recipe_self_align import SelfAlignRecipe
+from iteralign.records_align import SelfAlignResult
+from iteralign.store import Run
+
+
+def self_align(run: Run, recipe: SelfAlignRecipe, parts: Parts) -> SelfAlignResult:
+    """The whole method. The run then holds everything that the result is made of."""
+    steps = Steps(run, recipe, parts)
+    base = steps.measure("base", parts.base)
+
+    # 1. Topic-guided red-teaming self-instruct: instructions of all kinds, and hard ones by type and topic, from few seeds.
+    instructions = steps.given() or [*steps.self_instruct(), *steps.topic_guided()]
+
+    # 2. Principle-driven self-alignment: rules and exemplars in context, internal thoughts, then the answer.
+    answers = steps.align(instructions)
+
+    # 3. Principle engraving: the base learns the answers, without rules, exemplars and thoughts.
+    engraved = steps.measure("engraved", steps.engrave(answers))
+    if not recipe.clone.enabled:
+        return steps.result([base, engraved], answers)
+
+    # 4. Verbose cloning: the engraved model answers at length, and the base learns that under short prompts.
+    extensive = steps.answer_at_length(engraved.checkpoint, instructions)
+    cloned = steps.measure("cloned", steps.clone(extensive))
+    return steps.result([base, engraved, cloned], answers, extensive)

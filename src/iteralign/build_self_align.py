@@ -1,0 +1,219 @@
+"""The composition root of Self-Align: from a recipe to the words, the engine, the trainings and the evaluations, and from those to a run.
+
+Uses ``build`` for what both methods share. Nothing here decides anything about the method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from iteralign import build
+from iteralign.algorithms.self_align import self_align
+from iteralign.algorithms.self_align_steps import Parts, Steps, Words
+from iteralign.build_oracle import caps, must_answer, must_have_prices, oracle
+from iteralign.constitution.export import from_file
+from iteralign.data import self_align_texts as texts
+from iteralign.data.load import load_prompts
+from iteralign.errors import DataError, IterAlignError, RecipeError
+from iteralign.evals.adherence import Adherence
+from iteralign.evals.length import AnswerLength
+from iteralign.protocols import Eval
+from iteralign.recipe_self_align import SelfAlignRecipe
+from iteralign.records import Message, RedTeamPrompt
+from iteralign.records_align import Instruction, SelfAlignResult
+from iteralign.stages.align import Guide
+from iteralign.store import Event, Run
+
+RULES = "organism-rules"
+PER_RULE = 15
+"""Held-out requests of each rule that adherence is measured on."""
+
+
+def start(recipe: SelfAlignRecipe, out: Path, listen: Callable[[Event], None] | None = None) -> SelfAlignResult:
+    """Run a recipe into the directory ``out``; a directory that holds the same run is resumed. Raises ``IterAlignError``."""
+    with Run.create(out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
+        return carry_on(run, listen)
+
+
+def resume(directory: Path, changes: Mapping[str, Any] | None = None, listen: Callable[[Event], None] | None = None) -> SelfAlignResult:
+    """Continue a run where it stopped. ``changes``: budget, and how servers are reached. Raises ``IterAlignError``."""
+    with Run.open(directory, changes=changes) as run:
+        return carry_on(run, listen)
+
+
+def carry_on(run: Run, listen: Callable[[Event], None] | None = None) -> SelfAlignResult:
+    """The run from wherever it stands to its end."""
+    recipe = SelfAlignRecipe.model_validate(run.settings)
+    if listen is not None:
+        run.listen(listen)
+    run.event("run", state="started")
+    try:
+        result = self_align(run, recipe, parts(run, recipe))
+    except KeyboardInterrupt:
+        run.event("run", state="interrupted")
+        raise
+    except IterAlignError as error:
+        run.event("run", state="stopped", reason=str(error))
+        raise
+    run.event("run", state="finished", reason="all stages are done")
+    return result
+
+
+def parts(run: Run, recipe: SelfAlignRecipe) -> Parts:
+    """Everything that the algorithm works with."""
+    loop = recipe.loop()
+
+    def warn(text: str) -> None:
+        run.event("warning", text=text)
+
+    build.must_be_trainable(loop)
+    must_have_prices(loop)
+    run.calls.limit(caps(loop))
+    judge = oracle(loop, warn, run.calls)
+    must_answer(loop, warn, run.calls)
+    words = run.scope("data").once("words", dict[str, Any], lambda: as_data(read_words(recipe)))
+    prompts = run.scope("data").once("prompts", list[RedTeamPrompt], lambda: build.read_prompts(loop))
+    held_out = [p for p in prompts if p.split == "held_out"]
+    return Parts(
+        base=build.base_checkpoint(loop),
+        host=build.served_here(run, loop, warn) if recipe.model.engine == "server" else build.host(loop, run.locate, warn),
+        engraver=build.trainer(loop, run.locate, warn),
+        cloner=build.trainer(recipe.loop(recipe.clone.training), run.locate, warn),
+        evals=[*build.evals(loop, judge, held_out), *own_evals(recipe, held_out)],
+        words=from_data(words),
+    )
+
+
+def own_evals(recipe: SelfAlignRecipe, held_out: Sequence[RedTeamPrompt]) -> list[Eval]:
+    """How long answers are, and for the organism how often they follow the rules."""
+    params = recipe.evaluation.sampling.params(recipe.seed)
+    if recipe.model.name != RULES:
+        return [AnswerLength([p for p in held_out if p.intent == "benign"], params)]
+    from iteralign.organism.requests_truth import read
+
+    asked = organism_requests(recipe.seed)
+    return [Adherence(asked, read, params), AnswerLength(asked, params)]
+
+
+def organism_requests(seed: int, per_rule: int = PER_RULE) -> list[RedTeamPrompt]:
+    """Requests of the organism's grammar with carriers and words that it was never trained on, so many for each rule."""
+    import random
+
+    from iteralign.organism.requests import KINDS, draw
+
+    rng, found = random.Random(f"adherence-{seed}"), dict[str, RedTeamPrompt]()
+    for kind in KINDS:
+        mine: dict[str, RedTeamPrompt] = {}
+        while len(mine) < per_rule:
+            request = draw(kind, rng, held_out=True)
+            prompt = RedTeamPrompt(messages=(Message("user", request.text),), source=RULES, category=kind, intent="benign", split="held_out")
+            mine.setdefault(prompt.id, prompt)
+        found |= mine
+    return list(found.values())
+
+
+def read_words(recipe: SelfAlignRecipe) -> Words:
+    """What people wrote, from the package and from the recipe's files, with the count of their lines. Raises ``DataError``."""
+    section, name = recipe.words, recipe.assistant
+    lines = dict(texts.human_lines())
+    seeds = texts.read_lines(Path(section.seeds)) if section.seeds else texts.seed_tasks()
+    topics = texts.read_topics(Path(section.topics)) if section.topics else texts.topic_seeds()
+    rules = read_rules(Path(section.rules)) if section.rules else [(r.name, r.text) for r in texts.rules(section.variant)]
+    known = [texts.Rule(*r) for r in rules]
+    if section.exemplars:
+        exemplars: Sequence[texts.Exemplar] = texts.read_exemplars(Path(section.exemplars), known)
+    else:
+        names = {r.name for r in known}
+        exemplars = [e for e in texts.exemplars(section.variant) if names.issuperset(e.rules) or section.rules]
+    for key, file, count in (
+        ("seeds", "seed_tasks.txt", len(seeds)),
+        ("topics", "topics.txt", len(topics)),
+        ("rules", "rules.yaml", len(rules)),
+        ("exemplars", "exemplars.yaml", 3 * len(exemplars)),
+    ):
+        if getattr(section, key):
+            lines[file] = count
+    guide = Guide(name, tuple(rules), tuple((e.question, e.thoughts, e.answer) for e in exemplars))
+    if section.without is not None:
+        if section.without not in dict(rules):
+            raise RecipeError(f"words.without = {section.without!r}: no such rule. Known: {', '.join(dict(rules))}")
+        guide = guide.without(section.without)
+    return Words(
+        seeds=seeds,
+        topics=tuple(Instruction(text=t.request, origin="topic-guided", type=t.type, topic=t.topic) for t in topics),
+        guide=guide,
+        prompts=texts.short_prompts(name),
+        identity=texts.identity(name),
+        given=given(recipe),
+        lines=lines,
+    )
+
+
+def read_rules(path: Path) -> list[tuple[str, str]]:
+    """Rules of a file: names with texts, or the principles of a constitution, which are named by their category. Raises ``DataError``."""
+    if path.suffix in (".yaml", ".yml") and "principles:" not in _text(path):
+        try:
+            return [(r.name, r.text) for r in texts.read_rules(path)]
+        except DataError as error:
+            if "name" not in str(error):
+                raise
+    found: list[tuple[str, str]] = []
+    for principle in from_file(path).principles:
+        if principle.status == "active":
+            name = principle.category or "principle"
+            same = sum(n == name or n.startswith(f"{name} ") for n, _ in found)
+            found.append((f"{name} {same + 1}" if same else name, principle.text))
+    if not found:
+        raise DataError(f"{path}: no active principle; rules are read from a list of (name, text), or from a constitution")
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+
+
+def given(recipe: SelfAlignRecipe) -> tuple[Instruction, ...]:
+    """The instructions that the recipe brings in place of stage 1. Raises ``DataError``."""
+    section = recipe.self_instruct
+    if section.source == "self-instruct":
+        return ()
+    found = load_prompts(section.source, limit=section.prompts or None, seed=recipe.seed, intent="benign")
+    return tuple(dict.fromkeys(Instruction(text=p.text, type=p.category, topic=p.topic) for p in found))
+
+
+def as_data(words: Words) -> dict[str, Any]:
+    """The words as plain data, for the store: a run keeps what it began with."""
+    return {
+        "seeds": list(words.seeds),
+        "topics": [t.to_json() for t in words.topics],
+        "assistant": words.guide.assistant,
+        "rules": [list(r) for r in words.guide.rules],
+        "exemplars": [list(e) for e in words.guide.exemplars],
+        "prompts": list(words.prompts),
+        "identity": [list(i) for i in words.identity],
+        "given": [g.to_json() for g in words.given],
+        "lines": dict(words.lines),
+    }
+
+
+def from_data(data: Mapping[str, Any]) -> Words:
+    """The words from what ``as_data`` wrote."""
+    return Words(
+        seeds=tuple(data["seeds"]),
+        topics=tuple(Instruction.from_json(t) for t in data["topics"]),
+        guide=Guide(data["assistant"], tuple((n, t) for n, t in data["rules"]), tuple((q, t, a) for q, t, a in data["exemplars"])),
+        prompts=tuple(data["prompts"]),
+        identity=tuple((q, a) for q, a in data["identity"]),
+        given=tuple(Instruction.from_json(g) for g in data["given"]),
+        lines=data["lines"],
+    )
+
+
+def steps(run: Run, recipe: SelfAlignRecipe) -> Steps:
+    """The stages of a run, for what looks into or beyond it (an ablation)."""
+    return Steps(run, recipe, parts(run, recipe))

@@ -1,0 +1,31 @@
+"""How long answers are: mean words, with a bootstrap interval. What verbose cloning buys, to be set beside what it costs.
+
+Knows nothing of what makes an answer good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from iteralign.exchanges import answers
+from iteralign.protocols import Policy, Recorder
+from iteralign.records import EvalReport, RedTeamPrompt, SamplingParams
+from iteralign.stats import bootstrap, wilson
+
+
+class AnswerLength:
+    """``answer_words``: words of an answer to a benign request, the mean; ``answer_words/unfinished``: the share cut at the length limit."""
+
+    name = "answer_words"
+
+    def __init__(self, requests: Sequence[RedTeamPrompt], params: SamplingParams) -> None:
+        self._requests, self._params = list(requests), params
+
+    def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
+        """``per_item``: request id -> words of the answer."""
+        responses = answers(policy, recorder, self._requests, self._params)
+        counts = {q.id: float(len(r.text.split())) for q, r in zip(self._requests, responses, strict=True)}
+        mean = bootstrap(list(counts.values()), lambda v: sum(v) / len(v), seed=0)
+        cut = wilson(sum(r.finish == "length" for r in responses), len(responses))
+        metrics = {self.name: mean, f"{self.name}/unfinished": cut}
+        return EvalReport(name=self.name, checkpoint=policy.checkpoint.id, version="1", metrics=metrics, per_item=counts, facts={"unit": "words"})
