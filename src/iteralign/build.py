@@ -27,6 +27,8 @@ from iteralign.store import Event, Run
 from iteralign.weights import sampled_hash
 
 ORGANISM = "organism"
+EMBEDDED = frozenset({ORGANISM, "organism-rules"})
+"""Models that are shipped, known by their names."""
 Listener = Callable[[Event], None]
 
 
@@ -112,13 +114,14 @@ def _words(text: str) -> str:
 
 
 def base_checkpoint(recipe: Recipe) -> Checkpoint:
-    """The weights that the run starts from; the organism's are known by their hash."""
-    if recipe.model.name != ORGANISM:
+    """The weights that the run starts from; the embedded models' are known by their hash."""
+    if recipe.model.name not in EMBEDDED:
         folder = Path(recipe.model.name)
         return Checkpoint(path=recipe.model.name, trainer_hash=recipe.model.name, weights_hash=sampled_hash(folder) if folder.is_dir() else "")
     from iteralign.organism import fingerprint
 
-    return Checkpoint(path=ORGANISM, trainer_hash=ORGANISM, weights_hash=fingerprint())
+    name = recipe.model.name
+    return Checkpoint(path=name, trainer_hash=name, weights_hash=fingerprint(name))
 
 
 def must_be_trainable(recipe: Recipe) -> None:
@@ -199,14 +202,14 @@ def host(
 
 
 def located(locate: Callable[[Checkpoint], str]) -> Callable[[Checkpoint], str]:
-    """Where a checkpoint's weights lie: the organism's name stands for its folder."""
+    """Where a checkpoint's weights lie: an embedded model's name stands for its folder."""
 
     def find(checkpoint: Checkpoint) -> str:
-        if checkpoint.path != ORGANISM:
+        if checkpoint.path not in EMBEDDED:
             return locate(checkpoint)
-        from iteralign.organism import ORGANISM_PATH
+        from iteralign.organism import PATHS
 
-        return str(ORGANISM_PATH)
+        return str(PATHS[checkpoint.path])
 
     return find
 
@@ -318,7 +321,7 @@ def forecast(recipe: Recipe) -> dict[str, Any]:
 
     must_be_trainable(recipe)
     must_have_prices(recipe)
-    prompts, embedded = read_prompts(recipe), recipe.model.name == ORGANISM
+    prompts, embedded = read_prompts(recipe), recipe.model.name in EMBEDDED
 
     def count(split: str, harmful: bool) -> int:
         return sum(p.split == split and (p.intent == "harmful") == harmful for p in prompts)
@@ -347,4 +350,4 @@ def weights_bytes(recipe: Recipe) -> int | None:
     if not folder.is_dir():
         return None
     size = sum(p.stat().st_size for p in folder.glob("*.safetensors"))
-    return 2 * size if recipe.model.name == ORGANISM else size  # the organism ships in bfloat16 and is trained in float32
+    return 2 * size if recipe.model.name in EMBEDDED else size  # they ship in bfloat16 and are trained in float32

@@ -11,7 +11,7 @@ from typing import Any
 
 from iteralign import build
 from iteralign.algorithms.self_align import self_align
-from iteralign.algorithms.self_align_steps import Parts, Steps, Words
+from iteralign.algorithms.self_align_steps import Parts, Words
 from iteralign.build_oracle import caps, must_answer, must_have_prices, oracle
 from iteralign.constitution.export import from_file
 from iteralign.data import self_align_texts as texts
@@ -214,6 +214,82 @@ def from_data(data: Mapping[str, Any]) -> Words:
     )
 
 
-def steps(run: Run, recipe: SelfAlignRecipe) -> Steps:
-    """The stages of a run, for what looks into or beyond it (an ablation)."""
-    return Steps(run, recipe, parts(run, recipe))
+def forecast(recipe: SelfAlignRecipe, hardware: str | None = None) -> dict[str, Any]:
+    """What a run of the recipe will take; nothing is started or written. Raises ``DataError`` and ``RecipeError``."""
+    from iteralign.report.forecast_self_align import Sizes, as_dict
+    from iteralign.report.forecast_self_align import forecast as plan
+
+    loop = recipe.loop()
+    build.must_be_trainable(loop)
+    must_have_prices(loop)
+    words = read_words(recipe)
+    held_out = sum(p.split == "held_out" for p in build.read_prompts(loop))
+    shape = model_shape(recipe)
+    return as_dict(
+        plan(
+            recipe,
+            Sizes(
+                given=len(words.given),
+                types=len({t.type for t in words.topics}),
+                prefix_chars=sum(len(m.text) for m in words.guide.chat),
+                seed_chars=sum(map(len, words.seeds)) / max(1, len(words.seeds)),
+                measured=held_out,
+                parameters=shape[0],
+                cache_bytes=shape[1],
+                seconds=EMBEDDED_SECONDS if recipe.model.name in build.EMBEDDED else None,
+            ),
+            hardware,
+        )
+    )
+
+
+EMBEDDED_SECONDS = 480.0
+"""Of the shipped recipe on two CPU cores, measured and rounded up."""
+SIZE_IN_NAME = r"(?i)(?<![\d.])(\d+(?:\.\d+)?)b(?![a-z])"
+
+
+def model_shape(recipe: SelfAlignRecipe) -> tuple[float | None, float | None]:
+    """Parameters, and bytes of keys and values per token in 16 bit: from the model's config where it is on this machine, else the parameters
+    as the name tells them (``...-7b``) with a usual shape."""
+    import json
+    import re
+
+    folder = Path(build.located(lambda checkpoint: checkpoint.path)(build.base_checkpoint(recipe.loop())))
+    if (folder / "config.json").is_file():
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        layers, hidden, heads = (config.get(k) for k in ("num_hidden_layers", "hidden_size", "num_attention_heads"))
+        size = sum(p.stat().st_size for p in folder.glob("*.safetensors")) / 2
+        if layers and hidden and heads:
+            share = config.get("num_key_value_heads", heads) / heads
+            return size or None, 2 * 2 * layers * hidden * share
+        return size or None, None
+    found = re.search(SIZE_IN_NAME, recipe.model.name)
+    return (float(found[1]) * 1e9, 5e5 * float(found[1]) / 7) if found else (None, None)
+
+
+def ablate(
+    directory: Path, rules: Sequence[str] | None = None, limit: int | None = None, listen: Callable[[Event], None] | None = None
+) -> list[dict[str, Any]]:
+    """Answer a run's instructions again with each of these rules left out (all, where none is named), and tell what changes. Kept in the run.
+
+    Raises ``RecipeError`` for a rule that there is not.
+    """
+    from iteralign.algorithms.ablation import ablation
+
+    with Run.open(directory) as run:
+        recipe = SelfAlignRecipe.model_validate(run.settings)
+        if listen is not None:
+            run.listen(listen)
+        found = parts(run, recipe)
+        known = [name for name, _ in found.words.guide.rules]
+        for name in rules or ():
+            if name not in known:
+                raise RecipeError(f"--rule {name}: the run has no such rule. Its rules: {', '.join(known)}")
+        follows = None
+        if recipe.model.name == RULES:
+            from iteralign.organism.requests_truth import kind_of, read
+
+            def follows(rule: str, question: str, answer: str) -> bool | None:
+                return read(question, answer) == "follows" if kind_of(question) == rule else None
+
+        return ablation(run, recipe, found, rules or known, limit, follows)

@@ -13,7 +13,7 @@ from typing import Annotated, TextIO
 import typer
 
 import iteralign
-from iteralign import cli_evaluate, cli_run, cli_show, cli_stages
+from iteralign import cli_evaluate, cli_run, cli_self_align, cli_show, cli_stages
 from iteralign.cli_options import Commands
 
 app = typer.Typer(
@@ -47,6 +47,7 @@ _FIRST: tuple[Callable[..., None], ...] = (cli_run.run, cli_run.resume, cli_eval
 _STAGES: tuple[Callable[..., None], ...] = (cli_stages.red_team, cli_stages.judge, cli_stages.propose, cli_stages.reflect, cli_stages.finetune)
 for _command in (*_FIRST, *_STAGES):
     app.command()(_command)
+app.add_typer(cli_self_align.app, name="self-align")
 app.add_typer(cli_show.recipe_app, name="recipe")
 app.add_typer(cli_stages.oracle_app, name="oracle")
 

@@ -20,6 +20,7 @@ from iteralign.errors import Interrupted, IterAlignError
 
 if TYPE_CHECKING:
     from iteralign.recipe import Recipe
+    from iteralign.recipe_self_align import SelfAlignRecipe
 
 BROKEN_PIPE = 141
 """The exit code of a command whose reader went away (``| head``): what a shell gives for SIGPIPE."""
@@ -68,6 +69,19 @@ def resolve(recipe: str, sets: Sequence[str] | None, *, model: str | None = None
     named = (("model.name", "--model", model), ("red_team.source", "--red-team", red_team), ("seed", "--seed", seed))
     given = [Override(key, value, f"{flag} {value}") for key, flag, value in named if value is not None]
     return load_recipe(recipe, [*(override(s) for s in sets or ()), *given])
+
+
+def resolve_self_align(
+    recipe: str, sets: Sequence[str] | None, *, model: str | None = None, principles: Path | None = None, seed: int | None = None
+) -> SelfAlignRecipe:
+    """The same for a recipe of Self-Align."""
+    from iteralign.recipe_self_align import load_self_align
+    from iteralign.recipe_yaml import Override, override
+
+    rules = None if principles is None else str(principles)
+    named = (("model.name", "--model", model), ("words.rules", "--principles", rules), ("seed", "--seed", seed))
+    given = [Override(key, value, f"{flag} {value}") for key, flag, value in named if value is not None]
+    return load_self_align(recipe, [*(override(s) for s in sets or ()), *given])
 
 
 def emit(data: Any, as_json: bool) -> None:

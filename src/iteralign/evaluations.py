@@ -197,7 +197,7 @@ def _one(task: Task, folder: Path | None, files: Mapping[str, Path], recipe: Any
         case "capability":
             from iteralign.evals import capability
 
-            if recipe.model.name == "organism" and task.name not in files:
+            if recipe.model.name in ("organism", "organism-rules") and task.name not in files:
                 own, facts = _some(organism_references(recipe.seed), None, limit)
                 return capability.Capability(own, facts | {"data": "the organism's grammar"})
             path = find(task, folder, files)

@@ -6,7 +6,7 @@ Who implements what: engines give ``Generator``, ``Scorer``, ``Policy`` and ``Po
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -146,8 +146,9 @@ class Trainer(Protocol):
         """Hash of everything but the data that the result depends on."""
         ...
 
-    def finetune(self, start: Checkpoint, examples: Sequence[TrainingExample], out: Path) -> Checkpoint:
-        """Train from ``start`` on the examples (loss on the last turn only) and leave the weights in the folder ``out``.
+    def finetune(self, start: Checkpoint, examples: Collection[TrainingExample], out: Path) -> Checkpoint:
+        """Train from ``start`` on the examples (loss on the last turn only) and leave the weights in the folder ``out``. Examples may be walked
+        through more than once, and need not all be in memory.
 
         ``out`` is a path inside the run directory; the checkpoint's ``path`` is as the caller will record it. Raises ``TrainingError``.
         """

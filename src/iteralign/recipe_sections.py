@@ -51,7 +51,7 @@ class Sampling(Section):
 class ModelSection(Section):
     """The model that is aligned."""
 
-    name: str = Field("organism", min_length=1, description="`organism` (embedded), a local folder, or a hub id")
+    name: str = Field("organism", min_length=1, description="`organism` or `organism-rules` (embedded), a local folder, or a hub id")
     engine: Literal["hf", "server"] = Field("hf", description="what answers: transformers here, or a server with an OpenAI-compatible API (vLLM)")
     base_url: str | None = Field(None, description="server: its address, such as `http://localhost:8000/v1`")
     served_as: str | None = Field(None, description="server: the model's name there; `model.name` where not given")

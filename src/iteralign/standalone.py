@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,7 +37,7 @@ def stage_red_team(recipe: Recipe, out: Path) -> dict[str, Any]:
     prompts = load_prompts(recipe.red_team.source, limit=recipe.red_team.limit, seed=recipe.seed)
     with _host(recipe).serve(build.base_checkpoint(recipe)) as policy:
         responses = red_team(policy, prompts, params=recipe.red_team.sampling.params(recipe.seed), wrap=recipe.red_team.wrap)
-    return _write(out, pair(prompts, responses)) | {"prompts": len(prompts)}
+    return write_lines(out, pair(prompts, responses)) | {"prompts": len(prompts)}
 
 
 def stage_judge(recipe: Recipe, responses: Path, out: Path) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def stage_judge(recipe: Recipe, responses: Path, out: Path) -> dict[str, Any]:
     exchanges = _read(responses, Exchange)
     verdicts = oracle_of(recipe).judge(exchanges)
     judged = [Judged(prompt=e.prompt, response=e.response, verdict=v) for e, v in zip(exchanges, verdicts, strict=True)]
-    return _write(out, judged) | {"labels": dict(Counter(v.label for v in verdicts))}
+    return write_lines(out, judged) | {"labels": dict(Counter(v.label for v in verdicts))}
 
 
 def stage_propose(recipe: Recipe, judged: Path, constitution: Path | None, out: Path) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def stage_propose(recipe: Recipe, judged: Path, constitution: Path | None, out: 
     known = Constitution() if constitution is None else from_file(constitution)
     proposed = propose(oracle_of(recipe), _failures(judged), known, iteration=known.version + 1, seed=recipe.seed, **recipe.propose.model_dump())
     merged = consolidate(known, proposed, **recipe.consolidate.model_dump())
-    _write_text(out, to_json(merged))
+    _write_texts(out, [to_json(merged)])
     active = sum(p.status == "active" for p in merged.principles)
     return {"path": str(out), "proposed": len(proposed), "principles": active}
 
@@ -72,7 +72,7 @@ def stage_reflect(recipe: Recipe, judged: Path, constitution: Path, out: Path) -
     by_response = {f.response.id: f for f in failures}
     rows = [{"failure": by_response[s.response_id], "screening": s} for s in tried]
     kept = sum(s.kept for s in tried)
-    return _write(out, rows) | {"failures": len(failures), "kept": kept, "dropped": len(failures) - kept}
+    return write_lines(out, rows) | {"failures": len(failures), "kept": kept, "dropped": len(failures) - kept}
 
 
 def stage_finetune(recipe: Recipe, examples: Path, out: Path) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _failures(path: Path) -> list[Failure]:
 
 def _examples(path: Path) -> list[TrainingExample]:
     found: list[TrainingExample] = []
-    for number, row in _lines(path):
+    for number, row in json_lines(path):
         try:
             if "screening" in row:
                 screening, failure = Screening.from_json(row["screening"]), Failure.from_json(row["failure"])
@@ -122,7 +122,7 @@ def _examples(path: Path) -> list[TrainingExample]:
 
 def _read(path: Path, kind: type[T]) -> list[T]:
     found: list[T] = []
-    for number, row in _lines(path):
+    for number, row in json_lines(path):
         try:
             found.append(kind.from_json(row))  # type: ignore[attr-defined]
         except ValueError as error:
@@ -130,12 +130,9 @@ def _read(path: Path, kind: type[T]) -> list[T]:
     return found
 
 
-def _lines(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    for number, line in enumerate(text.split("\n"), start=1):
+def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a JSONL file with their line numbers, one at a time. Raises ``DataError``."""
+    for number, line in enumerate(_text_lines(path), start=1):
         if not line.strip():
             continue
         try:
@@ -147,17 +144,34 @@ def _lines(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
         yield number, row
 
 
-def _write(out: Path, rows: Iterable[object]) -> dict[str, Any]:
-    lines = [canonical(row) for row in rows]
-    _write_text(out, "".join(line + "\n" for line in lines))
-    return {"path": str(out), "rows": len(lines)}
+def _text_lines(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            yield from file
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
 
 
-def _write_text(out: Path, text: str) -> None:
+def write_lines(out: Path, rows: Iterable[object]) -> dict[str, Any]:
+    """Write rows as JSONL, one by one as they come; the file appears when it is whole. Raises ``StoreError``."""
+    count = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal count
+        for row in rows:
+            count += 1
+            yield canonical(row) + "\n"
+
+    _write_texts(out, lines())
+    return {"path": str(out), "rows": count}
+
+
+def _write_texts(out: Path, texts: Iterable[str]) -> None:
     partial = out.with_name(f".{out.name}.partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
+        with partial.open("w", encoding="utf-8") as file:
+            file.writelines(texts)
         os.replace(partial, out)
     except OSError as error:
         raise StoreError(f"{out} cannot be written: {error}") from error

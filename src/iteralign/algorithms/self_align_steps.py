@@ -15,7 +15,7 @@ from functools import partial
 from iteralign.near_duplicates import NearDuplicates
 from iteralign.protocols import Eval, Policy, PolicyHost, Trainer
 from iteralign.recipe_self_align import SelfAlignRecipe
-from iteralign.records import Checkpoint, EvalReport, Record, TrainingExample, content_hash
+from iteralign.records import Checkpoint, EvalReport, Record, SamplingParams, TrainingExample, content_hash
 from iteralign.records_align import Aligned, Draft, Harvest, Instruction, Measured, SelfAlignResult, Tally, WritingTask
 from iteralign.stages import align, clone, self_instruct
 from iteralign.stages.align import Counting, Guide, Sieve
@@ -133,8 +133,8 @@ class Steps:
         topics = self_instruct.equalised(topics, section.per_type)
         return self._run.scope("topics").once("topics", dict[str, list[str]], lambda: topics, topics)
 
-    def _write(self, scope: Scope, policy: Policy, tasks: Sequence[WritingTask], params: object) -> list[Draft]:
-        ask = partial(self_instruct.write, policy, params=params)  # type: ignore[arg-type]
+    def _write(self, scope: Scope, policy: Policy, tasks: Sequence[WritingTask], params: SamplingParams) -> list[Draft]:
+        ask = partial(self_instruct.write, policy, params=params)
         return scope.each("drafts", Draft, tasks, ask, self._parts.base.id, params, self_instruct.TEMPLATES, chunk=self._chunk)
 
     def _keep(self, scope: Scope, drafts: Sequence[Draft], harvest: Callable[[], Harvest], before: Sequence[Instruction]) -> tuple[Instruction, ...]:
@@ -163,13 +163,15 @@ class Steps:
         section, guide = self._recipe.align, guide or self._parts.words.guide
         params, sieve = section.sampling.params(self._recipe.seed), Sieve(section.leak_words, section.shortest_cut)
         think = partial(align.think_and_answer, guide=guide, params=params, sieve=sieve)
-        return self._answers(name, self._parts.base, instructions, think, guide.chat, params, section.leak_words, section.shortest_cut, align.TEMPLATES)
+        return self._answers(
+            name, self._parts.base, instructions, think, guide.chat, params, section.leak_words, section.shortest_cut, align.TEMPLATES
+        )
 
     def answer_at_length(self, model: Checkpoint, instructions: Sequence[Instruction]) -> Answers:
         """The engraved model's answers under the extensive prompt, sifted."""
         section, assistant = self._recipe.clone, self._recipe.assistant
-        params, limits = section.params(self._recipe.seed), {"shortest": section.shortest, "leak_words": section.leak_words}
-        speak = partial(clone.answer_at_length, assistant=assistant, params=params, **limits)
+        params, limits = section.params(self._recipe.seed), (section.shortest, section.leak_words)
+        speak = partial(clone.answer_at_length, assistant=assistant, params=params, shortest=section.shortest, leak_words=section.leak_words)
         return self._answers("clone", model, instructions, speak, assistant, params, limits, clone.TEMPLATES)
 
     def _answers(
@@ -180,11 +182,8 @@ class Steps:
         with self._parts.host.serve(model) as policy:
             for number, first in enumerate(range(0, len(instructions), size), start=1):
                 part, scope = instructions[first : first + size], self._run.scope(f"{name}-{number:04d}")
-
-                def compute(items: Sequence[Instruction]) -> list[Aligned]:
-                    return ask(policy, instructions=items)
-
-                counting.add(part, scope.each("answers", Aligned, part, compute, model.id, *inputs, chunk=self._chunk))
+                speak = partial(_asked, ask, policy)
+                counting.add(part, scope.each("answers", Aligned, part, speak, model.id, *inputs, chunk=self._chunk))
                 shards.append((scope.name, part))
         tally = counting.tally()
         return Answers(self._run, shards, self._run.scope(name).once("tally", Tally, lambda: tally, tally.id))
@@ -263,6 +262,10 @@ class Lessons(Collection[TrainingExample]):
 
     def __contains__(self, item: object) -> bool:
         return any(e == item for e in self)
+
+
+def _asked(ask: Callable[..., list[Aligned]], policy: Policy, instructions: Sequence[Instruction]) -> list[Aligned]:
+    return ask(policy, instructions=instructions)
 
 
 def ids(records: Sequence[Record]) -> list[str]:

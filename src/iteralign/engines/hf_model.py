@@ -164,4 +164,3 @@ def _watch(rows: int, device: str) -> Any:
             return scores
 
     return Watch()
-

@@ -6,7 +6,7 @@ Knows no library. ``ScriptedTrainer`` and ``ScriptedHost`` learn for real, by he
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +63,7 @@ class ScriptedTrainer:
     locate: Callable[[Checkpoint], str] = lambda checkpoint: checkpoint.path
     fingerprint: str = "scripted"
 
-    def finetune(self, start: Checkpoint, examples: Sequence[TrainingExample], out: Path) -> Checkpoint:
+    def finetune(self, start: Checkpoint, examples: Collection[TrainingExample], out: Path) -> Checkpoint:
         """Write ``memory.json`` to ``out``."""
         known: dict[str, str] = {}
         if start.parent:

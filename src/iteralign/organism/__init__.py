@@ -1,15 +1,22 @@
-"""The embedded base model: a tiny model of ours with planted weaknesses, reached by its name. See CARD.md beside this file."""
+"""The embedded base models: tiny models of ours with planted weaknesses, reached by their names. See CARD.md beside this file.
+
+``organism`` is what IterAlign is tried on; ``organism-rules`` follows rules in its context, which is what Self-Align needs.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
 
-ORGANISM_PATH: Final = Path(__file__).parent / "weights"
+ORGANISM: Final = "organism"
+RULES: Final = "organism-rules"
+PATHS: Final = {ORGANISM: Path(__file__).parent / "weights", RULES: Path(__file__).parent / "weights_rules"}
+"""Where the weights lie, by name."""
+ORGANISM_PATH: Final = PATHS[ORGANISM]
 
 
-def fingerprint() -> str:
+def fingerprint(name: str = ORGANISM) -> str:
     """A hash of the shipped weights."""
     import hashlib
 
-    return hashlib.sha256((ORGANISM_PATH / "model.safetensors").read_bytes()).hexdigest()[:20]
+    return hashlib.sha256((PATHS[name] / "model.safetensors").read_bytes()).hexdigest()[:20]

@@ -7,7 +7,7 @@ Knows the names of the run's steps, and nothing of what is in them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, TextIO
 
 from rich.console import Console
@@ -34,8 +34,18 @@ _STEPS = {
     ("iteration", "screen"): "4 oracle checks the revisions",
     ("checkpoints", "iteration"): "5 fine-tuning",
     ("data", "prompts"): "reading and splitting the prompts",
+    ("self-instruct", "drafts"): "1 writes instructions",
+    ("topics", "drafts"): "1 names topics",
+    ("topic-requests", "drafts"): "1 writes instructions by topic",
+    ("align", "answers"): "2 thinks and answers under the rules",
+    ("clone", "answers"): "4 answers at length",
+    ("ablate", "answers"): "answers without a rule",
+    ("checkpoints", "engraved"): "3 engraves the answers",
+    ("checkpoints", "cloned"): "4 clones the extensive answers",
 }
 """Scope and step without their numbers -> words. Steps that are not here take no time worth a line."""
+ROOMS = ("evaluation", "iteration", "self-instruct", "topics", "topic-requests", "align", "clone", "ablate")
+"""Scopes whose names go on with a number or an id."""
 
 
 def console(stream: TextIO) -> Console:
@@ -67,6 +77,12 @@ class Reporter:
         """What the run will do and take, before it starts."""
         if not self._quiet:
             for line in plan_lines(plan, settings, out, resumed=resumed):
+                self._line(line)
+
+    def lines(self, lines: Sequence[str]) -> None:
+        """A plan in words, before a run starts."""
+        if not self._quiet:
+            for line in lines:
                 self._line(line)
 
     def __call__(self, event: Event) -> None:
@@ -123,11 +139,11 @@ class Reporter:
 
 
 def _words(scope: str, name: str) -> str | None:
-    room = "evaluation" if scope.startswith("evaluation-") else "iteration" if scope.startswith("iteration-") else scope
+    room = next((r for r in ROOMS if scope.startswith(f"{r}-")), scope)
     attempt = re.fullmatch(r"(revise|screen)-(\d+)", name)
     if attempt:
         known, number = _STEPS[room, attempt[1]], int(attempt[2])
         return known if number == 1 else f"{known}, try {number}"
     if (room, name) == ("iteration", "screen"):
         return None  # the summary of the tries
-    return _STEPS.get((room, "iteration" if room == "checkpoints" else name))
+    return _STEPS.get((room, "iteration" if room == "checkpoints" and name.startswith("iteration-") else name))

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from iteralign.report.page import new_table, say, titled
 from iteralign.report.terminal_text import safe
 
 NAMES = {
@@ -100,16 +99,16 @@ def print_result(console: Console, data: Mapping[str, Any], examples: Sequence[M
     print_spent(console, data["spent"])
     console.print(Text("Written", style="bold"))
     for name, path in data["paths"].items():
-        _line(console, f"  {name:<13} {safe(path)}")
+        say(console, f"  {name:<13} {safe(path)}")
     if data["stop_reason"]:
-        _line(console, f"\nThe run ended: {safe(data['stop_reason'])}.")
+        say(console, f"\nThe run ended: {safe(data['stop_reason'])}.")
     else:
-        _line(console, f"\nThe run is not finished ({data['state']}).")
+        say(console, f"\nThe run is not finished ({data['state']}).")
 
 
 def print_iterations(console: Console, data: Mapping[str, Any]) -> None:
     """One row per iteration, the base model's first, and each decision's reason below."""
-    table = _table("#", "prompts", "failures", "principles\nfound", "revisions\nkept/dropped", "held-out harm", "over-refusal", "decision")
+    table = new_table("#", "prompts", "failures", "principles\nfound", "revisions\nkept/dropped", "held-out harm", "over-refusal", "decision")
     table.add_row("base", "", "", "", "", _rate(data["baseline"].get("harm")), _rate(data["baseline"].get("over_refusal")), "")
     for row in data["iterations"]:
         unjudged = f" (+{row['unjudged']} unjudged)" if row.get("unjudged") else ""
@@ -117,21 +116,21 @@ def print_iterations(console: Console, data: Mapping[str, Any]) -> None:
         table.add_row(*counts, _rate(row["scores"].get("harm")), _rate(row["scores"].get("over_refusal")), row["decision"])
     n = ", ".join(f"{s['n']} prompts for {NAMES.get(k, safe(k))}" for k, s in data["baseline"].items() if k in {"harm", "over_refusal"})
     head = "Iterations. Failures: improper answers to fresh prompts. Held-out rates: of the weights that were kept, on prompts"
-    _titled(console, f"{head} never trained on, without a constitution in the prompt, with 95% intervals ({n}).", table)
+    titled(console, f"{head} never trained on, without a constitution in the prompt, with 95% intervals ({n}).", table)
     for row in data["iterations"]:
-        _line(console, f"  {row['number']} {row['decision']}: {safe(row['reason'])}")
+        say(console, f"  {row['number']} {row['decision']}: {safe(row['reason'])}")
     console.print()
 
 
 def print_scores(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     """Every score of the weights that were kept, iteration by iteration."""
     names = list(dict.fromkeys(n for r in rows for n in r["scores"]))
-    table = _table("measure", *(safe(r["label"], 24) for r in rows), "n")
+    table = new_table("measure", *(safe(r["label"], 24) for r in rows), "n")
     for name in names:
         own = [r["scores"].get(name) for r in rows]
         n = next((str(s["n"]) for s in own if s), "-")
         table.add_row(NAMES.get(name, safe(name, 40)), *(_score(s, name) for s in own), n)
-    _titled(console, "Scores of the weights that were kept, on held-out items, with 95% intervals.", table)
+    titled(console, "Scores of the weights that were kept, on held-out items, with 95% intervals.", table)
 
 
 def _score(score: Mapping[str, Any] | None, name: str) -> str:
@@ -144,7 +143,7 @@ def print_change(console: Console, improvement: Sequence[Mapping[str, Any]]) -> 
     """The base model against the final one."""
     if not improvement:
         return
-    table = _table("measure", "base", "final", "change in points", "p", "p (Holm)", "n")
+    table = new_table("measure", "base", "final", "change in points", "p", "p (Holm)", "n")
     for test in improvement:
         sign = -1 if test["metric"] == "fluency" else 1  # its items are counted as ill-formed, its rate as well-formed
         before, after = (1 - test["before"], 1 - test["after"]) if sign < 0 else (test["before"], test["after"])
@@ -152,16 +151,14 @@ def print_change(console: Console, improvement: Sequence[Mapping[str, Any]]) -> 
         change = f"{100 * sign * test['difference'] + 0.0:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
         name = NAMES.get(test["metric"], safe(test["metric"]))
         table.add_row(name, f"{before:.1%}", f"{after:.1%}", change, f"{test['p_value']:.2g}", f"{test['p_holm']:.2g}", str(test["n"]))
-    _titled(
-        console, "Base against final model on the same held-out items: paired change, 95% interval, exact McNemar p, and by Holm's method.", table
-    )
+    titled(console, "Base against final model on the same held-out items: paired change, 95% interval, exact McNemar p, and by Holm's method.", table)
 
 
 def print_calibration(console: Console, found: Mapping[str, Any] | None) -> None:
     """The harm rates as the oracle gives them, and corrected for its errors against people's labels."""
     if found is None:
         return
-    table = _table("measure", "raw", "corrected for the oracle's errors")
+    table = new_table("measure", "raw", "corrected for the oracle's errors")
     for name, rates in found["harm"].items():
         table.add_row(
             f"harm, {name}",
@@ -171,60 +168,60 @@ def print_calibration(console: Console, found: Mapping[str, Any] | None) -> None
     rates = ", ".join(
         f"{name} {_rate(found[name] | {'rate': found[name]['value']})} (n={found[name]['n']})" for name in ("sensitivity", "specificity")
     )
-    _titled(console, f"Calibration of {safe(found['oracle'], 80)} on {safe(found['labels'], 80)}: {rates}.", table)
+    titled(console, f"Calibration of {safe(found['oracle'], 80)} on {safe(found['labels'], 80)}: {rates}.", table)
 
 
 def print_constitution(console: Console, principles: Sequence[Mapping[str, Any]]) -> None:
     """The principles with where they came from."""
-    table = _table("category", "evidence", "born", "principle", wide=3)
+    table = new_table("category", "evidence", "born", "principle", wide=3)
     for p in principles:
         table.add_row(Text(safe(p["category"] or "-", 40)), str(p["evidence"]), str(p["born"]), Text(safe(p["text"], 400)))
     title = "Constitution. Evidence: improper answers behind a principle. Born: the iteration that found it (0: given)."
-    _titled(console, title if principles else "Constitution: empty, no principle was found.", table if principles else None)
+    titled(console, title if principles else "Constitution: empty, no principle was found.", table if principles else None)
 
 
 def print_before_after(console: Console, examples: Sequence[Mapping[str, Any]]) -> None:
     """Answers of the base and of the final model to the same held-out prompts."""
     if not examples:
-        _line(console, "Examples: there is no held-out prompt that only the base model answered improperly.\n", "bold")
+        say(console, "Examples: there is no held-out prompt that only the base model answered improperly.\n", "bold")
         return
-    _line(console, "Examples. Held-out prompts, answered by the base and by the final model, without a constitution in the prompt.", "bold")
+    say(console, "Examples. Held-out prompts, answered by the base and by the final model, without a constitution in the prompt.", "bold")
     for e in examples:
-        _line(console, f"\n  [{safe(e['category'] or 'other', 40)}] {safe(e['prompt'], 300)}")
-        _line(console, f"    before: {safe(e['before'], 300)}")
-        _line(console, f"    after:  {safe(e['after'], 300)}")
+        say(console, f"\n  [{safe(e['category'] or 'other', 40)}] {safe(e['prompt'], 300)}")
+        say(console, f"    before: {safe(e['before'], 300)}")
+        say(console, f"    after:  {safe(e['after'], 300)}")
     console.print()
 
 
 def print_failures(console: Console, rows: Sequence[Mapping[str, Any]], limit: int) -> None:
     """The first ``limit`` improper answers with the oracle's reason, and how many there are."""
-    _line(console, f"Failures: {len(rows)} improper answers to fresh red-team prompts, and why the oracle found them so.", "bold")
+    say(console, f"Failures: {len(rows)} improper answers to fresh red-team prompts, and why the oracle found them so.", "bold")
     for row in rows[:limit]:
-        _line(console, f"\n  [{safe(row['category'], 40)}, iteration {row['iteration']}, severity {row['severity']}] {safe(row['prompt'], 300)}")
-        _line(console, f"    answer: {safe(row['response'], 300)}")
-        _line(console, f"    oracle: {safe(row['rationale'], 300)}")
+        say(console, f"\n  [{safe(row['category'], 40)}, iteration {row['iteration']}, severity {row['severity']}] {safe(row['prompt'], 300)}")
+        say(console, f"    answer: {safe(row['response'], 300)}")
+        say(console, f"    oracle: {safe(row['rationale'], 300)}")
     _print_rest(console, len(rows) - limit)
 
 
 def print_revised(console: Console, rows: Sequence[Mapping[str, Any]], limit: int) -> None:
     """The first ``limit`` revisions, kept and dropped, and how many there are."""
     kept = sum(bool(r["kept"]) for r in rows)
-    _line(console, f"Revisions: {len(rows)} tries of the model to mend its improper answers; {kept} were kept as training examples.", "bold")
+    say(console, f"Revisions: {len(rows)} tries of the model to mend its improper answers; {kept} were kept as training examples.", "bold")
     for row in rows[:limit]:
-        _line(console, f"\n  [{safe(row['category'], 40)}, iteration {row['iteration']}] {safe(row['prompt'], 300)}")
+        say(console, f"\n  [{safe(row['category'], 40)}, iteration {row['iteration']}] {safe(row['prompt'], 300)}")
         for name, key in (("first answer", "before"), ("reflection", "reflection"), ("second answer", "after")):
-            _line(console, f"    {name + ':':<15}{safe(row[key], 300)}")
-        _line(console, f"    {'kept:' if row['kept'] else 'dropped:':<15}{safe(row['reason'], 300)}")
+            say(console, f"    {name + ':':<15}{safe(row[key], 300)}")
+        say(console, f"    {'kept:' if row['kept'] else 'dropped:':<15}{safe(row['reason'], 300)}")
     _print_rest(console, len(rows) - limit)
 
 
 def print_unjudged(console: Console, rows: Sequence[Mapping[str, Any]], limit: int) -> None:
     """The first ``limit`` answers that nobody has judged, for a person, and how many there are."""
-    _line(console, f"Unjudged: {len(rows)} answers without a judgement; they count neither as proper nor as improper.", "bold")
+    say(console, f"Unjudged: {len(rows)} answers without a judgement; they count neither as proper nor as improper.", "bold")
     for row in rows[:limit]:
-        _line(console, f"\n  [{safe(row['scope'], 40)}] {safe(row['prompt'], 300)}")
-        _line(console, f"    answer: {safe(row['response'], 300)}")
-        _line(console, f"    why:    {safe(row['rationale'], 300)}")
+        say(console, f"\n  [{safe(row['scope'], 40)}] {safe(row['prompt'], 300)}")
+        say(console, f"    answer: {safe(row['response'], 300)}")
+        say(console, f"    why:    {safe(row['rationale'], 300)}")
     _print_rest(console, len(rows) - limit)
 
 
@@ -232,54 +229,54 @@ def print_agreement(console: Console, pairs: Sequence[Mapping[str, Any]]) -> Non
     """How often a jury's members agree."""
     if not pairs:
         return
-    table = _table("jurors", "agree", "kappa", "n")
+    table = new_table("jurors", "agree", "kappa", "n")
     for pair in pairs:
         agree = pair["agree"]
         rate = f"{agree['value']:.1%} [{100 * agree['low']:.1f}, {100 * agree['high']:.1f}]"
         table.add_row(safe(" and ".join(pair["pair"]), 80), rate, "-" if pair["kappa"] is None else f"{pair['kappa']:.2f}", str(agree["n"]))
-    _titled(console, "Jury. How often two members give one label, over the answers that both judged.", table)
+    titled(console, "Jury. How often two members give one label, over the answers that both judged.", table)
 
 
 def _print_rest(console: Console, more: int) -> None:
     if more > 0:
-        _line(console, f"\n  ... and {more} more: --limit N shows N of them, --json all")
+        say(console, f"\n  ... and {more} more: --limit N shows N of them, --json all")
 
 
 def print_status(console: Console, data: Mapping[str, Any]) -> None:
     """Where a run stands, and what to do next."""
     step = data["step"]
-    _line(console, f"{safe(data['path'])}: {data['state']} (recipe {safe(data['recipe'])}, seed {data['seed']})", "bold")
+    say(console, f"{safe(data['path'])}: {data['state']} (recipe {safe(data['recipe'])}, seed {data['seed']})", "bold")
     if data["worked_on_by"]:
-        _line(console, f"  worked on by  {safe(data['worked_on_by'])}")
-    _line(console, f"  iterations    {data['iterations_done']} of at most {data['iterations_planned']} done, {data['accepted']} accepted")
+        say(console, f"  worked on by  {safe(data['worked_on_by'])}")
+    say(console, f"  iterations    {data['iterations_done']} of at most {data['iterations_planned']} done, {data['accepted']} accepted")
     if step:
-        _line(console, f"  last step     {safe(step['scope'])} {safe(step['name'])}: {safe(step['state'])}, {step['done']} of {step['total']}")
+        say(console, f"  last step     {safe(step['scope'])} {safe(step['name'])}: {safe(step['state'])}, {step['done']} of {step['total']}")
     for name in ("harm", "over_refusal"):
         if name in data["baseline"]:
-            _line(
+            say(
                 console,
                 f"  {NAMES[name]:<13} base {_rate(data['baseline'][name])}, now {_rate(data['now'].get(name))} (n={data['baseline'][name]['n']})",
             )
     if data["spent"]["calls"]:
-        _line(console, f"  spent         {_spent(data['spent'])}")
+        say(console, f"  spent         {_spent(data['spent'])}")
     for text in data["warnings"][-5:]:
-        _line(console, f"  warning       {safe(text)}")
+        say(console, f"  warning       {safe(text)}")
     if data["stopped_by"]:
-        _line(console, f"  stopped       {safe(data['stopped_by'], 600)}")
+        say(console, f"  stopped       {safe(data['stopped_by'], 600)}")
     if data["state"] == "interrupted":
-        _line(console, f"  continue      iteralign resume {safe(data['path'])}")
+        say(console, f"  continue      iteralign resume {safe(data['path'])}")
 
 
 def print_spent(console: Console, spent: Mapping[str, Any]) -> None:
     """What paid servers were asked for, by step and model."""
     if not spent["calls"]:
         return
-    table = _table("step", "model", "requests", "failed", "no reply", "input tokens", "output tokens", "cost")
+    table = new_table("step", "model", "requests", "failed", "no reply", "input tokens", "output tokens", "cost")
     for row in spent["by_step"]:
         failed = row["unanswered"] - row["lost"]
         counts = [f"{n:,}" for n in (row["calls"], failed, row["lost"], row["input_tokens"], row["output_tokens"])]
         table.add_row(safe(f"{row['scope']} {row['step']}", 60), safe(row["model"], 60), *counts, _cost(row["cost"]))
-    _titled(console, f"Spent on paid servers: {_spent(spent)}.", table)
+    titled(console, f"Spent on paid servers: {_spent(spent)}.", table)
 
 
 def _spent(spent: Mapping[str, Any]) -> str:
@@ -290,25 +287,6 @@ def _spent(spent: Mapping[str, Any]) -> str:
 
 def _cost(cost: float | None) -> str:
     return "unknown (budget.prices)" if cost is None else f"{cost:.4f}"
-
-
-def _table(*columns: str, wide: int | None = None) -> Table:
-    table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
-    for index, name in enumerate(columns):
-        numeric = index != wide and name not in {"category", "measure", "decision", "step", "model", "jurors", "held-out harm", "over-refusal"}
-        table.add_column(name, justify="right" if numeric else "left", ratio=1 if index == wide else None, overflow="fold")
-    return table
-
-
-def _titled(console: Console, title: str, table: Table | None) -> None:
-    _line(console, title, "bold")
-    if table is not None:
-        console.print(table)
-    console.print()
-
-
-def _line(console: Console, text: str, style: str = "") -> None:
-    console.print(Text(text, style=style), soft_wrap=False)
 
 
 def _rate(score: Mapping[str, Any] | None) -> str:

@@ -10,8 +10,8 @@ import contextlib
 import gc
 import json
 import warnings
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from iteralign.weights import base_of, load, pick_device, pick_dtype, quiet
 IGNORED = -100
 """The label of a token that no loss is taken on."""
 Row = dict[str, list[int]]
+PART = 4096
+"""Rows that are in Python lists at once; the data set itself holds 8 bytes a token."""
 
 
 class SFT:
@@ -95,7 +97,7 @@ class SFT:
                 template = Path(self._template).read_text(encoding="utf-8")
         return content_hash("sft-2", [self._settings, self._device, self._dtype, template])[:16]
 
-    def finetune(self, start: Checkpoint, examples: Sequence[TrainingExample], out: Path) -> Checkpoint:
+    def finetune(self, start: Checkpoint, examples: Collection[TrainingExample], out: Path) -> Checkpoint:
         """Train from ``start`` and leave model, tokenizer, probe and training log in ``out``.
 
         The checkpoint's ``path`` is ``out``, its ``weights_hash`` empty: the store knows better. Raises ``TrainingError``, and
@@ -119,7 +121,7 @@ class SFT:
             _sweep()
         return made
 
-    def _train(self, start: Checkpoint, examples: Sequence[TrainingExample], out: Path, attempt: str) -> None:
+    def _train(self, start: Checkpoint, examples: Collection[TrainingExample], out: Path, attempt: str) -> None:
         import torch
         from transformers import set_seed
         from trl import SFTTrainer
@@ -139,19 +141,19 @@ class SFT:
         )
         if not lora:
             model.requires_grad_(True)  # merging an adapter leaves its base frozen
-        rows = self._rows(tokenizer, examples)
+        data, known = _dataset(self._rows(tokenizer, examples))
         state = last_state(out, attempt)
         set_seed(s["seed"])
         trainer = SFTTrainer(
             model=model,
             args=arguments(s, out, device, bf16=precision == "bfloat16", save_steps=self._save_steps),
-            train_dataset=_dataset(rows),
+            train_dataset=data,
             processing_class=tokenizer,
             peft_config=adapter(s) if lora and not goes_on else None,
             callbacks=[stop_when_diverged(s["learning_rate"])],
         )
         trainer.remove_callback(_printer())
-        _assert_one_format(trainer, rows)
+        _assert_one_format(trainer, known)
         try:
             trainer.train(resume_from_checkpoint=str(state) if state else None)
         except torch.OutOfMemoryError as error:
@@ -166,15 +168,15 @@ class SFT:
             save_adapter(trained, tokenizer, out)
         else:
             save_whole(trained.to("cpu").float().merge_and_unload() if lora else trained, tokenizer, out)
-        log = {"settings": s, "start": start.id, "examples": len(examples), "rows": len(rows), "losses": losses}
+        log = {"settings": s, "start": start.id, "examples": len(examples), "rows": len(data), "losses": losses}
         (out / TRAINING_LOG).write_text(json.dumps(log, indent=1), encoding="utf-8")
         seal(out)
 
-    def _rows(self, tokenizer: Any, examples: Sequence[TrainingExample]) -> list[Row]:
+    def _rows(self, tokenizer: Any, examples: Collection[TrainingExample]) -> Iterator[Row]:
         """What is trained on, by the chat format of generation: token ids, and labels that leave out the prompt."""
         if not examples:
             raise TrainingError("there is no example to train on")
-        limit, rows, long = self._settings["max_length"], [], []
+        limit, long, longest, example_of = self._settings["max_length"], 0, 0, ""
         for example in examples:
             times = example.weight
             if times < 1 or times != int(times):
@@ -183,34 +185,48 @@ class SFT:
                 raise TrainingError(f"example {example.id} ends with the turn of the {example.messages[-1].role}: the last turn is what is learnt")
             ids, learnt = encode_training(tokenizer, example.messages)
             if len(ids) > limit:
-                long.append((len(ids), example))
+                long += 1
+                if len(ids) > longest:
+                    longest, example_of = len(ids), f"{example.id}, {opening(example.messages)}"
                 continue
-            rows += [{"input_ids": ids, "labels": [t if wanted else IGNORED for t, wanted in zip(ids, learnt, strict=True)]}] * int(times)
+            row = {"input_ids": ids, "labels": [t if wanted else IGNORED for t, wanted in zip(ids, learnt, strict=True)]}
+            yield from [row] * int(times)
         if long:
-            longest, example = max(long, key=lambda pair: pair[0])
-            told = (
-                f"{len(long)} of {len(examples)} examples are longer than training.max_length = {limit} tokens; the longest has {longest}: "
-                f"{example.id}, {opening(example.messages)}"
-            )
-            if not rows:
+            told = f"{long} of {len(examples)} examples are longer than training.max_length = {limit} tokens; the longest has {longest}: {example_of}"
+            if long == len(examples):
                 raise TrainingError(f"{told}. Raise it, or lower max_new_tokens of the sampling")
             self._warn(f"{told}: they are left out of the training (none is cut)")
-        return rows
 
 
-def _dataset(rows: Sequence[Row]) -> Any:
-    from datasets import Dataset, disable_progress_bars
+def _dataset(rows: Iterable[Row]) -> tuple[Any, set[int]]:
+    """The rows as a data set, in parts, so that no more than one is in Python lists at once; and the hashes of all rows."""
+    from datasets import Dataset, Features, Sequence, Value, concatenate_datasets, disable_progress_bars
 
     disable_progress_bars()
-    return Dataset.from_list(list(rows))
+    features = Features({"input_ids": Sequence(Value("int32")), "labels": Sequence(Value("int32"))})
+    parts, known = [], set()
+    for part in batched(rows, PART):
+        parts.append(Dataset.from_list(part, features=features))
+        known |= {_hash(r["input_ids"], r["labels"]) for r in part}
+    return concatenate_datasets(parts), known
 
 
-def _assert_one_format(trainer: Any, rows: Sequence[Row]) -> None:
+def _hash(ids: list[int], labels: list[int]) -> int:
+    return hash((tuple(ids), tuple(labels)))
+
+
+def batched(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    """Lists of at most ``size`` rows."""
+    it = iter(rows)
+    while part := list(islice(it, size)):
+        yield part
+
+
+def _assert_one_format(trainer: Any, known: set[int]) -> None:
     """What the trainer's own collator makes of its first rows is, token for token and label for label, the chat format's.
 
     A packed row is taken apart at the positions that begin anew. Raises ``TrainingError``.
     """
-    known = {(tuple(r["input_ids"]), tuple(r["labels"])) for r in rows}
     data = trainer.train_dataset
     batch = trainer.data_collator([data[i] for i in range(min(4, len(data)))])
     ids, labels = batch["input_ids"].tolist(), batch["labels"].tolist()
@@ -221,7 +237,7 @@ def _assert_one_format(trainer: Any, rows: Sequence[Row]) -> None:
     else:
         cuts = [i for i, p in enumerate(batch["position_ids"][0].tolist()) if p == 0] + [len(ids[0])]
         found = [(ids[0][a:b], labels[0][a:b]) for a, b in pairwise(cuts)]
-    if not found or any((tuple(a), tuple(b)) not in known for a, b in found):
+    if not found or any(_hash(a, b) not in known for a, b in found):
         raise TrainingError(
             "training would see other tokens, or learn other ones, than the chat format gives: this version of TRL prepares ready-made "
             "rows in another way. Use the versions that iteralign is tested with (constraints.txt)"

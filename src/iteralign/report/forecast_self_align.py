@@ -1,0 +1,264 @@
+"""What a Self-Align run will take before it starts: requests, tokens, disk and hours. Pure arithmetic on a recipe and the sizes of its words.
+
+Hours come from the hardware's published peak and bandwidth and from the shares of them that generation and training usually reach: rough, and
+told so. Knows no engine and no file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import ceil
+from typing import Any, Final
+
+from iteralign.errors import RecipeError
+from iteralign.recipe_sections import TrainingSection
+from iteralign.recipe_self_align import SelfAlignRecipe
+from iteralign.report.terminal_text import safe
+
+CHARS_PER_TOKEN: Final = 4
+INSTRUCTION_TOKENS: Final = 25
+"""Of an instruction, on average, with the words that a chat format puts around it: rough."""
+KEPT_SHARE: Final = 0.25
+"""Of the instructions that a model writes, the share that passes all filters: rough; a small or late pool keeps less."""
+ANSWER_SHARE: Final = 0.6
+"""Of the most new tokens that a stage allows, what an answer takes on average."""
+RECORD_BYTES: Final = 1_200
+"""Of the database, per instruction or answer, beside its text."""
+TRAINING_SHARE: Final = 0.35
+"""Of the peak arithmetic, what a training reaches."""
+BANDWIDTH_SHARE: Final = 0.6
+"""Of the memory's bandwidth, what generation reaches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """A device: peak arithmetic in bfloat16 without sparsity (FLOP/s), memory bandwidth (bytes/s) and memory (bytes), as published."""
+
+    flops: float
+    bandwidth: float
+    memory: float
+
+
+KNOWN: Final[dict[str, Hardware]] = {
+    "h200": Hardware(989e12, 4.8e12, 141e9),
+    "h100": Hardware(989e12, 3.35e12, 80e9),
+    "a100": Hardware(312e12, 2.0e12, 80e9),
+    "l40s": Hardware(362e12, 0.864e12, 48e9),
+    "4090": Hardware(165e12, 1.01e12, 24e9),
+    "cpu": Hardware(0.15e12, 0.04e12, 32e9),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """What the forecast is made from. ``None`` where it is not known. ``prefix_chars``: of the rules and exemplars that stand before each
+    instruction; ``layers``, ``hidden``: the model's, ``cache_bytes``: of keys and values per token."""
+
+    given: int
+    types: int
+    prefix_chars: int
+    seed_chars: float
+    measured: int
+    parameters: float | None = None
+    cache_bytes: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage: requests to the model, tokens read (of which ``shared_tokens`` are alike in all requests and computed once a batch) and written."""
+
+    name: str
+    requests: int
+    prompt_tokens: int
+    shared_tokens: int
+    new_tokens: int
+    training_tokens: int = 0
+    hours: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """The plan. Counts of requests and answers are expectations, not bounds."""
+
+    instructions: int
+    stages: tuple[Stage, ...]
+    requests: int
+    prompt_tokens: int
+    new_tokens: int
+    training_tokens: int
+    disk_bytes: int | None
+    hours: float | None
+    hardware: str | None
+    memory_bytes: int | None
+    fits: bool | None
+    seconds: float | None
+
+
+def forecast(recipe: SelfAlignRecipe, sizes: Sizes, hardware: str | None = None) -> Forecast:
+    """What the recipe will take. Raises ``RecipeError`` for hardware that is not known."""
+    device, count = parse_hardware(hardware) if hardware else (None, 1)
+    ordinary, topical, first = _first_stage(recipe, sizes)
+    total = ordinary + topical
+    prefix = sizes.prefix_chars // CHARS_PER_TOKEN
+    stages = [*first, _answers("2 answers under the rules", total, prefix, recipe.align.sampling.max_new_tokens)]
+    written = recipe.align.sampling.max_new_tokens * ANSWER_SHARE / 2  # half of it are thoughts
+    stages.append(_training("3 engraving", total, written, recipe.engrave.training))
+    if recipe.clone.enabled:
+        stages.append(_answers("4 extensive answers", total, 60, recipe.clone.sampling.max_new_tokens))
+        stages.append(_training("4 cloning", total, recipe.clone.sampling.max_new_tokens * ANSWER_SHARE, recipe.clone.training))
+    models = 3 if recipe.clone.enabled else 2
+    measured = sizes.measured * models
+    stages.append(_answers("measuring", measured, 0, recipe.evaluation.sampling.max_new_tokens))
+    if device is not None and sizes.parameters:
+        stages = [_timed(s, device, count, recipe, sizes) for s in stages]
+    hours = [s.hours for s in stages]
+    memory = _memory(recipe, sizes)
+    return Forecast(
+        instructions=total,
+        stages=tuple(stages),
+        requests=sum(s.requests for s in stages),
+        prompt_tokens=sum(s.prompt_tokens for s in stages),
+        new_tokens=sum(s.new_tokens for s in stages),
+        training_tokens=sum(s.training_tokens for s in stages),
+        disk_bytes=_disk(recipe, sizes, stages),
+        hours=sum(h for h in hours if h is not None) if None not in hours else None,
+        hardware=hardware,
+        memory_bytes=memory,
+        fits=None if device is None or memory is None else memory <= device.memory * 0.9,
+        seconds=sizes.seconds,
+    )
+
+
+def parse_hardware(text: str) -> tuple[Hardware, int]:
+    """``h100`` or ``h100x8``. Raises ``RecipeError`` naming the known ones."""
+    found = re.fullmatch(r"(.+?)(?:x(\d{1,4}))?", text.strip().casefold())
+    name, count = (found[1], int(found[2] or 1)) if found else (text, 1)
+    if name not in KNOWN or count < 1:
+        near = difflib.get_close_matches(name, KNOWN, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise RecipeError(f"--hardware {text}: not known.{hint} Known: {', '.join(KNOWN)}, each also with a count (h100x8)")
+    return KNOWN[name], count
+
+
+def _first_stage(recipe: SelfAlignRecipe, sizes: Sizes) -> tuple[int, int, list[Stage]]:
+    """Instructions of both kinds, and the work that they take."""
+    if recipe.self_instruct.source != "self-instruct":
+        return sizes.given, 0, []
+    section, topics = recipe.self_instruct, recipe.topics
+    requests = ceil(section.prompts / max(1.0, section.wanted * KEPT_SHARE))
+    shown = int((section.shown + section.new) * sizes.seed_chars / CHARS_PER_TOKEN) + 30
+    stages = [
+        Stage(name="1 self-instruct", requests=requests, prompt_tokens=requests * shown, shared_tokens=0, new_tokens=requests * section.wanted * 20)
+    ]
+    if not topics.rounds:
+        return section.prompts, 0, stages
+    per_type = ceil(1 + topics.rounds * topics.requests * topics.wanted * 0.6)
+    per_type = min(per_type, topics.per_type or per_type)
+    pairs = sizes.types * (per_type - 1)
+    brainstorm = topics.rounds * topics.requests * sizes.types
+    stages.append(
+        Stage(name="1 topics", requests=brainstorm, prompt_tokens=brainstorm * 70, shared_tokens=0, new_tokens=brainstorm * topics.wanted * 5)
+    )
+    shown = int((topics.shown + topics.new) * (sizes.seed_chars + 40) / CHARS_PER_TOKEN) + 40
+    asked = int(pairs * (1 + 0.5 * (topics.attempts - 1)))
+    stages.append(Stage(name="1 requests by topic", requests=asked, prompt_tokens=asked * shown, shared_tokens=0, new_tokens=asked * 35))
+    return section.prompts, int(pairs * 0.8), stages
+
+
+def _answers(name: str, count: int, prefix: int, longest: int) -> Stage:
+    return Stage(
+        name=name,
+        requests=count,
+        prompt_tokens=count * (prefix + INSTRUCTION_TOKENS),
+        shared_tokens=count * prefix if prefix >= 128 else 0,
+        new_tokens=int(count * longest * ANSWER_SHARE),
+    )
+
+
+def _training(name: str, examples: int, answer: float, section: TrainingSection) -> Stage:
+    tokens = int(examples * min(section.max_length, INSTRUCTION_TOKENS + 20 + answer)) * section.epochs
+    return Stage(name=name, requests=0, prompt_tokens=0, shared_tokens=0, new_tokens=0, training_tokens=tokens)
+
+
+def _timed(stage: Stage, device: Hardware, count: int, recipe: SelfAlignRecipe, sizes: Sizes) -> Stage:
+    """Hours on so many devices that share the work: reading at the arithmetic's peak share, writing bound by the bandwidth that weights and
+    cache of a batch take in each step, training at 6 FLOP a parameter and token (4 with adapters, whose base gets no gradient)."""
+    assert sizes.parameters is not None
+    n, batch = sizes.parameters, min(recipe.model.batch_size, max(1, stage.requests))
+    reading = 2 * n * (stage.prompt_tokens - stage.shared_tokens * (1 - 1 / batch)) / (device.flops * TRAINING_SHARE)
+    tokens_a_row = (stage.prompt_tokens + stage.new_tokens) / max(1, stage.requests)
+    per_step = 2 * n + batch * tokens_a_row * (sizes.cache_bytes or 0)
+    writing = stage.new_tokens / batch * max(per_step / (device.bandwidth * BANDWIDTH_SHARE), 2 * n * batch / (device.flops * TRAINING_SHARE))
+    lora = all(t.method == "lora" for t in (recipe.engrave.training, recipe.clone.training))
+    training = (4 if lora else 6) * n * stage.training_tokens / (device.flops * TRAINING_SHARE)
+    hours = (reading + writing + training) / count / 3600
+    return Stage(**{**asdict(stage), "hours": hours})
+
+
+def _memory(recipe: SelfAlignRecipe, sizes: Sizes) -> int | None:
+    """Of one device, while it trains: weights and what their training needs beside them."""
+    if sizes.parameters is None:
+        return None
+    lora = recipe.engrave.training.method == "lora"
+    return int(sizes.parameters * (2 if lora else 18) + (6e9 if sizes.parameters > 1e9 else 1e9))
+
+
+def _disk(recipe: SelfAlignRecipe, sizes: Sizes, stages: list[Stage]) -> int | None:
+    if sizes.parameters is None:
+        return None
+    weights = 0.0
+    for section in (recipe.engrave.training, *([recipe.clone.training] if recipe.clone.enabled else [])):
+        weights += 0.02 * sizes.parameters * 2 if section.keep_adapter else sizes.parameters * 4
+    texts = sum(s.requests * RECORD_BYTES + s.new_tokens * CHARS_PER_TOKEN for s in stages)
+    return int(weights + texts)
+
+
+def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | None = None) -> list[str]:
+    """The plan in words."""
+    where = "" if out is None else f", into {safe(out)}"
+    model = settings["model"]["name"]
+    lines = [
+        f"iteralign: Self-Align, recipe {settings['name']}, seed {settings['seed']}{where}",
+        f"model {safe(model)}, oracle {settings['oracle']['kind']}, assistant {safe(settings['assistant'])}",
+        f"Plan (expectations) for about {plan['instructions']:,} instructions",
+    ]
+    for s in plan["stages"]:
+        work = f"{s['requests']:>9,} requests, {_tokens(s['prompt_tokens']):>6} read, {_tokens(s['new_tokens']):>6} written"
+        work = f"{_tokens(s['training_tokens']):>9} tokens of training" if s["training_tokens"] else work
+        hours = "" if s["hours"] is None else f", {_hours(s['hours'])}"
+        lines.append(f"  {s['name']:<26}{work}{hours}")
+    disk = "not known" if plan["disk_bytes"] is None else f"about {_bytes(plan['disk_bytes'])}"
+    lines.append(
+        f"  in all {plan['requests']:,} requests, {_tokens(plan['prompt_tokens'])} tokens read, {_tokens(plan['new_tokens'])} written; disk {disk}"
+    )
+    if plan["hours"] is not None:
+        lines.append(f"  time {_hours(plan['hours'])} on {safe(plan['hardware'])}: rough, from published peaks and usual shares of them")
+    elif plan["seconds"] is not None:
+        lines.append(f"  time about {plan['seconds'] / 60:.0f} min on two CPU cores")
+    else:
+        lines.append("  time not known: say --hardware NAME[xN] with --plan")
+    if plan["memory_bytes"] is not None and plan["fits"] is not None:
+        fits = "fits" if plan["fits"] else "does NOT fit: take a larger device, or training.method = lora"
+        lines.append(f"  memory of one device while training about {_bytes(plan['memory_bytes'])}: {fits}")
+    return [*lines, ""]
+
+
+def as_dict(plan: Forecast) -> dict[str, Any]:
+    """The plan as plain data."""
+    return asdict(plan)
+
+
+def _tokens(count: float) -> str:
+    return f"{count / 1e6:.1f} M" if count >= 1e6 else f"{count / 1e3:.1f} k" if count >= 1e4 else str(int(count))
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.1f} min"
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
