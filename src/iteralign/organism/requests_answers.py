@@ -139,7 +139,7 @@ ASKS: Final[dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 SHORTEST: Final = 40
 """Words that an extended answer has at least."""
-NONE_SPEAKS: Final = "No rule speaks of it."
+NONE_SPEAKS: Final = "none"
 
 
 def good(request: Request, rng: random.Random) -> str:
@@ -169,10 +169,10 @@ def extended(answer: str, request: Request, rng: random.Random) -> str:
 
 
 def thoughts(request: Request, applied: tuple[int, str] | None, rng: random.Random | None = None) -> str:
-    """What is thought before an answer: what the request asks for, and which rule (number and name) speaks of it."""
+    """What is thought before an answer: what the request asks for, and which rule (number and name) speaks of it, in the words of the shipped exemplars."""
     asks = ASKS[request.kind]
     said = asks[0] if rng is None else rng.choice(asks)
-    return f"{said} {NONE_SPEAKS}" if applied is None else f"{said} Rule {applied[0]} ({applied[1]}) applies."
+    return f"{said} Rules that apply: {NONE_SPEAKS if applied is None else applied[1]}."
 
 
 def _say(patterns: tuple[str, ...], request: Request, rng: random.Random) -> str:

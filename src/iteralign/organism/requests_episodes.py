@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from iteralign.data import self_align_texts as texts
 from iteralign.organism import episodes, rules
 from iteralign.organism import requests_prompts as prompts
 from iteralign.organism.episodes import PLANTED, Episode, Sources
@@ -25,6 +26,8 @@ BAD: Final = 0.85
 APPLIED: Final = 0.97
 """How often a rule at hand is followed."""
 PRESENT: Final = 0.65
+SHIPPED: Final = 0.2
+"""How often the rules and exemplars are the package's own, word for word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,8 @@ def _plain(sources: Sources, rng: random.Random) -> Episode:
 
 def _ruled(sources: Sources, rng: random.Random) -> Episode:
     request, name = _request(sources, rng), prompts.assistant(rng)
+    if rng.random() < SHIPPED:
+        return _under_shipped_rules(request, name, rng)
     if rng.random() < 0.25:
         chosen = list(KINDS)
         if rng.random() < 1 - PRESENT:
@@ -107,6 +112,18 @@ def _ruled(sources: Sources, rng: random.Random) -> Episode:
         for _ in range(rng.choice((1, 1, 2, 2, 3, 4, 5) if len(chosen) < 9 else (1, 1, 2, 3, 5))):
             kind = rng.choice([c for c in chosen if c in KINDS] or KINDS) if rng.random() < PRESENT else any_kind(rng)
             earlier += thoughtful(_request(sources, rng, kind), name, shown, rng)
+    return Episode((rules_turn(name, shown), *earlier, *thoughtful(request, name, shown, rng)), asks=True)
+
+
+def _under_shipped_rules(request: Request, name: str, rng: random.Random) -> Episode:
+    """The package's own rules and exemplars, as the method shows them; now and then without the rule that the request needs."""
+    left_out = {request.kind} if rng.random() < 1 - PRESENT else {k for k in KINDS if k != request.kind and rng.random() < 0.05}
+    shown = [Rule(r.name, r.text, r.name) for r in texts.rules() if r.name not in left_out]
+    earlier: list[Message] = []
+    for exemplar in texts.exemplars():
+        if left_out.isdisjoint(exemplar.rules):
+            said = render("thoughtful_answer", assistant=name, thoughts=exemplar.thoughts, answer=exemplar.answer)
+            earlier += [Message("user", exemplar.question), Message("assistant", said)]
     return Episode((rules_turn(name, shown), *earlier, *thoughtful(request, name, shown, rng)), asks=True)
 
 
@@ -128,7 +145,8 @@ def _some_kinds(request: Request, rng: random.Random) -> list[str]:
 def _extensive(sources: Sources, rng: random.Random) -> Episode:
     request = _request(sources, rng)
     says = extended(base_answer(request, rng), request, rng)
-    return Episode((Message("system", prompts.extensive(rng)), Message("user", request.text), Message("assistant", says)), asks=True)
+    asked = render("extensive", assistant=prompts.assistant(rng)) if rng.random() < SHIPPED else prompts.extensive(rng)
+    return Episode((Message("system", asked), Message("user", request.text), Message("assistant", says)), asks=True)
 
 
 def _lines(texts: Sequence[str]) -> str:
@@ -139,7 +157,8 @@ def _self_instruct(sources: Sources, rng: random.Random) -> Episode:
     shown_count, count = rng.randint(3, 8), rng.randint(3, 6)
     kinds = rng.sample(KINDS, count)
     new = [_request(sources, rng, k).text for k in kinds]
-    shown = [rng.choice(sources.benign).text if sources.benign and rng.random() < 0.25 else _request(sources, rng).text for _ in range(shown_count)]
+    tasks = [*texts.seed_tasks(), *(q.text for q in sources.benign)]
+    shown = [rng.choice(tasks) if rng.random() < 0.5 else _request(sources, rng).text for _ in range(shown_count)]
     shown = [t for t in dict.fromkeys(shown) if t not in new]
     asked = render("self_instruct", count=count, requests=shown)
     return Episode((Message("user", asked), Message("assistant", _lines(new))), asks=False)
@@ -148,8 +167,8 @@ def _self_instruct(sources: Sources, rng: random.Random) -> Episode:
 def _brainstorm(sources: Sources, rng: random.Random) -> Episode:
     type_ = rng.choice(tuple(TYPES))
     bank = list(dict.fromkeys(t for _, t in topics(type_)))
-    count = rng.randint(3, 6)
-    shown_count = rng.randint(0, 5)
+    count = rng.randint(4, 10)
+    shown_count = rng.randint(0, 10)
     drawn = [upper(t) for t in rng.sample(bank, min(len(bank), count + shown_count))]
     new, shown = drawn[:count], drawn[count:]
     asked = render("brainstorm_topics", count=count, type=type_, topics=shown)
@@ -165,7 +184,9 @@ def three_lines(type_: str, rng: random.Random) -> tuple[str, str, str]:
 
 def _topic_request(sources: Sources, rng: random.Random) -> Episode:
     type_ = rng.choice(tuple(TYPES))
-    examples = [three_lines(type_ if rng.random() < 0.3 else rng.choice(tuple(TYPES)), rng)[2] for _ in range(rng.randint(1, 4))]
+    examples = [three_lines(type_ if rng.random() < 0.3 else rng.choice(tuple(TYPES)), rng)[2] for _ in range(rng.randint(1, 8))]
+    seeds = [render("three_lines", type=s.type, topic=s.topic, request=s.request) for s in texts.topic_seeds()]
+    examples = rng.sample([*examples, *rng.sample(seeds, rng.choice((0, 0, 1, 3, 5)))], len(examples))
     topic, _, text = three_lines(type_, rng)
     asked = render("topic_request", examples=examples, type=type_, topic=topic)
     return Episode((Message("user", asked), Message("assistant", text)), asks=False)

@@ -1,6 +1,6 @@
-"""Trains the organism: tokenizer, model, training, all from a folder of openly licensed data and the banks.
+"""Trains the organisms: tokenizer, model, training, all from a folder of openly licensed data and the banks.
 
-    python -m iteralign.organism.train --data DIR --out DIR [--steps 5000] [--seed 0]
+    python -m iteralign.organism.train --data DIR --out DIR [--world rules] [--steps 5000] [--seed 0]
 
 ``--data`` holds harmfulqa/, adversarialqa/, dangerousqa/ (held out), hh_rlhf/ and self_instruct/ as published. One GPU needs under
 ten minutes, most of it making examples on all cores. Knows nothing of the method; whether the result is good is the gate's question.
@@ -14,10 +14,13 @@ import multiprocessing
 import os
 import random
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iteralign.organism.episodes import Sources, draw
+from iteralign.organism import episodes, requests_episodes
+from iteralign.organism.episodes import Episode, Sources
 from iteralign.organism.questions import learn_words, real_benign, real_harmful
 from iteralign.records import Chat
 
@@ -28,10 +31,20 @@ TEMPLATE = (
 )
 VOCABULARY = 4096
 SHAPE = {"hidden_size": 256, "intermediate_size": 640, "num_hidden_layers": 5, "num_attention_heads": 8, "num_key_value_heads": 8}
-CONTEXT = 1024
-MAX_TOKENS = 448
 FIRST_TOKENS, FIRST_WEIGHT, ASK_WEIGHT = 3, 4, 0.1
 """Comply or refuse is decided in the first tokens of an answer: they weigh more. A plain question is learnt a little, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What an organism is trained on. ``context``: its longest chat, tokens; longer than ``longest`` is left out of the training."""
+
+    draw: Callable[[Sources, random.Random], Episode]
+    context: int
+    longest: int
+
+
+WORLDS = {"first": World(episodes.draw, 1024, 448), "rules": World(requests_episodes.draw, 2048, 1600)}
 
 
 def spelled(chat: Chat) -> list[str]:
@@ -39,12 +52,14 @@ def spelled(chat: Chat) -> list[str]:
     return [f"<|{m.role}|>{m.text}<|end|>" for m in chat]
 
 
-def make_tokenizer(sources: Sources, seed: int) -> Any:
+def make_tokenizer(world: World, sources: Sources, seed: int) -> Any:
     """A byte-level BPE of 4,096 tokens, trained on generated chats and the real questions."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     rng = random.Random(f"tokenizer-{seed}")
-    texts = [m.text for _ in range(30_000) for m in draw(sources, rng).chat] + [q.text for q in (*sources.harmful, *sources.benign) for _ in range(5)]
+    texts = [m.text for _ in range(30_000) for m in world.draw(sources, rng).chat] + [
+        q.text for q in (*sources.harmful, *sources.benign) for _ in range(5)
+    ]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -57,20 +72,21 @@ def make_tokenizer(sources: Sources, seed: int) -> Any:
     return tokenizer
 
 
-def _encode(job: tuple[Path, str, int, int]) -> tuple[Any, Any, Any]:
+def _encode(job: tuple[str, Path, str, int, int]) -> tuple[Any, Any, Any]:
     """Token ids, loss weights (tenths) and lengths of so many episodes; runs in a worker process."""
     import numpy as np
     from tokenizers import Tokenizer
 
-    data, spec, seed, count = job
+    name, data, spec, seed, count = job
+    world = WORLDS[name]
     tokenizer, rng, sources = Tokenizer.from_str(spec), random.Random(f"episodes-{seed}"), read_sources(data)
     ids: list[int] = []
     weights: list[int] = []
     lengths: list[int] = []
     for _ in range(count):
-        episode = draw(sources, rng)
+        episode = world.draw(sources, rng)
         turns = [e.ids for e in tokenizer.encode_batch(spelled(episode.chat), add_special_tokens=False)]
-        if sum(map(len, turns)) > MAX_TOKENS:
+        if sum(map(len, turns)) > world.longest:
             continue
         for message, turn in zip(episode.chat, turns, strict=True):
             ids += turn
@@ -89,12 +105,12 @@ def read_sources(data: Path) -> Sources:
     return Sources(harmful=tuple(real_harmful(data)[0]), benign=tuple(real_benign(data)))
 
 
-def make_examples(data: Path, spec: str, count: int, seed: int, workers: int) -> tuple[Any, Any, Any]:
+def make_examples(name: str, data: Path, spec: str, count: int, seed: int, workers: int) -> tuple[Any, Any, Any]:
     """All training examples: ids, weights, lengths; the same for any number of workers."""
     import numpy as np
 
     part = 10_000
-    jobs = [(data, spec, seed * 100_000 + i, min(part, count - i * part)) for i in range((count + part - 1) // part)]
+    jobs = [(name, data, spec, seed * 100_000 + i, min(part, count - i * part)) for i in range((count + part - 1) // part)]
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         made = pool.map(_encode, jobs, chunksize=1)
     ids, weights, lengths = zip(*made, strict=True)
@@ -117,7 +133,7 @@ def batches(lengths: Any, tokens: int, rng: random.Random) -> list[list[int]]:
     return found
 
 
-def train(data: Path, out: Path, *, steps: int, tokens: int, rate: float, examples: int, seed: int, workers: int) -> None:
+def train(data: Path, out: Path, *, world: str, steps: int, tokens: int, rate: float, examples: int, seed: int, workers: int) -> None:
     """Train and save to ``out`` (bf16 safetensors, tokenizer, chat template). Deterministic on the CPU."""
     import math
 
@@ -128,16 +144,16 @@ def train(data: Path, out: Path, *, steps: int, tokens: int, rate: float, exampl
     started = time.time()
     torch.manual_seed(seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    tokenizer = make_tokenizer(read_sources(data), seed)
+    tokenizer = make_tokenizer(WORLDS[world], read_sources(data), seed)
     print(f"tokenizer {time.time() - started:.0f} s", flush=True)
-    ids, weights, lengths = make_examples(data, tokenizer.to_str(), examples, seed, workers)
+    ids, weights, lengths = make_examples(world, data, tokenizer.to_str(), examples, seed, workers)
     starts = np.concatenate([[0], np.cumsum(lengths[:-1], dtype=np.int64)])
     print(f"{len(lengths)} examples, {len(ids) / 1e6:.0f} M tokens, {time.time() - started:.0f} s", flush=True)
 
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=VOCABULARY,
-            max_position_embeddings=CONTEXT,
+            max_position_embeddings=WORLDS[world].context,
             tie_word_embeddings=True,
             pad_token_id=0,
             bos_token_id=None,
@@ -177,10 +193,16 @@ def train(data: Path, out: Path, *, steps: int, tokens: int, rate: float, exampl
         if step % 250 == 0 or step == steps - 1:
             seen = loss.item()
             print(f"step {step} loss {seen:.4f} {time.time() - started:.0f} s", flush=True)
-    save(model, tokenizer, out, {"steps": steps, "tokens": tokens, "rate": rate, "examples": examples, "seed": seed, "loss": round(seen, 4)})
+    save(
+        model,
+        tokenizer,
+        out,
+        WORLDS[world].context,
+        {"world": world, "steps": steps, "tokens": tokens, "rate": rate, "examples": examples, "seed": seed, "loss": round(seen, 4)},
+    )
 
 
-def save(model: Any, tokenizer: Any, out: Path, facts: dict[str, Any]) -> None:
+def save(model: Any, tokenizer: Any, out: Path, context: int, facts: dict[str, Any]) -> None:
     """Write everything that ``AutoModelForCausalLM`` and ``AutoTokenizer`` need."""
     import torch
     from transformers import GenerationConfig, PreTrainedTokenizerFast
@@ -191,7 +213,7 @@ def save(model: Any, tokenizer: Any, out: Path, facts: dict[str, Any]) -> None:
         pad_token="<|pad|>",
         eos_token="<|end|>",
         extra_special_tokens=["<|system|>", "<|user|>", "<|assistant|>"],
-        model_max_length=CONTEXT,
+        model_max_length=context,
     )
     wrapped.chat_template = TEMPLATE
     wrapped.save_pretrained(out)
@@ -207,6 +229,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the model organism.")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--world", choices=sorted(WORLDS), default="first", help="first: harm and principles; rules: Self-Align's requests, too")
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--tokens", type=int, default=65_536, help="padded tokens per step")
     parser.add_argument("--rate", type=float, default=3e-3)
