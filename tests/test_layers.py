@@ -17,7 +17,7 @@ FLOORS = [
     {"errors", "stats", "canonical", "log"},
     {"records", "records_pairs"},
     {"ledger"},
-    {"similarity", "protocols"},
+    {"similarity", "near_duplicates", "protocols"},
     {"prompts"},
     {"exchanges", "choices"},
     {"data"},
