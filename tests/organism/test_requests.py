@@ -174,10 +174,9 @@ def test_the_mixture_is_as_meant_and_its_chats_are_within_bounds() -> None:
         assert chat[-1].role == "assistant"
         assert not re.search(r"[{}\[\]|]", text), text
         words.append(len(text.split()))
-        last = chat[-1].text
-        name = "ruled" if last.startswith("Thoughts of") else "extensive" if is_extended(last) else None
-        name = name or next((n for n, start in (("self_instruct", "Here are"), ("brainstorm", "Name "), ("topic_request", "Write one more request for"))
-                             if chat[-2].text.startswith(start) and "\n" in chat[-2].text), "other")  # fmt: skip
+        starts = {"self_instruct": "Here are requests", "brainstorm": r"Name \d more", "topic_request": "Write one more request for an assistant,"}
+        name = next((n for n, start in starts.items() if re.match(start, chat[-2].text)), "other")
+        name = "ruled" if chat[-1].text.startswith("Thoughts of") else "extensive" if is_extended(chat[-1].text) else name
         forms[name] += 1
     shares = {n: w / 100 for n, w, _ in MIXTURE}
     for name in ("ruled", "extensive", "self_instruct", "brainstorm", "topic_request"):
