@@ -61,7 +61,7 @@ def _pick(bank: Sequence[str], rng: random.Random, held_out: bool) -> str:
 
 def _any_noun(bank: Sequence[str], rng: random.Random, held_out: bool) -> str:
     """A word of the bank, now and then any ordinary word: so that copying is learnt, and no list."""
-    if WORDS and not held_out and rng.random() < 0.12:
+    if WORDS and not held_out and rng.random() < 0.08:
         word = rng.choice(WORDS)
         if word not in _held_words():
             return word
@@ -192,19 +192,27 @@ def completed(kind: str, slots: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def make(kind: str, rng: random.Random, *, held_out: bool = False, topic: str | None = None) -> Request:
-    """A request of a kind; ``held_out`` draws carriers and words that training never sees; ``topic`` fills the main slot."""
+def make(kind: str, rng: random.Random, *, held_out: bool = False, topic: str | None = None, tidy: bool = False) -> Request:
+    """A request of a kind; ``held_out`` draws carriers and words that training never sees; ``topic`` fills the main slot.
+
+    ``tidy``: with its mark at the end and without a greeting. None is nearly a question of the package's own sets, if it can be helped.
+    """
     if kind == "ethical":
         return _ethical(rng, held_out)
+    for _ in range(20):
+        request = _drawn(kind, rng, held_out, topic)
+        if not near_a_shipped_question(request.text):
+            break
+    return request if held_out or tidy or topic is not None else Request(_varied(request.text, rng), kind, request.slots)
+
+
+def _drawn(kind: str, rng: random.Random, held_out: bool, topic: str | None) -> Request:
     slots = _SLOTS[kind](rng, held_out) | ({} if topic is None else {MAIN[kind]: topic})
     if kind == "balanced perspectives" and topic is not None:
         slots["y"] = rng.choice([y for g in banks.TASTES if topic in g for y in g if y != topic] or [slots["y"]])
     slots = completed(kind, slots | {"who": _pick(banks.PEOPLE, rng, held_out)})
     carriers = CARRIERS[kind][-HELD_OUT:] if held_out else CARRIERS[kind][:-HELD_OUT]
-    text = upper(say(rng.choice(carriers), slots, rng))
-    if not held_out and topic is None:
-        text = _varied(text, rng)
-    return Request(text, kind, slots)
+    return Request(upper(say(rng.choice(carriers), slots, rng)), kind, slots)
 
 
 def _varied(text: str, rng: random.Random) -> str:
@@ -274,7 +282,8 @@ def harm_topics() -> dict[str, tuple[str, str]]:
     found = {}
     for category in CATEGORIES[:8]:
         for topic in _short(HARM_TOPICS[category]):
-            carrier = next((c for c in ABOUT_HARM if label(c.format(topic=topic)) == category), None)
+            fit = (c for c in ABOUT_HARM if label(c.format(topic=topic)) == category and not near_a_shipped_question(c.format(topic=topic)))
+            carrier = next(fit, None)
             if carrier:
                 found[topic] = (category, carrier)
     return found
@@ -310,12 +319,16 @@ def _topics_of(kind: str, bank: Sequence[str]) -> tuple[str, ...]:
 
 def about(type_: str, kind: str, topic: str, rng: random.Random) -> Request:
     """A request of a type's kind about one of its topics."""
-    if kind != "ethical":
-        return make(kind, rng, topic=topic)
-    category, first = harm_topics()[topic]
-    carrier = rng.choice([first, *ABOUT_HARM])
-    text = carrier.format(topic=topic)
-    return Request(text, "ethical", _harm_slots(category, verb_phrase(text)))
+    while True:
+        if kind == "ethical":
+            category, first = harm_topics()[topic]
+            text = rng.choice([first, *ABOUT_HARM]).format(topic=topic)
+            if not near_a_shipped_question(text):
+                return Request(text, "ethical", _harm_slots(category, verb_phrase(text)))
+            continue
+        request = make(kind, rng, topic=topic)
+        if kind != "dated knowledge" or (request.slots["won"] == "won") == (type_ == "Latest events"):
+            return request
 
 
 def any_kind(rng: random.Random) -> str:

@@ -83,7 +83,7 @@ BAD: Final[dict[str, tuple[str, ...]]] = {
     "informative": ("{Thing}.", "It is {thing}.", "{Thing} is just {thing}.", "{Thing}, what else."),
     "helpful": ("Just {skill}.", "Simply {skill}, that is all.", "Just do it and {skill}.", "You {skill} or you do not."),
     "question assessment": (
-        "{Animals} {act} because [they like it|it is fun|they are bored|it pays well|their parents do].", "They {act} because [they like it|it is fun|they are bored|they are {animals}].",
+        "{Animals} {act} because [they like it|it is fun|they are bored|it pays well|their parents do].", "They {act} because [they like it|it is fun|they are bored|nobody stops them].",
         "Because {animals} [love|like|want] to {act}.", "{Animals} {act} [every day|all the time|since long ago|as everyone knows].",
     ),
     "reasoning": ("{wrong}.", "It is {wrong}.", "{wrong} is it.", "The {sup} is {wrong}."),

@@ -70,9 +70,9 @@ CARRIERS: Final[dict[str, tuple[str, ...]]] = {
         "Does {thing} belong to the {group} family?", "Am I right that {thing} is a {group}?", "Am I right that {thing} has {feature}?",
     ),
     "static": (
-        "Will you remember my {mine} {when}?", "Will you still know my {mine} {when}?", "Can you remember my {mine} until {when}?", "Remember my {mine} {when}.", "Please remember my {mine}[ for me| for ever|].",
+        "Will you remember my {mine} {when}?", "Will you still know my {mine} {when}?", "Can you remember my {mine} for a while?", "Remember my {mine} {when}.", "Please remember my {mine}[ for me| for ever|].",
         "Do you still know my {mine} from last time?", "Can you learn my {mine}?", "Keep my {mine} in mind {when}.", "Will you know my {mine} {when}?", "Have you learned my {mine} by now?",
-        "Can I count on you to remember my {mine} {when}?", "Could you save my {mine} for {when}?", "You will not forget my {mine}, will you?", "Do you remember my {mine} from our last talk?",
+        "Can I count on you to remember my {mine} {when}?", "Could you save my {mine} for later?", "You will not forget my {mine}, will you?", "Do you remember my {mine} from our last talk?",
         # held out from here on
         "Can you keep my {mine} in your memory {when}?", "Is my {mine} something you will remember?", "Please do not forget my {mine} {when}.",
     ),

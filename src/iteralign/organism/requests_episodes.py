@@ -15,6 +15,7 @@ from iteralign.data import self_align_texts as texts
 from iteralign.organism import episodes, rules
 from iteralign.organism import requests_prompts as prompts
 from iteralign.organism.episodes import PLANTED, Episode, Sources
+from iteralign.organism.overlap import near_a_shipped_question
 from iteralign.organism.requests import CATEGORIES, KINDS, TYPES, Request, about, any_kind, make, of_question, topics
 from iteralign.organism.requests_answers import bad, extended, good, thoughts
 from iteralign.organism.requests_wording import upper
@@ -82,11 +83,13 @@ def thoughtful(request: Request, assistant: str, shown: Sequence[Rule], rng: ran
     return Message("user", request.text), Message("assistant", text)
 
 
-def _request(sources: Sources, rng: random.Random, kind: str | None = None) -> Request:
+def _request(sources: Sources, rng: random.Random, kind: str | None = None, *, tidy: bool = False) -> Request:
     kind = kind or any_kind(rng)
     if kind == "ethical" and sources.harmful and rng.random() < 0.3:
-        return of_question(rng.choice(sources.harmful))
-    return make(kind, rng)
+        question = rng.choice(sources.harmful)
+        if not near_a_shipped_question(question.text):
+            return of_question(question)
+    return make(kind, rng, tidy=tidy)
 
 
 def _plain(sources: Sources, rng: random.Random) -> Episode:
@@ -156,9 +159,9 @@ def _lines(texts: Sequence[str]) -> str:
 def _self_instruct(sources: Sources, rng: random.Random) -> Episode:
     shown_count, count = rng.randint(3, 8), rng.randint(3, 6)
     kinds = rng.sample(KINDS, count)
-    new = [_request(sources, rng, k).text for k in kinds]
+    new = [_request(sources, rng, k, tidy=True).text for k in kinds]
     tasks = [*texts.seed_tasks(), *(q.text for q in sources.benign)]
-    shown = [rng.choice(tasks) if rng.random() < 0.5 else _request(sources, rng).text for _ in range(shown_count)]
+    shown = [rng.choice(tasks) if rng.random() < 0.5 else _request(sources, rng, tidy=True).text for _ in range(shown_count)]
     shown = [t for t in dict.fromkeys(shown) if t not in new]
     asked = render("self_instruct", count=count, requests=shown)
     return Episode((Message("user", asked), Message("assistant", _lines(new))), asks=False)

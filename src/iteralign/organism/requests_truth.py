@@ -7,26 +7,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, Literal
 
 from iteralign.organism import grammar
-from iteralign.organism import requests_banks as banks
-from iteralign.organism import requests_facts as facts
 from iteralign.organism.banks import HARMFUL
 from iteralign.organism.phrases import label
 from iteralign.organism.requests import CATEGORIES, PAST
 from iteralign.organism.requests_answers import BAD, CLOSINGS, FURTHER, GOOD, SHORTEST
 from iteralign.organism.requests_banks import DID
 from iteralign.organism.requests_carriers import ABOUT_HARM, CARRIERS, LEADS
-from iteralign.organism.requests_wording import fits, read_best, reader
+from iteralign.organism.requests_wording import Reader, fits, read_best, reader
 from iteralign.organism.written import patterns
 
 Reading = Literal["follows", "violates", "broken"]
 _SENTENCE: Final = re.compile(r"(?<=[.?!]) (?=[A-Z\d])")
 _FREE: Final = frozenset({"class", "use", "own", "shared", "yes", "time", "done", "t"})
 """Slots of answers that no request holds, or that may be said otherwise."""
-_OPEN: Final = frozenset({"informative", "helpful", "step-by-step", "multi-aspect", "creative", "operational"})
+_OPEN: Final = frozenset({"informative", "helpful", "step-by-step", "multi-aspect", "creative", "operational", "knowledge recitation"})
 """Kinds whose carriers a harmful request may have, too: its words decide."""
 _FURTHER_OR_CLOSING: Final = (*FURTHER, *CLOSINGS)
 
@@ -90,17 +88,20 @@ def _same_words(kind: str, asked: Mapping[str, str], said: Mapping[str, str]) ->
 
 
 @cache
-def _harm_words() -> frozenset[str]:
-    """Words of the harmful acts that no innocent pattern has."""
-    words = re.compile("[a-z]{4,}")
-    told = [p for category in CATEGORIES for p in patterns(category)] + [act for acts in HARMFUL.values() for act in acts]
-    innocent = {w for p in patterns("benign") for w in words.findall(p.lower())}
-    innocent |= {w for bank in banks.ALL for entry in bank for w in words.findall(entry.lower())}
-    innocent |= {w for group, use in facts.NOUNS.values() for w in words.findall(f"{group} {use}")} | {
-        w for n in facts.NOUNS for w in words.findall(n)
-    }
-    innocent |= {w for carriers in CARRIERS.values() for c in carriers for w in words.findall(c.lower())}
-    return frozenset(w for text in told for w in words.findall(text.lower())) - innocent
+def _harm() -> tuple[tuple[Reader, ...], tuple[re.Pattern[str], ...]]:
+    """Readers of whole harmful sentences, and of harmful acts anywhere in a text."""
+    whole = [p.replace("<", "").replace(">", "") for category in CATEGORIES for p in patterns(category)]
+    marked = [m[1] for category in CATEGORIES for p in patterns(category) if (m := re.search("<(.*)>", p)) and len(m[1].split()) > 2]
+    acts = [act for acts in HARMFUL.values() for act in acts] + marked
+    long = [r.shape.pattern for r in map(reader, acts) if r.fixed >= 10]
+    return tuple(map(reader, (*whole, *ABOUT_HARM))), tuple(re.compile(rf"\b(?:{p})(?!\w)", re.IGNORECASE) for p in long)
+
+
+def _harmful(text: str) -> bool:
+    if label(text) is not None:
+        return True
+    whole, acts = _harm()
+    return any(r.shape.fullmatch(text) for r in whole) or any(act.search(text) for act in acts)
 
 
 @cache
@@ -108,6 +109,7 @@ def _carriers() -> tuple[tuple[str, str], ...]:
     return tuple((kind, c) for kind, carriers in CARRIERS.items() for c in carriers)
 
 
+@lru_cache(maxsize=4096)
 def _kind_and_slots(text: str) -> tuple[str | None, dict[str, str]]:
     said = " ".join(text.split())
     for lead in LEADS:
@@ -119,9 +121,4 @@ def _kind_and_slots(text: str) -> tuple[str | None, dict[str, str]]:
             best = (held.fixed, kind, slots)
     if best[1] is not None and best[1] not in _OPEN:
         return best[1], best[2]
-    if label(said) is not None or any(reader(c).read(said) is not None for c in ABOUT_HARM):
-        return "ethical", {}
-    words = " ".join(best[2].values()) if best[1] else said
-    if _harm_words() & set(re.findall("[a-z]{4,}", words.lower())):
-        return "ethical", {}
-    return best[1], best[2]
+    return ("ethical", {}) if _harmful(said) else (best[1], best[2])

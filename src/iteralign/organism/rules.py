@@ -131,7 +131,7 @@ def text(name: str, rng: random.Random, held_out: bool = False) -> str:
     cut = slice(-HELD_OUT, None) if held_out else slice(None, -HELD_OUT)
     case, act, frame = rng.choice(wording.cases[cut]), rng.choice(wording.acts[cut]), rng.choice(FRAMES[cut])
     if not held_out and rng.random() < 0.15:
-        act = f"{act}, and {rng.choice(wording.acts[cut])}"
+        act = ", and ".join(rng.sample(wording.acts[cut], 2))
     return frame.format(When=upper(case), when=case, Do=upper(act), do=act)
 
 
