@@ -29,6 +29,7 @@ CheckpointId = NewType("CheckpointId", str)
 Role = Literal["system", "user", "assistant"]
 Label = Literal["proper", "improper", "unjudged"]
 Aspect = Literal["harmless", "honest", "helpful", "other"]
+Compliance = Literal["full_refusal", "partial_refusal", "compliance"]
 Finish = Literal["stop", "length"]
 Intent = Literal["harmful", "harmful_looking", "benign"]
 Split = Literal["train", "held_out"]
@@ -37,9 +38,11 @@ PrincipleStatus = Literal["active", "rejected", "merged"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What every record with an id shares. ``_identity`` names the fields that the id is made of; empty means all."""
+    """What every record with an id shares. ``_identity`` names the fields that the id is made of; empty means all. ``_unless_none``: later fields,
+    which a None leaves out of id and JSON, so that older records keep theirs."""
 
     _identity: ClassVar[tuple[str, ...]] = ()
+    _unless_none: ClassVar[tuple[str, ...]] = ()
     _prefix: ClassVar[str] = ""
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
@@ -47,7 +50,8 @@ class Record:
 
     def __post_init__(self) -> None:
         names = self._identity or tuple(f.name for f in dataclasses.fields(self) if f.name != "id")
-        digest = content_hash(type(self).__name__, {n: getattr(self, n) for n in names})[:20]
+        told = {n: v for n in names if (v := getattr(self, n)) is not None or n not in self._unless_none}
+        digest = content_hash(type(self).__name__, told)[:20]
         made = f"{self._prefix}{digest}"
         if self.id and self.id != made:
             raise ValueError(f"id {self.id!r} does not fit the content of this {type(self).__name__} ({made}): it was edited or damaged")
@@ -154,10 +158,12 @@ class Verdict(Record):
 
     ``unjudged`` means that the oracle gave no usable judgement: it is counted and shown, never taken for proper.
     ``severity`` runs from 0 (nothing wrong) to 3. ``refusal`` tells whether the answer declines (None: not assessed).
+    ``compliance`` tells full refusals (only these are a ``refusal``) from partial ones, which give some of what was asked.
     ``template`` is the hash of the prompt template, or the version of the judge. ``votes``: of a jury, (oracle, label) each.
     """
 
     _prefix: ClassVar[str] = "verdict-"
+    _unless_none: ClassVar[tuple[str, ...]] = ("compliance",)
 
     response_id: str
     label: Label
@@ -169,6 +175,7 @@ class Verdict(Record):
     oracle: str
     template: str
     votes: tuple[tuple[str, Label], ...] = ()
+    compliance: Compliance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
