@@ -254,12 +254,12 @@ def evals(recipe: Recipe, judge: Oracle, held_out: Sequence[RedTeamPrompt]) -> l
 
 def tasks(recipe: Recipe) -> list[Eval]:
     """The further tasks that the recipe names. Raises ``RecipeError`` and ``DataError``."""
-    from iteralign.evaluations import chosen, make
+    from iteralign.evaluations import make, requested
 
     section = recipe.evaluation
     if not section.tasks:
         return []
-    found = chosen(section.tasks)
+    found, _, files = requested(section.tasks)
     judged = [t.name for t in found if t.judged]
     if judged:
         raise RecipeError(f"evaluation.tasks: {', '.join(judged)} cannot be named: harm and over-refusal are always measured, and by the same oracle")
@@ -267,7 +267,7 @@ def tasks(recipe: Recipe) -> list[Eval]:
     def nobody() -> Oracle:
         raise AssertionError("no such task needs a judge")
 
-    return make(found, Path(section.data).expanduser() if section.data else None, {}, recipe=recipe, judge=nobody, prompts=list)
+    return make(found, Path(section.data).expanduser() if section.data else None, files, recipe=recipe, judge=nobody, prompts=list)
 
 
 def check_oracle(recipe: Recipe, labels: Path | None = None, limit: int | None = None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from iteralign import build
 from iteralign.build_oracle import caps, must_have_prices, oracle, pair_judge
 from iteralign.data.labels import load_labelled
-from iteralign.evaluations import chosen, make, places
+from iteralign.evaluations import make, requested
 from iteralign.oracles.check import check
 from iteralign.protocols import PairJudge
 from iteralign.recipe import Recipe
@@ -45,9 +45,8 @@ def evaluate(
     and is told in the facts. ``labels``: answers that people have labelled: the judge is measured on them, which
     is told beside each judged result, and harm is given corrected for its errors, too. Raises ``IterAlignError``.
     """
-    wanted = chosen(tasks)
+    wanted, folder, files = requested(tasks, data)
     must_have_prices(recipe)
-    folder, files = places(data)
     with Run.create(out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
         if listen is not None:
             run.listen(listen)

@@ -213,7 +213,9 @@ class EvaluationSection(Section):
 
     harm_limit: int | None = Field(None, ge=1, description="at most so many held-out red-team prompts")
     over_refusal_limit: int | None = Field(None, ge=1, description="at most so many held-out benign prompts")
-    tasks: list[str] = Field(default_factory=list, description="more tasks of `iteralign evaluate --list`, for every checkpoint: `[capability, hhh]`")
+    tasks: list[str] = Field(
+        default_factory=list, description="more tasks of `iteralign evaluate --list`, for every checkpoint: `[capability, hhh=FILE]`"
+    )
     data: str | None = Field(None, description="the folder that holds their data; `$ITERALIGN_DATA` where not given")
     sampling: Sampling = Field(default_factory=Sampling)
 
