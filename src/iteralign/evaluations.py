@@ -19,6 +19,8 @@ from iteralign.protocols import Eval, Oracle, PairJudge
 from iteralign.records import SamplingParams
 
 DATA_VARIABLE: Final = "ITERALIGN_DATA"
+HARNESS: Final = "lm-eval:"
+"""Before the name of a task of lm-eval, or the path of its YAML file."""
 PROMPTED: Final = ("harm", "over-refusal")
 """Tasks whose data are prompts: a file, a known set's name, or a set on the hub."""
 Source = str | Path
@@ -122,6 +124,9 @@ def chosen(names: Sequence[str]) -> list[Task]:
     """The tasks of these names, in order. Raises ``RecipeError`` naming the nearest known one."""
     found = []
     for name in dict.fromkeys(n.strip() for n in names if n.strip()):
+        if name.startswith(HARNESS) and name != HARNESS:
+            found.append(Task(name, "a task of lm-eval, run by lm-eval", "lm-eval", "the task's", "none"))
+            continue
         if name not in TASKS:
             near = difflib.get_close_matches(name, TASKS, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -188,6 +193,27 @@ def find(task: Task, folder: Path | None, files: Mapping[str, Source]) -> Path:
     )
 
 
+def harness(task: str, recipe: Any, limit: int | None) -> Eval:
+    """A task of lm-eval. Raises ``RecipeError`` where it could not be run."""
+    from iteralign.evals.lm_harness import Harness
+
+    harness_must_run(recipe, [task])
+    return Harness(task, limit=limit, batch=min(16, recipe.model.batch_size), context=recipe.model.max_context)
+
+
+def harness_must_run(recipe: Any, names: Sequence[str]) -> None:
+    """Raises ``RecipeError`` where tasks of lm-eval are named and could not be run: the model is served elsewhere, or lm-eval is not installed."""
+    from iteralign.evals.lm_harness import must_be_installed
+
+    if names and recipe.model.engine == "server":
+        raise RecipeError(
+            f"evaluation.lm_eval ({', '.join(names)}): lm-eval runs the weights in this process, and model.engine = server has none here. "
+            "Leave the tasks out, or set model.engine = hf"
+        )
+    if names:
+        must_be_installed()
+
+
 def _named(task: Task, files: Mapping[str, Source]) -> Source | None:
     return files.get(task.name) or (files.get("truthfulqa") if task.name.startswith("truthfulqa") else None)
 
@@ -220,6 +246,8 @@ def make(
 
 
 def _one(task: Task, folder: Path | None, files: Mapping[str, Source], recipe: Any, judge: Any, prompts: Any, limit: int | None) -> Eval:
+    if task.name.startswith(HARNESS):
+        return harness(task.name.removeprefix(HARNESS), recipe, limit)
     params: SamplingParams = recipe.evaluation.sampling.params(recipe.seed)
     match task.name:
         case "hhh":
