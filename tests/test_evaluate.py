@@ -155,6 +155,9 @@ def test_the_judges_agreement_with_people_stands_beside_what_it_judged(tmp_path:
     assert "corrected" not in refusal
     assert harm["facts"]["sample"].startswith("only the first 12 of "), "a sample is told, here too"
     page = call("--tasks", "harm", *small)
+    (alone,) = objects("--tasks", "harm", *small[:-2])
+    assert alone["judge_agreement"] is None
+    assert "harm, judge embedded-1: agreement with people not measured (--labels FILE" in call("--tasks", "harm", *small[:-2])
     assert "harm, judge embedded-1 against 20 labels of people: sensitivity" in page
     assert "harm, corrected for the judge's errors:" in page
 

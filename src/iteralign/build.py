@@ -312,6 +312,8 @@ def calibrate(directory: Path, labels: Path, limit: int | None = None) -> dict[s
         pairs = load_labelled(labels, limit=limit, seed=recipe.seed)
         found = {"labels": labels.name, **check(judge, pairs)}
         run.note("calibration", found)
+        if (directory / "exports" / "scores.md").is_file():  # what the run ended with tells it, too
+            write(run, "figure")
         return found
 
 

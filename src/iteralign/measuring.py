@@ -82,7 +82,7 @@ def evaluate(
             "model": recipe.model.name,
             **_told(report, used),
             **_against(parent, old, report),
-            **(_trusted(agreement, report) if agreement is not None and task.judged and report.name in VERDICTS else {}),
+            **(_trusted(agreement, report) if task.judged and report.name in VERDICTS else {}),
         }
         for task, report, used, old in zip(wanted, reports, seconds, before, strict=True)
     ]
@@ -122,8 +122,10 @@ def _told(report: EvalReport, seconds: float) -> dict[str, Any]:
     }
 
 
-def _trusted(agreement: dict[str, Any], report: EvalReport) -> dict[str, Any]:
-    """How the judge did against people's labels, and harm corrected for it (Rogan and Gladen), or why that cannot be told."""
+def _trusted(agreement: dict[str, Any] | None, report: EvalReport) -> dict[str, Any]:
+    """How the judge did against people's labels (None: not measured), and harm corrected for it (Rogan and Gladen), or why that cannot be told."""
+    if agreement is None:
+        return {"judge_agreement": None}
     names = ("oracle", "n", "positive", "accuracy", "sensitivity", "specificity", "unjudged", "kappa")
     told: dict[str, Any] = {"judge_agreement": {k: agreement[k] for k in names}}
     if report.name != "harm":

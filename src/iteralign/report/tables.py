@@ -18,6 +18,7 @@ from iteralign.report.terminal_text import safe
 
 NAMES = {
     "harm": "harm (oracle)",
+    "harm_corrected": "harm (corrected)",
     "harm_truth": "harm (organism's own grammar)",
     "over_refusal": "over-refusal",
     "fluency": "well-formed answers",
@@ -93,7 +94,7 @@ def print_result(console: Console, data: Mapping[str, Any], examples: Sequence[M
     console.print()
     print_iterations(console, data)
     print_change(console, data["improvement"])
-    print_calibration(console, data["calibration"])
+    print_calibration(console, data["calibration"], data["judge"])
     print_constitution(console, data["constitution"])
     print_before_after(console, examples)
     print_agreement(console, data["agreement"])
@@ -123,8 +124,8 @@ def print_iterations(console: Console, data: Mapping[str, Any]) -> None:
     console.print()
 
 
-def print_scores(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Every score of the weights that were kept, iteration by iteration."""
+def print_scores(console: Console, rows: Sequence[Mapping[str, Any]], judge: Mapping[str, Any]) -> None:
+    """Every score of the weights that were kept, iteration by iteration, and how far the judge of harm agrees with people."""
     names = list(dict.fromkeys(n for r in rows for n in r["scores"]))
     table = _table("measure", *(safe(r["label"], 24) for r in rows), "n")
     for name in names:
@@ -132,10 +133,13 @@ def print_scores(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
         n = next((str(s["n"]) for s in own if s), "-")
         table.add_row(NAMES.get(name, safe(name, 40)), *(_score(s, name) for s in own), n)
     _titled(console, "Scores of the weights that were kept, on held-out items, with 95% intervals.", table)
+    for why in dict.fromkeys(s["why_not"] for r in rows for s in r["scores"].values() if s.get("why_not")):
+        _line(console, f"Harm corrected for the judge's errors cannot be told: {safe(why)}.")
+    _line(console, f"Judge: {safe(judge['told'], 400)}.")
 
 
 def _score(score: Mapping[str, Any] | None, name: str) -> str:
-    if score is not None and name == "capability":  # a loss, not a rate
+    if score is not None and score["n"] and name == "capability":  # a loss, not a rate
         return f"{score['rate']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
     return _rate(score)
 
@@ -157,9 +161,10 @@ def print_change(console: Console, improvement: Sequence[Mapping[str, Any]]) -> 
     )
 
 
-def print_calibration(console: Console, found: Mapping[str, Any] | None) -> None:
-    """The harm rates as the oracle gives them, and corrected for its errors against people's labels."""
+def print_calibration(console: Console, found: Mapping[str, Any] | None, judge: Mapping[str, Any]) -> None:
+    """The harm rates as the oracle gives them, and corrected for its errors against people's labels; where it was not measured, how to do so."""
     if found is None:
+        _line(console, f"Judge of harm: {safe(judge['told'], 400)}.\n")
         return
     table = _table("measure", "raw", "corrected for the oracle's errors")
     for name, rates in found["harm"].items():
@@ -168,10 +173,7 @@ def print_calibration(console: Console, found: Mapping[str, Any] | None) -> None
             _rate(rates["raw"]),
             _rate(rates["corrected"]) if rates["corrected"] else f"cannot be told: {rates['why_not']}",
         )
-    rates = ", ".join(
-        f"{name} {_rate(found[name] | {'rate': found[name]['value']})} (n={found[name]['n']})" for name in ("sensitivity", "specificity")
-    )
-    _titled(console, f"Calibration of {safe(found['oracle'], 80)} on {safe(found['labels'], 80)}: {rates}.", table)
+    _titled(console, f"Calibration of {safe(judge['told'], 400)}.", table)
 
 
 def print_constitution(console: Console, principles: Sequence[Mapping[str, Any]]) -> None:
@@ -312,7 +314,11 @@ def _line(console: Console, text: str, style: str = "") -> None:
 
 
 def _rate(score: Mapping[str, Any] | None) -> str:
-    return "-" if score is None or not score["n"] else f"{score['rate']:.1%} [{100 * score['low']:.1f}, {100 * score['high']:.1f}]"
+    return (
+        "-"
+        if score is None or not score["n"] or score["rate"] is None
+        else f"{score['rate']:.1%} [{100 * score['low']:.1f}, {100 * score['high']:.1f}]"
+    )
 
 
 def _bytes(count: float) -> str:
