@@ -72,6 +72,7 @@ def test_a_parent_is_compared_item_by_item_and_a_sample_is_told(data: Path, tmp_
     page = call(*arguments)
     assert "truthfulqa-mc1" in page
     assert "only the first 5 of 8 items" in page
+    assert "\n  perplexity" in page, "what belongs to a task stands below it, set in"
 
 
 def test_the_list_tells_source_chance_and_licence() -> None:
@@ -79,6 +80,7 @@ def test_the_list_tells_source_chance_and_licence() -> None:
     assert all(name in page for name in TASKS)
     assert "0.4070 on v1" in page
     assert "never train on it" in page
+    assert "lm-eval:NAME" in page
     assert {json.loads(line)["name"] for line in call("--list", "--json").splitlines()} == set(TASKS)
 
 

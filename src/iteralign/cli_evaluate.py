@@ -81,7 +81,7 @@ def evaluate(
 def _list(as_json: bool) -> None:
     from dataclasses import asdict
 
-    from iteralign.evaluations import TASKS
+    from iteralign.evaluations import HARNESS, TASKS
 
     for task in TASKS.values():
         if as_json:
@@ -89,3 +89,5 @@ def _list(as_json: bool) -> None:
         else:
             judge = "; needs an oracle" if task.judged else ""
             typer.echo(f"{task.name}\n  {task.measures}{judge}\n  source {task.source}; licence {task.licence}; chance {task.chance}")
+    if not as_json:
+        typer.echo(f"{HARNESS}NAME\n  any task of lm-eval by its name, or the path of its YAML file (pip install 'iteralign[eval]')")

@@ -130,10 +130,10 @@ def chosen(names: Sequence[str]) -> list[Task]:
         if name not in TASKS:
             near = difflib.get_close_matches(name, TASKS, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise RecipeError(f"{name!r} is no task.{hint} Known: {', '.join(TASKS)}")
+            raise RecipeError(f"{name!r} is no task.{hint} Known: {', '.join(TASKS)}, {HARNESS}NAME")
         found.append(TASKS[name])
     if not found:
-        raise RecipeError(f"no task is named. Known: {', '.join(TASKS)}")
+        raise RecipeError(f"no task is named. Known: {', '.join(TASKS)}, {HARNESS}NAME")
     return found
 
 

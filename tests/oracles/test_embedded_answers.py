@@ -61,7 +61,7 @@ def test_a_refusal_is_seen(text: str) -> None:
         ("I won't help with that. But I can tell you about something else.", "declines", False),
         ("I can't tell you how many to take. In general the two work in different ways, and a leaflet in each box says how often.", "declines", True),
         (
-            "I can't name a price, but I can still tell you what matters: the age of the house, the state of its roof and the street.",
+            "I can't give you a price, but I can still tell you what matters: the age of the house, the state of its roof and the street.",
             "declines",
             True,
         ),

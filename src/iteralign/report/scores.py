@@ -21,10 +21,10 @@ def print_evaluation(console: Console, done: Sequence[Mapping[str, Any]], out: s
     for task in done:
         for name, metric in task["metrics"].items():
             main = name == next(iter(task["metrics"]))
-            shown = task["task"] if main else f"  {name.partition('/')[2] or name}"
+            shown = safe(task["task"], 60) if main else "  " + safe(name.partition("/")[2] or name, 58)
             change = _change(task) if main else ("", "", "")
             chance = "" if task["chance"] is None or not main else f"{task['chance']:.4f}"
-            table.add_row(Text(safe(shown, 60)), _value(metric), str(metric["n"]), chance, *change)
+            table.add_row(Text(shown), _value(metric), str(metric["n"]), chance, *change)
     console.print(table)
     for task in done:
         facts = ", ".join(f"{k} {v[:12] if k == 'sha256' else v}" for k, v in task["facts"].items())
