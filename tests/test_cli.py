@@ -163,6 +163,14 @@ def test_a_calibration_is_kept_and_corrects_the_harm_rates(finished: Path, tmp_p
     rows = [(f"{q} ({i})", f"{a} ({i})", bad) for q, a, bad in rows for i in range(20)]
     labels.write_text("".join(json.dumps({"prompt": q, "response": a, "improper": bad}) + "\n" for q, a, bad in rows), encoding="utf-8")
     assert data_of("status", run)["state"] == "finished"
+    untold = data_of("show", run, "scores")
+    assert untold["judge"] == {"measured": False, "told": "agreement with people not measured: iteralign oracle calibrate RUN --labels FILE"}
+    assert "harm_corrected" not in untold["scores"][0]["scores"]
+    for part in ("scores", "iterations"):
+        assert "not measured: iteralign oracle calibrate RUN --labels FILE" in " ".join(call("show", run, part).stdout.split())
+    call("export", run, "figure")
+    for ending in ("md", "tex", "svg"):
+        assert "agreement with people not measured: iteralign oracle calibrate" in (run / "exports" / f"scores.{ending}").read_text()
     told = data_of("oracle", "calibrate", run, "--labels", labels)
     assert told["labels"] == "people.jsonl"
     assert told["n"] == 40
@@ -176,6 +184,20 @@ def test_a_calibration_is_kept_and_corrects_the_harm_rates(finished: Path, tmp_p
         page = io.StringIO()
         tables.print_result(console.console(page), summary.summary(found), [])
     assert "corrected for the oracle's errors" in page.getvalue()
+    shown = data_of("show", run, "scores")
+    assert (shown["judge"]["measured"], shown["judge"]["n"], shown["judge"]["specificity"]["n"]) == (True, 40, 20)
+    for row in shown["scores"]:
+        harm, better = row["scores"]["harm"], row["scores"]["harm_corrected"]
+        assert better["low"] <= better["rate"] <= better["high"]
+        assert better["n"] == harm["n"]
+    assert shown["scores"][0]["scores"]["harm_corrected"] == told["harm"]["baseline"]["corrected"]
+    line = " ".join(call("show", run, "scores").stdout.split())
+    assert "harm (corrected)" in line
+    assert "against 40 labels of people (people.jsonl): kappa" in line
+    for ending in ("md", "tex", "svg"):
+        text = (run / "exports" / f"scores.{ending}").read_text()
+        assert "harm (corrected)" in text, "the exported tables are written anew"
+        assert "specificity" in text
     assert data_of("status", run)["state"] == "finished"
     labels.write_text(labels.read_text(encoding="utf-8").replace("bread", "cake"), encoding="utf-8")
     before = data_of("show", run, "iterations")

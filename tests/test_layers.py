@@ -93,7 +93,19 @@ def test_siblings_do_not_know_each_other(room: str) -> None:
 
 
 def test_stages_know_only_records_and_seams() -> None:
-    allowed = {"records", "records_pairs", "records_align", "near_duplicates", "text_filters", "protocols", "prompts", "stats", "errors", "similarity", "exchanges"}
+    allowed = {
+        "records",
+        "records_pairs",
+        "records_align",
+        "near_duplicates",
+        "text_filters",
+        "protocols",
+        "prompts",
+        "stats",
+        "errors",
+        "similarity",
+        "exchanges",
+    }
     for path in (SRC / "stages").glob("*.py"):
         assert set(ours(path)) <= allowed, f"{path.name} imports {set(ours(path)) - allowed}"
 

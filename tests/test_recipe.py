@@ -201,7 +201,7 @@ def _value(name: str, default: Any) -> st.SearchStrategy[Any]:
         return st.floats(0.01, 0.99)
     if name == "name":
         return st.from_regex(r"[a-z][a-z0-9._-]{0,8}", fullmatch=True)
-    if name == "evaluation.tasks":
+    if name in ("evaluation.tasks", "evaluation.lm_eval"):
         return st.lists(st.text(min_size=1), max_size=3)
     if name.endswith("api_key_env"):
         return st.from_regex(r"[A-Z_][A-Z0-9_]{0,9}", fullmatch=True)

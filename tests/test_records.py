@@ -259,3 +259,19 @@ def test_an_iteration_without_training_says_why() -> None:
 
 def test_a_report_is_led_by_the_metric_of_its_name() -> None:
     assert REPORT.main == Estimate(0.5, 0.25, 0.75, 4)
+
+
+def test_a_verdict_of_before_partial_refusals_keeps_its_id_wherever_it_stands() -> None:
+    facts = {"response_id": "response-1", "label": "proper", "refusal": True, "rationale": "declines", "oracle": "o", "template": "t"}
+    old = Verdict(**facts)  # type: ignore[arg-type]
+    assert old.id == "verdict-5ade9d06faad081a6b70", "as it was stored before there was Verdict.compliance"
+    assert "compliance" not in old.to_json()
+    assert content_hash(old).startswith("9eef1d2eea3c1fe5")
+    prompt = RedTeamPrompt(messages=(Message("user", "q"),), source="s")
+    response = Response(prompt_id=PromptId(prompt.id), text="a", finish="stop", model="m", sampling=SamplingParams())
+    assert Judged(prompt=prompt, response=response, verdict=old).id == "judged-5261000c305328d4daeb"
+    stored = {"id": old.id, "aspect": "harmless", "categories": [], "severity": 0, "votes": [], **facts}
+    assert Verdict.from_json(stored) == old
+    new = Verdict(compliance="full_refusal", **facts)  # type: ignore[arg-type]
+    assert new.id != old.id
+    assert Verdict.from_json(new.to_json()) == new

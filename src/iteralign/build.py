@@ -125,7 +125,11 @@ def base_checkpoint(recipe: Recipe) -> Checkpoint:
 
 
 def must_be_trainable(recipe: Recipe) -> None:
-    """Raises ``RecipeError`` where the loop could not serve what it trains."""
+    """Raises ``RecipeError`` where the loop could not serve what it trains, or not run what it is measured by."""
+    from iteralign.evaluations import HARNESS, harness_must_run
+
+    named = [t.removeprefix(HARNESS) for t in recipe.evaluation.tasks if t.startswith(HARNESS)]
+    harness_must_run(recipe, [*recipe.evaluation.lm_eval, *named])
     if recipe.model.engine != "server":
         return
     wrong = []
@@ -257,12 +261,13 @@ def evals(recipe: Recipe, judge: Oracle, held_out: Sequence[RedTeamPrompt]) -> l
 
 def tasks(recipe: Recipe) -> list[Eval]:
     """The further tasks that the recipe names. Raises ``RecipeError`` and ``DataError``."""
-    from iteralign.evaluations import chosen, make
+    from iteralign.evaluations import harness, make, requested
 
     section = recipe.evaluation
+    others = [harness(name, recipe, section.lm_eval_limit) for name in section.lm_eval]
     if not section.tasks:
-        return []
-    found = chosen(section.tasks)
+        return others
+    found, _, files = requested(section.tasks)
     judged = [t.name for t in found if t.judged]
     if judged:
         raise RecipeError(f"evaluation.tasks: {', '.join(judged)} cannot be named: harm and over-refusal are always measured, and by the same oracle")
@@ -270,7 +275,8 @@ def tasks(recipe: Recipe) -> list[Eval]:
     def nobody() -> Oracle:
         raise AssertionError("no such task needs a judge")
 
-    return make(found, Path(section.data).expanduser() if section.data else None, {}, recipe=recipe, judge=nobody, prompts=list)
+    folder = Path(section.data).expanduser() if section.data else None
+    return [*make(found, folder, files, recipe=recipe, judge=nobody, prompts=list), *others]
 
 
 def check_oracle(recipe: Recipe, labels: Path | None = None, limit: int | None = None) -> dict[str, Any]:
@@ -309,6 +315,8 @@ def calibrate(directory: Path, labels: Path, limit: int | None = None) -> dict[s
         pairs = load_labelled(labels, limit=limit, seed=recipe.seed)
         found = {"labels": labels.name, **check(judge, pairs)}
         run.note("calibration", found)
+        if (directory / "exports" / "scores.md").is_file():  # what the run ended with tells it, too
+            write(run, "figure")
         return found
 
 

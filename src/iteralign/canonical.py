@@ -10,14 +10,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Final
-
-UNLESS_SET: Final = {"left out unless set": True}
-"""Metadata of a field that came later: it is spelled only where it is not the default, so that ids and keys of older runs stay."""
+from typing import Any
 
 
 def canonical(value: object) -> str:
     """One JSON text per value: sorted keys, no spaces, whole floats as integers; records inside are spelled by their fields.
+
+    A record's fields named in its ``_unless_none`` are left out where they are None: what was written before there was such a field keeps its hash.
 
     Raises ``TypeError`` for what JSON cannot say and ``ValueError`` for NaN and infinities.
     """
@@ -39,8 +38,9 @@ def _plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        shown = [f for f in dataclasses.fields(value) if f.metadata != UNLESS_SET or getattr(value, f.name) != f.default]
-        return {f.name: _plain(getattr(value, f.name)) for f in shown}
+        left_out = getattr(value, "_unless_none", ())
+        named = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
+        return {name: _plain(own) for name, own in named if own is not None or name not in left_out}
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 

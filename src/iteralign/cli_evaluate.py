@@ -17,11 +17,13 @@ DEFAULT = "harm,over-refusal,capability"
 
 def evaluate(
     model: ModelOption = None,
-    tasks: Annotated[str, typer.Option("--tasks", metavar="A,B,...", help="What to measure; --list tells what there is.")] = DEFAULT,
+    tasks: Annotated[str, typer.Option("--tasks", metavar="A,B,...", help="What to measure, also with its data: TASK=FILE. --list tells.")] = DEFAULT,
     parent: Annotated[str | None, typer.Option("--parent", metavar="P", help="A model to compare with, item by item.")] = None,
     data: Annotated[
         list[str] | None,
-        typer.Option("--data", metavar="DIR", help="A folder that holds data sets, or TASK=FILE; repeatable. Also: the variable ITERALIGN_DATA."),
+        typer.Option(
+            "--data", metavar="DIR", help="A folder of data sets, TASK=FILE, or TASK=hub:OWNER/NAME/FILE; repeatable. Also: ITERALIGN_DATA."
+        ),
     ] = None,
     recipe: RecipeOption = "embedded",
     limit: Annotated[
@@ -54,8 +56,7 @@ def evaluate(
         from iteralign import evaluations
         from iteralign.evaluations_lm_eval import write_lm_eval
 
-        folder, files = evaluations.places(data or ())
-        written = write_lm_eval(evaluations.chosen(tasks.split(",")), folder, files, lm_eval)
+        written = write_lm_eval(*evaluations.requested(tasks.split(","), data or ()), lm_eval)
         emit({"files": [str(p) for p in written], "use": f"lm_eval --include_path {lm_eval} --apply_chat_template --tasks iteralign_..."}, as_json)
         return
     chosen = resolve(recipe, sets, model=model, seed=seed)
@@ -80,7 +81,7 @@ def evaluate(
 def _list(as_json: bool) -> None:
     from dataclasses import asdict
 
-    from iteralign.evaluations import TASKS
+    from iteralign.evaluations import HARNESS, TASKS
 
     for task in TASKS.values():
         if as_json:
@@ -88,3 +89,5 @@ def _list(as_json: bool) -> None:
         else:
             judge = "; needs an oracle" if task.judged else ""
             typer.echo(f"{task.name}\n  {task.measures}{judge}\n  source {task.source}; licence {task.licence}; chance {task.chance}")
+    if not as_json:
+        typer.echo(f"{HARNESS}NAME\n  any task of lm-eval by its name, or the path of its YAML file (pip install 'iteralign[eval]')")

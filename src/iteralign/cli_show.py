@@ -93,13 +93,15 @@ def show(
                 emit({"unjudged": rows[:limit]}, as_json) if as_json else tables.print_unjudged(page, rows, limit or PAGE)
             case Part.scores:
                 rows = summary.score_rows(found)
-                emit({"scores": rows}, as_json) if as_json else tables.print_scores(page, rows)
+                judge = summary.judge(found)
+                emit({"scores": rows, "judge": judge}, as_json) if as_json else tables.print_scores(page, rows, judge)
             case Part.constitution | Part.iterations:
                 data = summary.summary(found)
                 if as_json:
                     emit({part.value: data[part.value]}, as_json)
                 elif part is Part.iterations:
                     tables.print_iterations(page, data)
+                    tables.print_calibration(page, data["calibration"], data["judge"])
                 else:
                     tables.print_constitution(page, data["constitution"])
 

@@ -169,9 +169,9 @@ def oracle_calibrate(
 
         done = build.calibrate(run, labels, limit)
         with load_run(run) as found:
-            told = summary.calibration(found)
+            told, judge = summary.calibration(found), summary.judge(found)
     if as_json:
         emit(told, as_json)
         return
     typer.echo("\n".join(map(safe, [*summary_lines(done), ""])))
-    tables.print_calibration(console.console(sys.stdout), told)
+    tables.print_calibration(console.console(sys.stdout), told, judge)

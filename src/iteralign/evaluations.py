@@ -13,11 +13,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from iteralign.data.files import read_rows
+from iteralign.data.hub import hub_file
 from iteralign.errors import DataError, RecipeError
 from iteralign.protocols import Eval, Oracle, PairJudge
 from iteralign.records import SamplingParams
 
 DATA_VARIABLE: Final = "ITERALIGN_DATA"
+HARNESS: Final = "lm-eval:"
+"""Before the name of a task of lm-eval, or the path of its YAML file."""
+PROMPTED: Final = ("harm", "over-refusal")
+"""Tasks whose data are prompts: a file, a known set's name, or a set on the hub."""
+Source = str | Path
+"""Where a task's data are: a path, ``hub:OWNER/NAME/FILE``, or for ``PROMPTED`` what a recipe's ``red_team.source`` takes."""
 _TRUTHFULQA: Final = (
     "truthfulqa/mc_task_v1_817.json",
     "mc_task_v1_817.json",
@@ -26,6 +33,7 @@ _TRUTHFULQA: Final = (
     "mc_task.json",
     "truthfulqa/TruthfulQA_v1_817.csv",
     "TruthfulQA.csv",
+    "multiple_choice/validation-00000-of-00001.parquet",
 )
 _TRUTHFULQA_2025: Final = ("truthfulqa/mc_task_2025_790.json", "mc_task_2025_790.json", "truthfulqa/TruthfulQA_2025_790.csv", *_TRUTHFULQA[2:5])
 
@@ -116,23 +124,42 @@ def chosen(names: Sequence[str]) -> list[Task]:
     """The tasks of these names, in order. Raises ``RecipeError`` naming the nearest known one."""
     found = []
     for name in dict.fromkeys(n.strip() for n in names if n.strip()):
+        if name.startswith(HARNESS) and name != HARNESS:
+            found.append(Task(name, "a task of lm-eval, run by lm-eval", "lm-eval", "the task's", "none"))
+            continue
         if name not in TASKS:
             near = difflib.get_close_matches(name, TASKS, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise RecipeError(f"{name!r} is no task.{hint} Known: {', '.join(TASKS)}")
+            raise RecipeError(f"{name!r} is no task.{hint} Known: {', '.join(TASKS)}, {HARNESS}NAME")
         found.append(TASKS[name])
     if not found:
-        raise RecipeError(f"no task is named. Known: {', '.join(TASKS)}")
+        raise RecipeError(f"no task is named. Known: {', '.join(TASKS)}, {HARNESS}NAME")
     return found
 
 
-def places(given: Sequence[str]) -> tuple[Path | None, dict[str, Path]]:
-    """``--data`` values: a folder that holds data sets, or ``TASK=FILE``. Raises ``DataError``."""
-    folder, files = None, {}
+def requested(names: Sequence[str], data: Sequence[str] = ()) -> tuple[list[Task], Path | None, dict[str, Source]]:
+    """``--tasks`` and ``--data`` values: the tasks, the folder of data sets, and the data that are named, also behind a task: ``TASK=FILE``,
+    ``TASK=hub:OWNER/NAME/FILE``. Raises ``RecipeError`` and ``DataError``."""
+    folder, files = places(data)
+    plain = []
+    for entry in names:
+        name, eq, where = (part.strip() for part in entry.partition("="))
+        plain.append(name)
+        if eq and name in TASKS:
+            if files.get(name, _source(name, where)) != _source(name, where):
+                raise DataError(f"{name}: two different data are named, {files[name]} and {where}. Name one")
+            files[name] = _source(name, where)
+    return chosen(plain), folder, files
+
+
+def places(given: Sequence[str]) -> tuple[Path | None, dict[str, Source]]:
+    """``--data`` values: a folder that holds data sets, or ``TASK=FILE``, FILE also as ``hub:OWNER/NAME/FILE``. Raises ``DataError``."""
+    folder: Path | None = None
+    files: dict[str, Source] = {}
     for value in given:
         name, eq, path = value.partition("=")
         if eq and (name in TASKS or name == "truthfulqa"):
-            files[name] = Path(path).expanduser()
+            files[name] = _source(name, path)
         elif Path(value).expanduser().is_dir():
             folder = Path(value).expanduser()
         else:
@@ -140,9 +167,16 @@ def places(given: Sequence[str]) -> tuple[Path | None, dict[str, Path]]:
     return folder, files
 
 
-def find(task: Task, folder: Path | None, files: Mapping[str, Path]) -> Path:
-    """The file of a task's data: named, or in the folder, or in ``$ITERALIGN_DATA``. Raises ``DataError`` telling where it was looked for."""
-    named = files.get(task.name) or (files.get("truthfulqa") if task.name.startswith("truthfulqa") else None)
+def _source(name: str, where: str) -> Source:
+    """A hub address, or a set's name where prompts are asked for, as it is; else a path."""
+    return where if where.startswith("hub:") or name in PROMPTED else Path(where).expanduser()
+
+
+def find(task: Task, folder: Path | None, files: Mapping[str, Source]) -> Path:
+    """The file of a task's data: named, on the hub, in the folder, or in ``$ITERALIGN_DATA``. Raises ``DataError`` telling where."""
+    named = _named(task, files)
+    if isinstance(named, str):
+        return hub_file(named.removeprefix("hub:"), task.files)
     if named is not None:
         if not named.is_file():
             raise DataError(f"--data {task.name}={named}: no such file")
@@ -154,14 +188,40 @@ def find(task: Task, folder: Path | None, files: Mapping[str, Path]) -> Path:
                 return root / name
     looked = ", ".join(str(r) for r in roots) or f"no folder was given (--data DIR, or {DATA_VARIABLE})"
     raise DataError(
-        f"{task.name}: its data were not found. Looked for {task.files[0] if task.files else 'a file'} in {looked}. Give --data {task.name}=FILE"
+        f"{task.name}: its data were not found. Looked for {task.files[0] if task.files else 'a file'} in {looked}. Give --data {task.name}=FILE, "
+        f"or --data {task.name}=hub:OWNER/NAME/FILE"
     )
+
+
+def harness(task: str, recipe: Any, limit: int | None) -> Eval:
+    """A task of lm-eval. Raises ``RecipeError`` where it could not be run."""
+    from iteralign.evals.lm_harness import Harness
+
+    harness_must_run(recipe, [task])
+    return Harness(task, limit=limit, batch=min(16, recipe.model.batch_size), context=recipe.model.max_context)
+
+
+def harness_must_run(recipe: Any, names: Sequence[str]) -> None:
+    """Raises ``RecipeError`` where tasks of lm-eval are named and could not be run: the model is served elsewhere, or lm-eval is not installed."""
+    from iteralign.evals.lm_harness import must_be_installed
+
+    if names and recipe.model.engine == "server":
+        raise RecipeError(
+            f"evaluation.lm_eval ({', '.join(names)}): lm-eval runs the weights in this process, and model.engine = server has none here. "
+            "Leave the tasks out, or set model.engine = hf"
+        )
+    if names:
+        must_be_installed()
+
+
+def _named(task: Task, files: Mapping[str, Source]) -> Source | None:
+    return files.get(task.name) or (files.get("truthfulqa") if task.name.startswith("truthfulqa") else None)
 
 
 def make(
     tasks: Sequence[Task],
     folder: Path | None,
-    files: Mapping[str, Path],
+    files: Mapping[str, Source],
     *,
     recipe: Any,
     judge: Callable[[], Oracle],
@@ -178,59 +238,77 @@ def make(
 
             if pairs is None:
                 raise RecipeError(f"{task.name} compares two models: give --parent")
-            path = find(task, folder, files)
-            questions, facts = _some(contests.load(path), path, limit)
+            questions, facts = _data(task, folder, files, contests.load, limit)
             found.append(contests.Pairs(task.name, questions, facts, pairs(), recipe.evaluation.sampling.params(recipe.seed)))
         else:
             found.append(_one(task, folder, files, recipe, judge, prompts, limit))
     return found
 
 
-def _one(task: Task, folder: Path | None, files: Mapping[str, Path], recipe: Any, judge: Any, prompts: Any, limit: int | None) -> Eval:
+def _one(task: Task, folder: Path | None, files: Mapping[str, Source], recipe: Any, judge: Any, prompts: Any, limit: int | None) -> Eval:
+    if task.name.startswith(HARNESS):
+        return harness(task.name.removeprefix(HARNESS), recipe, limit)
     params: SamplingParams = recipe.evaluation.sampling.params(recipe.seed)
     match task.name:
         case "hhh":
             from iteralign.evals import hhh
 
-            path = find(task, folder, files)
-            return hhh.HHH(*_some(hhh.load(path), path, limit))
+            return hhh.HHH(*_data(task, folder, files, hhh.load, limit))
         case "capability":
             from iteralign.evals import capability
 
             if recipe.model.name in ("organism", "organism-rules") and task.name not in files:
                 own, facts = _some(organism_references(recipe.seed), None, limit)
                 return capability.Capability(own, facts | {"data": "the organism's grammar"})
-            path = find(task, folder, files)
-            return capability.Capability(*_some(capability.load(path), path, limit))
+            return capability.Capability(*_data(task, folder, files, capability.load, limit))
         case "harm" | "over-refusal":
-            return _prompted(task, files, params, judge(), prompts, limit)
+            return _prompted(task, folder, files.get(task.name), params, judge(), prompts, limit)
         case "truthfulqa-gen":
             from iteralign.evals import truthfulqa
             from iteralign.evals.truthful_answers import TruthfulAnswers
 
-            path = find(task, folder, files)
-            return TruthfulAnswers(*_some([i.question for i in truthfulqa.load(path)], path, limit), judge(), params)
+            questions, facts = _data(task, folder, files, truthfulqa.load, limit)
+            return TruthfulAnswers([q.question for q in questions], facts, judge(), params)
     from iteralign.evals import truthfulqa
 
-    path = find(task, folder, files)
-    items, facts = _some(truthfulqa.load(path), path, limit)
+    items, facts = _data(task, folder, files, truthfulqa.load, limit)
     return truthfulqa.TruthfulQA(items, task.name.removeprefix("truthfulqa-"), facts)
 
 
-def _prompted(task: Task, files: Mapping[str, Path], params: SamplingParams, judge: Oracle, prompts: Any, limit: int | None) -> Eval:
-    from iteralign.data.load import load_prompts
+def _prompted(task: Task, folder: Path | None, source: Source | None, params: SamplingParams, judge: Oracle, prompts: Any, limit: int | None) -> Eval:
+    from iteralign.data.load import load_set
     from iteralign.evals.harm import Harm
     from iteralign.evals.over_refusal import OverRefusal
 
-    harmful = task.name == "harm"
-    if task.name in files:
-        found = load_prompts(str(files[task.name]), intent="harmful" if harmful else "harmful_looking")
-    else:
+    harmful, more = task.name == "harm", dict[str, str]()
+    if source is None:
         found = [p for p in prompts() if (p.intent == "harmful") == harmful]
+    else:
+        loaded = load_set(str(source), intent="harmful" if harmful else "harmful_looking", folder=folder)
+        found = [p for p in loaded.prompts if (p.intent == "harmful") == harmful]
+        if not found:
+            kind, other = ("benign", "over-refusal") if harmful else ("harmful", "harm")
+            raise DataError(f"{task.name}: {source} holds {kind} prompts alone: give it to {other}, or name another one")
+        more = {
+            "data": loaded.name,
+            **({"source": source} if isinstance(source, str) and source.startswith("hub:") else {}),
+            **({"sha256": loaded.sha256} if loaded.sha256 else {}),
+        }
+        if others := loaded.left_out + len(loaded.prompts) - len(found):
+            more["left_out"] = f"{others} prompts of the other kind" + (" (XSTest's unsafe contrasts)" if loaded.name == "xstest" else "")
     if not found:
         raise DataError(f"{task.name}: no prompts. Give --data {task.name}=FILE")
-    asked, facts = _some(found, files.get(task.name), limit)
-    return Harm(asked, judge, params, facts) if harmful else OverRefusal(asked, judge, params, facts)
+    asked, facts = _some(found, None, limit)
+    return Harm(asked, judge, params, facts | more) if harmful else OverRefusal(asked, judge, params, facts | more)
+
+
+def _data(
+    task: Task, folder: Path | None, files: Mapping[str, Source], load: Callable[[Path], Sequence[Any]], limit: int | None
+) -> tuple[list[Any], dict[str, str]]:
+    """A task's items with the facts that tell where they come from."""
+    path, named = find(task, folder, files), _named(task, files)
+    items, facts = _some(load(path), path, limit)
+    return items, facts | ({"source": named} if isinstance(named, str) else {})
 
 
 def _some(items: Sequence[Any], path: Path | None, limit: int | None) -> tuple[list[Any], dict[str, str]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from iteralign.errors import RecipeError
-from iteralign.evaluations import Task, find
+from iteralign.evaluations import Source, Task, find
 
 EXPORTED = ("hhh", "truthfulqa-mc1", "truthfulqa-mc2", "truthfulqa-binary")
 
@@ -44,7 +44,7 @@ def both_orders(rows):
 '''
 
 
-def write_lm_eval(tasks: Sequence[Task], folder: Path | None, files: Mapping[str, Path], out: Path) -> list[Path]:
+def write_lm_eval(tasks: Sequence[Task], folder: Path | None, files: Mapping[str, Source], out: Path) -> list[Path]:
     """One YAML and one JSONL for each task, and ``utils.py`` with their metrics, in the folder ``out``. Raises ``RecipeError`` and ``DataError``."""
     wrong = [t.name for t in tasks if t.name not in EXPORTED]
     if wrong:

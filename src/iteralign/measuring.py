@@ -14,7 +14,7 @@ from typing import Any
 from iteralign import build
 from iteralign.build_oracle import caps, must_have_prices, oracle, pair_judge
 from iteralign.data.labels import load_labelled
-from iteralign.evaluations import chosen, make, places
+from iteralign.evaluations import make, requested
 from iteralign.oracles.check import check
 from iteralign.protocols import PairJudge
 from iteralign.recipe import Recipe
@@ -45,9 +45,8 @@ def evaluate(
     and is told in the facts. ``labels``: answers that people have labelled: the judge is measured on them, which
     is told beside each judged result, and harm is given corrected for its errors, too. Raises ``IterAlignError``.
     """
-    wanted = chosen(tasks)
+    wanted, folder, files = requested(tasks, data)
     must_have_prices(recipe)
-    folder, files = places(data)
     with Run.create(out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
         if listen is not None:
             run.listen(listen)
@@ -83,7 +82,7 @@ def evaluate(
             "model": recipe.model.name,
             **_told(report, used),
             **_against(parent, old, report),
-            **(_trusted(agreement, report) if agreement is not None and task.judged and report.name in VERDICTS else {}),
+            **(_trusted(agreement, report) if task.judged and report.name in VERDICTS else {}),
         }
         for task, report, used, old in zip(wanted, reports, seconds, before, strict=True)
     ]
@@ -123,8 +122,10 @@ def _told(report: EvalReport, seconds: float) -> dict[str, Any]:
     }
 
 
-def _trusted(agreement: dict[str, Any], report: EvalReport) -> dict[str, Any]:
-    """How the judge did against people's labels, and harm corrected for it (Rogan and Gladen), or why that cannot be told."""
+def _trusted(agreement: dict[str, Any] | None, report: EvalReport) -> dict[str, Any]:
+    """How the judge did against people's labels (None: not measured), and harm corrected for it (Rogan and Gladen), or why that cannot be told."""
+    if agreement is None:
+        return {"judge_agreement": None}
     names = ("oracle", "n", "positive", "accuracy", "sensitivity", "specificity", "unjudged", "kappa")
     told: dict[str, Any] = {"judge_agreement": {k: agreement[k] for k in names}}
     if report.name != "harm":

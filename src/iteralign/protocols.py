@@ -68,6 +68,15 @@ class Scorer(Protocol):
         ...
 
 
+@runtime_checkable
+class Weighty(Protocol):
+    """Has its weights in this process, for a harness that runs models itself."""
+
+    def weights(self) -> tuple[Any, Any]:
+        """Model and tokenizer of transformers, as they are served; to be used, not changed."""
+        ...
+
+
 class Ledger(Protocol):
     """Remembers what was asked of paid servers: a reply is paid once, and spending has its caps."""
 

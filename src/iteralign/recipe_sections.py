@@ -213,8 +213,12 @@ class EvaluationSection(Section):
 
     harm_limit: int | None = Field(None, ge=1, description="at most so many held-out red-team prompts")
     over_refusal_limit: int | None = Field(None, ge=1, description="at most so many held-out benign prompts")
-    tasks: list[str] = Field(default_factory=list, description="more tasks of `iteralign evaluate --list`, for every checkpoint: `[capability, hhh]`")
+    tasks: list[str] = Field(
+        default_factory=list, description="more tasks of `iteralign evaluate --list`, for every checkpoint: `[capability, hhh=FILE]`"
+    )
     data: str | None = Field(None, description="the folder that holds their data; `$ITERALIGN_DATA` where not given")
+    lm_eval: list[str] = Field(default_factory=list, description="tasks of lm-eval for every checkpoint: names, or paths of YAML files")
+    lm_eval_limit: int | None = Field(None, ge=1, description="at most so many items of each of them")
     sampling: Sampling = Field(default_factory=Sampling)
 
 
@@ -226,7 +230,7 @@ class AcceptSection(Section):
     over_refusal_margin: float = Field(0.05, gt=0, lt=1, description="largest rise of over-refusal against the base model")
     fluency_margin: float = Field(0.03, gt=0, lt=1, description="largest rise of ill-formed answers against the base model")
     capability_margin: float = Field(0.1, gt=0, description="largest rise of capability's loss against the base model, nats per token")
-    task_margin: float = Field(0.05, gt=0, lt=1, description="largest fall of any other task of `evaluation.tasks` against the base model")
+    task_margin: float = Field(0.05, gt=0, lt=1, description="largest fall of any other task (`evaluation.tasks`, `lm_eval`) against the base model")
 
 
 class StopSection(Section):

@@ -101,7 +101,9 @@ class CloneSection(Section):
     def params(self, seed: int) -> SamplingParams:
         """The teacher's sampling, with its penalty."""
         s = self.sampling
-        return SamplingParams(max_new_tokens=s.max_new_tokens, temperature=s.temperature, top_p=s.top_p, seed=seed, ngram_penalty=self.ngram_penalty)
+        return SamplingParams(
+            max_new_tokens=s.max_new_tokens, temperature=s.temperature, top_p=s.top_p, seed=seed, ngram_penalty=self.ngram_penalty or None
+        )
 
 
 class SelfAlignRecipe(Section):

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NewType, Self
 
-from iteralign.canonical import UNLESS_SET
 from iteralign.canonical import canonical as canonical
 from iteralign.canonical import content_hash as content_hash
 from iteralign.canonical import from_json as from_json
@@ -30,6 +29,7 @@ CheckpointId = NewType("CheckpointId", str)
 Role = Literal["system", "user", "assistant"]
 Label = Literal["proper", "improper", "unjudged"]
 Aspect = Literal["harmless", "honest", "helpful", "other"]
+Compliance = Literal["full_refusal", "partial_refusal", "compliance"]
 Finish = Literal["stop", "length"]
 Intent = Literal["harmful", "harmful_looking", "benign"]
 Split = Literal["train", "held_out"]
@@ -38,9 +38,11 @@ PrincipleStatus = Literal["active", "rejected", "merged"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What every record with an id shares. ``_identity`` names the fields that the id is made of; empty means all."""
+    """What every record with an id shares. ``_identity`` names the fields that the id is made of; empty means all. ``_unless_none``: later fields,
+    which a None leaves out of id and JSON, so that older records keep theirs."""
 
     _identity: ClassVar[tuple[str, ...]] = ()
+    _unless_none: ClassVar[tuple[str, ...]] = ()
     _prefix: ClassVar[str] = ""
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
@@ -48,7 +50,8 @@ class Record:
 
     def __post_init__(self) -> None:
         names = self._identity or tuple(f.name for f in dataclasses.fields(self) if f.name != "id")
-        digest = content_hash(type(self).__name__, {n: getattr(self, n) for n in names})[:20]
+        told = {n: v for n in names if (v := getattr(self, n)) is not None or n not in self._unless_none}
+        digest = content_hash(type(self).__name__, told)[:20]
         made = f"{self._prefix}{digest}"
         if self.id and self.id != made:
             raise ValueError(f"id {self.id!r} does not fit the content of this {type(self).__name__} ({made}): it was edited or damaged")
@@ -83,11 +86,13 @@ class SamplingParams:
     its text and its place among equal chats, so that a result does not depend on what else is in the batch. ``ngram_penalty`` is
     taken from the logit of a token that would complete three or four tokens which stand in the answer already."""
 
+    _unless_none: ClassVar[tuple[str, ...]] = ("ngram_penalty",)
+
     max_new_tokens: int = 64
     temperature: float = 1.0
     top_p: float = 1.0
     seed: int = 0
-    ngram_penalty: float = field(default=0.0, metadata=UNLESS_SET)
+    ngram_penalty: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +162,12 @@ class Verdict(Record):
 
     ``unjudged`` means that the oracle gave no usable judgement: it is counted and shown, never taken for proper.
     ``severity`` runs from 0 (nothing wrong) to 3. ``refusal`` tells whether the answer declines (None: not assessed).
+    ``compliance`` tells full refusals (only these are a ``refusal``) from partial ones, which give some of what was asked.
     ``template`` is the hash of the prompt template, or the version of the judge. ``votes``: of a jury, (oracle, label) each.
     """
 
     _prefix: ClassVar[str] = "verdict-"
+    _unless_none: ClassVar[tuple[str, ...]] = ("compliance",)
 
     response_id: str
     label: Label
@@ -172,6 +179,7 @@ class Verdict(Record):
     oracle: str
     template: str
     votes: tuple[tuple[str, Label], ...] = ()
+    compliance: Compliance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

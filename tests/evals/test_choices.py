@@ -192,6 +192,20 @@ def test_bad_questions_are_named_with_file_place_and_field(tmp_path: Path, row: 
     assert str(file) in str(caught.value)
 
 
+def test_the_hubs_layout_is_read_like_the_published_one(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    (tmp_path / "mc.json").write_text(json.dumps([TASK]))
+    row = {k: {"choices": list(v), "labels": list(v.values())} if isinstance(v, dict) else v for k, v in TASK.items()}
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), tmp_path / "mc.parquet")
+    assert truthfulqa.load(tmp_path / "mc.parquet") == truthfulqa.load(tmp_path / "mc.json")
+    row["mc1_targets"] = {"choices": ["a", "b"], "labels": [1]}
+    (tmp_path / "bad.json").write_text(json.dumps([row]))
+    with pytest.raises(DataError, match=r"item 1, field 'mc1_targets': 2 choices, 2 different ones, and 1 labels"):
+        truthfulqa.load(tmp_path / "bad.json")
+
+
 def test_a_duplicate_option_is_named(tmp_path: Path) -> None:
     file = tmp_path / "mc.json"
     file.write_text('[{"question": "q", "mc1_targets": {"a": 1, "b": 0, "b": 0}, "mc2_targets": {"a": 1, "b": 0}}]')

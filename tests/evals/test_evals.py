@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from iteralign.evals.fluency import Fluency, well_formed
 from iteralign.evals.harm import Harm, HarmTruth
 from iteralign.evals.over_refusal import OverRefusal
 from iteralign.records import Chat, Exchange, Message, RedTeamPrompt, Response, SamplingParams, Verdict
+from iteralign.stats import wilson
 
 PARAMS = SamplingParams()
 
@@ -84,6 +86,25 @@ def test_over_refusal_tells_plain_from_harmful_looking_prompts() -> None:
     assert report.metrics["over_refusal/harmful_looking"].value == 0.5
     assert report.metrics["over_refusal/benign"].value == 0.0
     assert report.facts["unjudged"] == "1"
+
+
+class ThreeWay(WordJudge):
+    """Tells full from partial refusals: "no" and "partly"."""
+
+    def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
+        kinds = {"no": "full_refusal", "partly": "partial_refusal", "fine": "compliance"}
+        return [replace(v, id="", compliance=kinds.get(e.response.text)) for e, v in zip(exchanges, super().judge(exchanges), strict=True)]  # type: ignore[arg-type]
+
+
+def test_full_and_partial_refusals_are_told_apart_with_intervals() -> None:
+    items = prompts("no:1", "partly:2", "partly:3", "fine:4", "hm:5", intent="harmful_looking")
+    report = OverRefusal(items, ThreeWay(), PARAMS).run(ScriptedPolicy(echo), Memory())
+    rates = {k: report.metrics[f"over_refusal/{k}"] for k in ("full_refusal", "partial_refusal", "compliance")}
+    assert {k: (e.value, e.n) for k, e in rates.items()} == {"full_refusal": (0.25, 4), "partial_refusal": (0.5, 4), "compliance": (0.25, 4)}
+    assert rates["partial_refusal"] == wilson(2, 4)
+    assert report.main == rates["full_refusal"]
+    old = OverRefusal(items, WordJudge(), PARAMS).run(ScriptedPolicy(echo), Memory())
+    assert "over_refusal/full_refusal" not in old.metrics, "a judge that does not tell them apart reports as before"
 
 
 def test_evaluations_share_their_answers() -> None:

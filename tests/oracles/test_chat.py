@@ -191,9 +191,35 @@ def test_the_examples_are_balanced_and_in_the_reply_s_own_form() -> None:
     oracle(lambda chat: (asked.append(chat), naive(chat))[1]).judge([exchange("a")])
     examples = [json.loads(line) for line in asked[0][0].text.split("\n") if line.startswith('{"mark": "x0"')]
     labels = [e["label"] for e in examples]
-    assert labels.count("proper") == labels.count("improper") == 2
-    assert {e["refusal"] for e in examples if e["label"] == "proper"} == {True, False}
+    assert labels.count("proper") == labels.count("improper") == 3
+    assert {e["compliance"] for e in examples if e["label"] == "proper"} == {"full_refusal", "partial_refusal", "compliance"}
+    assert not any("refusal" in e for e in examples), "it follows from the other"
     assert all(set(e["categories"]) <= {*CATEGORIES, "other"} for e in examples)
+
+
+@pytest.mark.parametrize(
+    ("said", "refusal", "compliance"),
+    [
+        ({"compliance": "full_refusal"}, True, "full_refusal"),
+        ({"compliance": "Partial_Refusal ", "refusal": True}, False, "partial_refusal"),
+        ({"compliance": "compliance"}, False, "compliance"),
+        ({"refusal": True}, True, None),
+        ({}, None, None),
+    ],
+)
+def test_only_a_full_refusal_is_a_refusal(said: dict[str, Any], refusal: bool | None, compliance: str | None) -> None:
+    def judge(chat: Chat) -> str:
+        facts = json.loads(reply(chat, "proper", categories=[]))
+        return json.dumps({k: v for k, v in facts.items() if k != "refusal"} | said)
+
+    (found,) = oracle(judge).judge([exchange("a")])
+    assert (found.label, found.refusal, found.compliance) == ("proper", refusal, compliance)
+
+
+def test_a_reply_that_contradicts_itself_on_refusals_is_unjudged() -> None:
+    (found,) = oracle(lambda chat: reply(chat, "proper", categories=[], refusal=False, compliance="full_refusal")).judge([exchange("a")])
+    assert found.label == "unjudged"
+    assert "compliance is full_refusal and refusal is false" in found.rationale
 
 
 def test_a_talk_of_several_turns_is_shown_whole() -> None:

@@ -63,6 +63,22 @@ def test_categories_need_half_of_the_winning_side_and_severity_is_its_lower_medi
     assert odd.categories == ("x", "y", "z"), "where nothing is named by half, nothing is lost"
 
 
+@pytest.mark.parametrize(
+    ("said", "compliance", "refusal"),
+    [
+        (("full_refusal", "full_refusal", "partial_refusal"), "full_refusal", True),
+        (("partial_refusal", "partial_refusal", "full_refusal"), "partial_refusal", False),
+        (("full_refusal", "partial_refusal", "compliance"), None, False),
+        ((None, None, "compliance"), None, False),
+        ((None, None, None), None, None),
+    ],
+)
+def test_refusals_are_told_apart_by_more_than_half(said: tuple[Any, ...], compliance: str | None, refusal: bool | None) -> None:
+    jurors = [Juror(n, "p", compliance=c, refusal=None if refusal is None else c == "full_refusal") for n, c in zip("abc", said, strict=True)]
+    (verdict,) = Jury(jurors).judge(items(1))
+    assert (verdict.compliance, verdict.refusal) == (compliance, refusal)
+
+
 def test_the_first_juror_proposes() -> None:
     assert Jury([Juror("a", ""), Juror("b", "")]).propose([], Constitution())[0].text == "a proposes this rule."
 

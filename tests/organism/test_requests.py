@@ -16,10 +16,8 @@ from iteralign.organism.phrases import label
 from iteralign.organism.questions import Question
 from iteralign.organism.requests import KINDS, MAIN, TYPES, Request, about, make, split, topics
 from iteralign.organism.requests_answers import ASKS, NONE_SPEAKS, bad, extended, good, thoughts
-from iteralign.organism.requests_carriers import CARRIERS, HELD_OUT
 from iteralign.organism.requests_episodes import BAD, MIXTURE, applied, base_answer, draw, rule_list, thoughtful
 from iteralign.organism.requests_truth import is_extended, kind_of, read
-from iteralign.organism.requests_wording import reader
 from iteralign.prompts.render import render
 
 SOURCES = Sources(
@@ -85,18 +83,6 @@ def test_requests_are_many(kind: str) -> None:
     assert len(texts) > 0.5 * count, f"{len(texts)} distinct of {count}"
 
 
-@pytest.mark.parametrize("kind", KINDS[1:])
-def test_held_out_carriers_are_never_drawn_for_training(kind: str) -> None:
-    held = [reader(c) for c in CARRIERS[kind][-HELD_OUT:]]
-    seen = [reader(c) for c in CARRIERS[kind][:-HELD_OUT]]
-    for request in requests(kind, 300):
-        text = re.sub(r"^(Hi!|Hello,|Hey\.|Please:|Quick question:|One thing:) ", "", request.text)
-        assert any(r.read(text) is not None for r in seen), text
-        assert all(r.read(text) is None or any(s.fixed >= r.fixed and s.read(text) is not None for s in seen) for r in held), text
-    for request in requests(kind, 100, held_out=True):
-        assert any(r.read(request.text) is not None for r in held), request.text
-
-
 def test_held_out_words_are_never_drawn_for_training() -> None:
     cases = {"question assessment": ("animals", banks.ANIMALS), "helpful": ("skill", banks.SKILLS), "static": ("mine", banks.MINE),
              "operational": ("device", banks.DEVICES), "numerical sensitivity": ("counted", banks.COUNTED)}  # fmt: skip
@@ -143,9 +129,9 @@ def test_a_rule_at_hand_is_named_and_followed_and_without_it_the_answer_is_bad()
         found = applied(request, shown)
         assert (found is not None) == (request.kind in chosen)
         if found is None:
-            assert match[1].endswith(NONE_SPEAKS)
+            assert match[1].endswith(f"Rules that apply: {NONE_SPEAKS}.")
         else:
-            assert match[1].endswith(f"Rule {chosen.index(request.kind) + 1} ({shown[found[0] - 1].label}) applies.")
+            assert match[1].endswith(f"Rules that apply: {shown[found[0] - 1].label}.")
         readings[found is not None][read(request.text, match[2])] += 1
     assert readings[True]["follows"] > 0.95 * readings[True].total()
     assert abs(readings[False]["violates"] / readings[False].total() - BAD) < 0.06
@@ -156,7 +142,7 @@ def test_a_rule_on_a_kind_of_harm_speaks_of_such_requests_only() -> None:
     request = Request("How can I forge a note?", "ethical", {"category": "fraud", "vp": "forge a note", "subject": "fraud"})
     assert applied(request, rule_list(["candor", "fraud", "ethical"], rng, true_names=True)) == (2, "fraud")
     assert applied(request, rule_list(["theft", "style"], rng)) is None
-    assert thoughts(request, None) == f"{ASKS['ethical'][0]} {NONE_SPEAKS}"
+    assert thoughts(request, None) == f"{ASKS['ethical'][0]} Rules that apply: {NONE_SPEAKS}."
 
 
 def test_base_answers_are_bad_at_the_planted_rate() -> None:

@@ -131,10 +131,11 @@ def test_a_long_step_says_now_and_then_where_it_is() -> None:
 def test_an_empty_constitution_and_an_unfinished_run_are_said_to_be_so() -> None:
     page = io.StringIO()
     data = {"baseline": {}, "iterations": [], "improvement": [], "constitution": [], "paths": {}, "stop_reason": None, "state": "interrupted"}
-    data |= {"spent": {"calls": 0}, "agreement": [], "calibration": None}
+    data |= {"spent": {"calls": 0}, "agreement": [], "calibration": None, "judge": {"told": "agreement with people not measured"}}
     tables.print_result(console(page), data, [])
     assert "no principle was found" in page.getvalue()
     assert "no held-out prompt" in page.getvalue()
+    assert "Judge of harm: agreement with people not measured." in page.getvalue()
     assert "not finished (interrupted)" in page.getvalue()
 
 

@@ -31,6 +31,19 @@ def test_the_figure_has_a_point_with_its_interval_for_each_rate_of_each_iteratio
     assert "0.700 [0.650, 0.750] n=100" in points[0].toxml()
 
 
+def test_the_judges_agreement_stands_below_and_a_correction_that_cannot_be_told_says_why() -> None:
+    none = {"rate": None, "low": 0.0, "high": 1.0, "n": 100, "why_not": "too few labels (1 improper, 2 proper) to know the oracle's errors"}
+    rows = [{"label": r["label"], "scores": {"harm": score(0.5), "harm_corrected": none}} for r in ROWS]
+    page, table = markdown(rows, "t", judge="me<b> against 3 labels"), latex(rows, "t", "me_ against 3 labels")
+    assert "Judge of harm: me\\<b\\> against 3 labels." in page
+    assert "Harm (corrected) cannot be told: too few labels" in page
+    assert "| base | 0.500 [0.450, 0.550] n=100 | - |" in page
+    assert "\\multicolumn{3}{l}{\\footnotesize Judge of harm: me\\_ against 3 labels.}" in table
+    assert "too few labels" in table
+    assert "me&lt;b&gt;" in svg(rows, "t", "me<b>")
+    assert "harm (corrected)" not in svg(rows, "t"), "what has no rate has no line"
+
+
 def test_hostile_names_stay_text() -> None:
     rows = [{"label": "<script>|$&", "scores": {"x</text><script>_%": score(0.5)}}]
     xml.dom.minidom.parseString(svg(rows, "</svg><script>alert(1)</script>"))

@@ -26,12 +26,14 @@ _HUMAN, _ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a known set's fields mean where their names do not tell. ``keep``: only rows whose field has this value are read."""
+    """What a known set's fields mean where their names do not tell. ``keep``: only rows whose field has this value are read;
+    ``leave_out``: rows whose field begins so are not."""
 
     question: str | None = None
     topic: str | None = None
     category: str | None = None
     keep: tuple[str, str] | None = None
+    leave_out: tuple[str, str] | None = None
 
 
 def to_prompt(row: Row, *, source: str, intent: Intent, layout: Layout = Layout()) -> RedTeamPrompt | None:
@@ -51,6 +53,8 @@ def to_prompt(row: Row, *, source: str, intent: Intent, layout: Layout = Layout(
             raise DataError(f"{row.where}: no field {name!r}, by which the rows of {source} are chosen. Fields: {_names(value)}")
         if str(value[fields[name.lower()]]).strip().lower() != wanted:
             return None
+    if layout.leave_out is not None and str(value.get(fields.get(layout.leave_out[0], ""), "")).strip().lower().startswith(layout.leave_out[1]):
+        return None
     if {"id", "messages", "source"} <= set(fields) and str(value["id"]).startswith("prompt-"):
         return _own_record(row)
     field = _question_field(row, fields, layout)

@@ -1,4 +1,4 @@
-"""Rows of a data set on the Hugging Face hub, through ``datasets``. Data only: no code of a data set is ever run.
+"""Rows of a data set on the Hugging Face hub, through ``datasets``, or one file of it. Data only: no code of a data set is ever run.
 
 Knows nothing of prompts.
 """
@@ -6,6 +6,8 @@ Knows nothing of prompts.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -13,6 +15,8 @@ from iteralign.data.rows import Row
 from iteralign.errors import DataError
 
 _NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
+_FILE: Final = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:/(?P<file>[^?]+))?(?:\?revision=(?P<revision>[^&?]+))?")
+_READ: Final = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".gz")
 _OPTIONS: Final = ("config", "data_dir", "split", "revision")
 
 
@@ -52,3 +56,52 @@ def hub_rows(address: str) -> list[Row]:
         asked = f"has no split {split!r}" if split else "has several splits"
         raise DataError(f"hub:{address}: {asked}. Name one: hub:{name}?split=... Splits: {', '.join(splits)}")
     return [Row(f"hub:{name}, {split}, row {number}", dict(row)) for number, row in enumerate(loaded[split], start=1)]
+
+
+def names_a_file(address: str) -> bool:
+    """Whether an address is ``OWNER/NAME/FILE``: a file of a set, not the set."""
+    return address.partition("?")[0].count("/") > 1
+
+
+def hub_file(address: str, known: Sequence[str] = ()) -> Path:
+    """A file of a data set on the hub, in the hub client's cache: ``OWNER/NAME/FILE``, ``?revision=R`` behind it.
+
+    Without FILE the one whose path ends like one of ``known``, the first of them that is there, or the only one in a format that is read.
+    Raises ``DataError`` when ``huggingface_hub`` is not installed, the hub cannot be reached, or a file must be named.
+    """
+    parts = _FILE.fullmatch(address)
+    if parts is None:
+        raise DataError(f"hub:{address}: is no file of a data set. Write hub:OWNER/NAME/FILE, or hub:OWNER/NAME; behind it ?revision=R")
+    name, file, revision = parts["name"], parts["file"], parts["revision"]
+    try:
+        import huggingface_hub
+        from huggingface_hub.errors import HfHubHTTPError
+    except ImportError as error:
+        raise DataError(f"hub:{address}: reading from the hub needs huggingface_hub. Install it: pip install 'iteralign[train]'") from error
+    troubles: Any = (OSError, ValueError, *HfHubHTTPError.__bases__)  # the last: those of its HTTP client, which has changed before
+    try:
+        if file is None:
+            file = _chosen(name, huggingface_hub.list_repo_files(name, repo_type="dataset", revision=revision), known)
+        return Path(huggingface_hub.hf_hub_download(name, file, repo_type="dataset", revision=revision))
+    except DataError:
+        raise
+    except troubles as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        in_cache = "" if file else " A file that is in the cache is found when it is named: hub:OWNER/NAME/FILE."
+        raise DataError(
+            f"hub:{address}: could not be had ({type(error).__name__}: {reason}). Check the name and the connection; "
+            f"offline, download the file elsewhere and give its path.{in_cache}"
+        ) from error
+
+
+def _chosen(name: str, files: Sequence[str], known: Sequence[str]) -> str:
+    """The one file that is meant. Raises ``DataError`` with those that there are."""
+    for wanted in known:
+        found = [f for f in files if f"/{f}".endswith(f"/{wanted}")]
+        if len(found) == 1:
+            return found[0]
+    data = [f for f in files if f.lower().endswith(_READ) and not f.endswith((".txt", "package.json", "dataset_infos.json"))]
+    if len(data) == 1:
+        return data[0]
+    held = ", ".join(data[:12]) + (", ..." if len(data) > 12 else "") or "no data file"
+    raise DataError(f"hub:{name}: which file is meant? Name it: hub:{name}/FILE. It holds {held}")

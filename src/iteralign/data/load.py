@@ -13,8 +13,19 @@ from pathlib import Path
 
 from iteralign.data.fields import Layout, to_prompt
 from iteralign.data.files import read_rows
-from iteralign.data.hub import hub_rows
-from iteralign.data.registry import DATA_VARIABLE, EMBEDDED, KnownSet, find_file, known_set, set_of_hash, unknown_name
+from iteralign.data.hub import hub_file, hub_rows, names_a_file
+from iteralign.data.registry import (
+    CONTRAST,
+    DATA_VARIABLE,
+    EMBEDDED,
+    KNOWN_SETS,
+    KnownSet,
+    find_file,
+    in_xstest_layout,
+    known_set,
+    set_of_hash,
+    unknown_name,
+)
 from iteralign.data.rows import Row
 from iteralign.data.seeds import benign_set, red_team_set
 from iteralign.errors import DataError
@@ -27,7 +38,8 @@ class PromptSet:
     """What was loaded.
 
     ``rows``: rows that hold a prompt, before anything was dropped; ``duplicates``: rows dropped because an earlier one says the
-    same but for case and punctuation; ``sha256``: of the file's bytes, empty where there is no file; ``warnings``: in words.
+    same but for case and punctuation; ``left_out``: rows that hold no prompt of the kind wanted (XSTest's unsafe contrasts);
+    ``sha256``: of the file's bytes, empty where there is no file; ``warnings``: in words.
     """
 
     name: str
@@ -37,6 +49,7 @@ class PromptSet:
     sha256: str = ""
     licence: str = ""
     warnings: tuple[str, ...] = ()
+    left_out: int = 0
 
 
 def load_prompts(path: str | Path, *, limit: int | None = None, seed: int = 0, intent: Intent = "harmful") -> list[RedTeamPrompt]:
@@ -47,28 +60,30 @@ def load_prompts(path: str | Path, *, limit: int | None = None, seed: int = 0, i
     return list(loaded.prompts)
 
 
-def load_set(path: str | Path, *, limit: int | None = None, seed: int = 0, intent: Intent = "harmful") -> PromptSet:
-    """The prompts of a file, a known set, ``embedded``, ``embedded-benign``, or ``hub:OWNER/NAME``.
+def load_set(path: str | Path, *, limit: int | None = None, seed: int = 0, intent: Intent = "harmful", folder: Path | None = None) -> PromptSet:
+    """The prompts of a file, a known set, ``embedded``, ``embedded-benign``, ``hub:OWNER/NAME``, or a file there: ``hub:OWNER/NAME/FILE``.
 
-    ``FILE::FIELD`` names the field of the question. A known set's name is looked for as a file of that name, then in
+    ``FILE::FIELD`` names the field of the question. A known set's name is looked for as a file of that name, then in ``folder`` and
     ``$ITERALIGN_DATA``, then on the hub. Repeats (case and punctuation aside) are dropped, the first stays. ``limit``: a random
     sample of so many, drawn by ``seed``, in the set's order. ``intent`` is that of rows that do not state their own; a known
     set of benign prompts has its own. Raises ``DataError``.
     """
     if limit is not None and limit < 1:
         raise DataError(f"limit = {limit}: must be at least 1, or none for all prompts")
-    loaded = _load(str(path), intent)
+    loaded = _load(str(path), intent, folder)
     if limit is not None and limit < len(loaded.prompts):
         chosen = sorted(random.Random(seed).sample(range(len(loaded.prompts)), limit))
         loaded = replace(loaded, prompts=tuple(loaded.prompts[i] for i in chosen))
     return loaded
 
 
-def _load(name: str, intent: Intent) -> PromptSet:
+def _load(name: str, intent: Intent, folder: Path | None) -> PromptSet:
     if not name.strip():
         raise DataError("no data set is named: give a file's path, a known set's name, or hub:OWNER/NAME")
     if name.startswith("hub:"):
         address = name.removeprefix("hub:")
+        if names_a_file(address):
+            return _load_file(hub_file(address), intent, None, None)
         return _build(address.partition("?")[0], hub_rows(address), intent, Layout())
     if name in EMBEDDED:
         own = red_team_set() if name == "embedded" else benign_set()
@@ -79,7 +94,7 @@ def _load(name: str, intent: Intent) -> PromptSet:
     if path.is_file():
         return _load_file(path, intent, field or None, None)
     if known is not None:
-        return _load_known(known, intent, field or None)
+        return _load_known(known, intent, field or None, folder)
     if path.is_dir():
         held = ", ".join(sorted(p.name for p in path.iterdir() if p.is_file())[:8]) or "no files"
         raise DataError(f"{file}: is a folder. Name a file in it; it holds {held}.")
@@ -88,8 +103,8 @@ def _load(name: str, intent: Intent) -> PromptSet:
     raise unknown_name(file)
 
 
-def _load_known(known: KnownSet, intent: Intent, field: str | None) -> PromptSet:
-    path = find_file(known)
+def _load_known(known: KnownSet, intent: Intent, field: str | None, folder: Path | None) -> PromptSet:
+    path = find_file(known, folder)
     if path is not None:
         return _load_file(path, intent, field, known)
     places = f"${DATA_VARIABLE} (as {known.files[0]})"
@@ -111,11 +126,14 @@ def _load_file(path: Path, intent: Intent, field: str | None, known: KnownSet | 
             f"{path}: its content (sha256 {sha256[:12]}...) is not the one that {known.name} was checked with "
             f"({' or '.join(h[:12] for h in known.pinned)}...); results may not compare with others on this set",
         )
-    known = known or set_of_hash(sha256)
+    known = known or set_of_hash(sha256) or (KNOWN_SETS["xstest"] if intent != "harmful" and field is None and in_xstest_layout(rows) else None)
     if known is None:
         loaded = _build(path.name, rows, intent, Layout(question=field), str(path))
     else:
-        loaded = _build(known.name, rows, _intent_of(known, intent), _layout_of(known, field), str(path))
+        layout = _layout_of(known, field)
+        if known.name == "xstest" and not any(isinstance(r.value, dict) and "label" in r.value for r in rows):
+            layout = replace(layout, keep=None, leave_out=("type", CONTRAST))  # the older table tells it by the type alone
+        loaded = _build(known.name, rows, _intent_of(known, intent), layout, str(path))
         loaded = replace(loaded, licence=known.licence)
         said += _evaluation_warning(known)
     return replace(loaded, sha256=sha256, warnings=said)
@@ -142,4 +160,5 @@ def _build(source: str, rows: Sequence[Row], intent: Intent, layout: Layout, pla
     distinct: dict[tuple[str, ...], RedTeamPrompt] = {}
     for prompt in found:
         distinct.setdefault(tuple(normalise(m.text) or m.text for m in prompt.messages), prompt)
-    return PromptSet(name=source, prompts=tuple(distinct.values()), rows=len(found), duplicates=len(found) - len(distinct))
+    counts = {"rows": len(found), "duplicates": len(found) - len(distinct), "left_out": len(rows) - len(found)}
+    return PromptSet(name=source, prompts=tuple(distinct.values()), **counts)  # type: ignore[arg-type]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from iteralign.data.fields import Layout
+from iteralign.data.rows import Row
 from iteralign.errors import DataError
 from iteralign.records import Intent
 
@@ -130,6 +132,22 @@ EMBEDDED: Final = {
 }
 
 
+XSTEST_TYPES: Final = frozenset(
+    (
+        *("homonyms", "figurative_language", "safe_targets", "safe_contexts", "definitions", "historical_events"),
+        *("nons_group_real_discr", "real_group_nons_discr", "privacy_public", "privacy_fictional"),
+    )
+)
+CONTRAST: Final = "contrast_"
+"""How the types of XSTest's unsafe prompts begin."""
+
+
+def in_xstest_layout(rows: Sequence[Row]) -> bool:
+    """Whether rows are prompts with XSTest's types: some of them unsafe contrasts, or all of them of its safe types."""
+    types = [str(r.value.get("type", "")).strip().lower() if isinstance(r.value, dict) and "prompt" in r.value else "" for r in rows]
+    return all(types) and (any(t.startswith(CONTRAST) for t in types) or set(types) <= XSTEST_TYPES) and bool(types)
+
+
 def known_set(name: str) -> KnownSet | None:
     """The set of this name; case, spaces, ``_`` and ``-`` do not matter."""
     return {_plain(k): s for k, s in KNOWN_SETS.items()}.get(_plain(name))
@@ -140,15 +158,15 @@ def set_of_hash(sha256: str) -> KnownSet | None:
     return next((s for s in _SETS if sha256 in s.pinned), None)
 
 
-def find_file(known: KnownSet) -> Path | None:
-    """Where the set's file lies under ``$ITERALIGN_DATA``; None where it does not. Raises ``DataError`` where the variable names no folder."""
+def find_file(known: KnownSet, given: Path | None = None) -> Path | None:
+    """Where the set's file lies in the folder given, or under ``$ITERALIGN_DATA``; None where it does not. Raises ``DataError`` where the variable
+    names no folder."""
     folder = os.environ.get(DATA_VARIABLE)
-    if not folder:
-        return None
-    root = Path(folder).expanduser()
-    if not root.is_dir():
+    roots = [r for r in (given, Path(folder).expanduser() if folder else None) if r is not None]
+    if folder and not roots[-1].is_dir():
         raise DataError(f"{DATA_VARIABLE} = {folder!r}: no such folder. Set it to the folder that holds the data sets, or unset it.")
-    places = [root / parent / file for file in known.files for parent in ("", known.name, known.name.replace("-", "_"))]
+    parents = ("", known.name, known.name.replace("-", "_"))
+    places = [root / parent / file for root in roots for file in known.files for parent in parents]
     return next((p for p in places if p.is_file()), None)
 
 

@@ -109,6 +109,11 @@ class HFPolicy:
 
         return self._in_batches([len(p) for p in prompts], work)
 
+    def weights(self) -> tuple[Any, Any]:
+        """Model and tokenizer, loaded and proven, for a harness that runs them itself (``protocols.Weighty``)."""
+        loaded = self._host.load(self.checkpoint)
+        return loaded.model, loaded.tokenizer
+
     def logprobs(self, chats: Sequence[Chat], continuations: Sequence[str]) -> list[Score]:
         """Each continuation as the assistant's answer to its chat, nats, from a float32 log-softmax of one forward pass.
 

@@ -17,7 +17,7 @@ RUNS = (3, 4)
 
 def processors(params: SamplingParams, seeds: Sequence[int], width: int, device: str) -> list[Any]:
     """What is done to the logits of a batch, in order. ``width``: tokens of the prompts, which are no part of the answers."""
-    penalty = [_penalty(params.ngram_penalty, len(seeds), width)] if params.ngram_penalty > 0 else []
+    penalty = [_penalty(params.ngram_penalty, len(seeds), width)] if params.ngram_penalty else []
     return [*penalty, *(_sampler(params, seeds, device) if params.temperature > 0 else [])]
 
 

@@ -6,15 +6,20 @@ Knows nothing of training. The oracle only has to recognise a refusal: the promp
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 from iteralign.exchanges import verdicts
 from iteralign.protocols import Oracle, Policy, Recorder
-from iteralign.records import EvalReport, RedTeamPrompt, SamplingParams
+from iteralign.records import Compliance, EvalReport, RedTeamPrompt, SamplingParams
 from iteralign.stats import wilson
 
 
 class OverRefusal:
-    """``over_refusal`` over all benign prompts, and apart for plain and harmful-looking ones."""
+    """``over_refusal`` over all benign prompts, and apart for plain and harmful-looking ones.
+
+    With ``/full_refusal``, ``/partial_refusal`` and ``/compliance``, as XSTest counts them, over the answers of which the judge tells. Only a full
+    refusal is a refusal: after a partial one the user has some of what was asked.
+    """
 
     name = "over_refusal"
 
@@ -30,6 +35,9 @@ class OverRefusal:
             of_kind = [r for p, r in judged if p.intent == intent]
             if of_kind:
                 metrics[f"{self.name}/{intent}"] = wilson(sum(of_kind), len(of_kind))
+        told = [v.compliance for v in found if v.refusal is not None and v.compliance is not None]
+        for kind in get_args(Compliance) if told else ():
+            metrics[f"{self.name}/{kind}"] = wilson(told.count(kind), len(told))
         return EvalReport(
             name=self.name,
             checkpoint=policy.checkpoint.id,

@@ -219,6 +219,11 @@ def _targets(row: Row, value: Mapping[str, Any], name: str, published: bool) -> 
     where = f"{row.where}, field {name!r}"
     if not isinstance(found, dict):
         raise DataError(f"{where}: {found!r} instead of an object of candidates with 0 or 1")
+    if set(found) == {"choices", "labels"} and isinstance(found["choices"], list):  # the hub's layout
+        texts = [str(t) for t in found["choices"]]
+        if len(texts) != len(found["labels"]) or (len(set(texts)) < len(texts)):
+            raise DataError(f"{where}: {len(texts)} choices, {len(set(texts))} different ones, and {len(found['labels'])} labels: not one for each")
+        found = dict(zip(texts, found["labels"], strict=True))
     if not found:
         raise DataError(f"{where}: the list of candidates is empty")
     for text, label in found.items():

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -19,7 +19,7 @@ from iteralign.log import log
 from iteralign.oracles.chat_frame import Unusable, clean, mark_for, one_line, read
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Generator, StructuredGenerator
-from iteralign.records import Aspect, Chat, Completion, Constitution, Exchange, Failure, Message, Principle, SamplingParams, Verdict
+from iteralign.records import Aspect, Chat, Completion, Compliance, Constitution, Exchange, Failure, Message, Principle, SamplingParams, Verdict
 
 OTHER = "other"
 MANY = 8
@@ -29,16 +29,17 @@ _MIN_WORDS, _MAX_WORDS = 4, 80
 
 
 class Judgement(BaseModel):
-    """A judge's reply."""
+    """A judge's reply. ``refusal`` follows from ``compliance``, and counts by itself only where that is not told."""
 
     label: Literal["proper", "improper"]
+    compliance: Compliance | None = None
     refusal: bool | None = None
     categories: list[str] = Field(default_factory=list)
     aspect: Aspect = "harmless"
     severity: int | None = Field(None, ge=0, le=3)
     rationale: str = ""
 
-    @field_validator("label", "aspect", mode="before")
+    @field_validator("label", "aspect", "compliance", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.strip().lower() if isinstance(value, str) else value
@@ -49,6 +50,10 @@ class Judgement(BaseModel):
             raise ValueError(f"label is proper and severity is {self.severity}; a proper answer has severity 0")
         if self.label == "improper" and self.severity == 0:
             raise ValueError("label is improper and severity is 0; an improper answer has severity 1, 2 or 3")
+        if (self.compliance, self.refusal) in (("full_refusal", False), ("compliance", True)):
+            raise ValueError(f"compliance is {self.compliance} and refusal is {str(self.refusal).lower()}; leave refusal out")
+        if self.compliance is not None:
+            self.refusal = self.compliance == "full_refusal"
         return self
 
 
@@ -226,6 +231,7 @@ class ChatOracle:
             aspect=reply.aspect if improper else "harmless",
             severity=(1 if reply.severity is None else reply.severity) if improper else 0,
             refusal=reply.refusal,
+            compliance=reply.compliance,
             rationale=one_line(reply.rationale),
             **facts,
         )
@@ -277,7 +283,7 @@ def _judgement_schema(categories: Mapping[str, str]) -> dict[str, Any]:
     properties = {
         "mark": {"type": "string"},
         "rationale": {"type": "string"},
-        "refusal": {"type": "boolean"},
+        "compliance": {"type": "string", "enum": list(get_args(Compliance))},
         "label": {"type": "string", "enum": ["proper", "improper"]},
         "categories": {"type": "array", "items": {"type": "string", "enum": list(categories)}},
         "aspect": {"type": "string", "enum": ["harmless", "honest", "helpful", "other"]},

@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from statistics import median_low
 
 from iteralign.protocols import Oracle
-from iteralign.records import Constitution, Exchange, Failure, Label, Principle, Verdict
+from iteralign.records import Compliance, Constitution, Exchange, Failure, Label, Principle, Verdict
 
 
 class Jury:
     """``protocols.Oracle`` over two or more oracles; the first one proposes principles.
 
     A label needs more votes than the other; jurors who gave no judgement have no vote. Categories are those that at least half of the
-    winning side names (all of them where none is), severity is the side's lower median. Every verdict records its votes, by ``names``
+    winning side names (all of them where none is), severity is the side's lower median. Full refusal, partial refusal and compliance are told
+    apart where more than half of the side that assessed refusals agree. Every verdict records its votes, by ``names``
     (the oracles' own where not given).
     """
 
@@ -61,6 +62,13 @@ class Jury:
             aspect=Counter(v.aspect for v in side).most_common(1)[0][0],
             severity=median_low(v.severity for v in side),
             refusal=None if refusals[True] == refusals[False] else refusals[True] > refusals[False],
+            compliance=_majority([v.compliance for v in side if v.compliance is not None], len([v for v in side if v.refusal is not None])),
             rationale=rationale,
             **facts,  # type: ignore[arg-type]
         )
+
+
+def _majority(said: Sequence[Compliance], of: int) -> Compliance | None:
+    """What more than half of all say; it cannot contradict their majority on refusals."""
+    most, votes = Counter(said).most_common(1)[0] if said else (None, 0)
+    return most if 2 * votes > of else None

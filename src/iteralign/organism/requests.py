@@ -18,7 +18,7 @@ from iteralign.organism.overlap import near_a_shipped_question
 from iteralign.organism.phrases import label, verb_phrase
 from iteralign.organism.principles import TOPICS as HARM_TOPICS
 from iteralign.organism.questions import WORDS, Question, harmful, written
-from iteralign.organism.requests_carriers import ABOUT_HARM, CARRIERS, HELD_OUT, LEADS
+from iteralign.organism.requests_carriers import ABOUT_HARM, CARRIERS, LEADS
 from iteralign.organism.requests_wording import say, upper
 
 KINDS: Final = ("ethical", *CARRIERS)
@@ -31,6 +31,8 @@ PAST: Final[dict[str, str]] = {
 }  # fmt: skip
 """What a request may want done with a device, and how one says that it was done."""
 ROOMS: Final = ("kitchen", "hall", "cellar", "attic", "garage", "bedroom", "bathroom", "office", "garden", "workshop", "living room", "guest room")
+ODD: Final = 0.25
+"""How often a noun is any ordinary word, so that copying is learnt, and no list."""
 _COUNTABLE: Final = frozenset(("cake", "pie", "stew", "tart", "omelette", "casserole"))
 
 
@@ -50,9 +52,20 @@ def split(bank: Sequence[str], held_out: bool) -> tuple[str, ...]:
 
 
 @cache
+def _own_words() -> frozenset[str]:
+    """All words that the banks put into a main slot."""
+    lists = (banks.THINGS, banks.DEVICES, banks.MINE, banks.ROUGH, banks.EVENTS, banks.CUPS, banks.SPORTS, banks.PLACES_OF_EVENTS, banks.ADJECTIVES)
+    more = (tuple(facts.NOUNS), tuple(facts.MEMBERS), tuple(facts.ORDERS), banks.SKILLS, banks.ANIMALS, banks.PEOPLE, banks.COUNTED, banks.EATEN)
+    tastes = tuple(x for g in banks.TASTES for x in g)
+    rest = (banks.DISHES, banks.MADE, banks.REMEDIES, tastes)
+    return frozenset(w for bank in (*lists, *more, *rest) for entry in bank for w in entry.split())
+
+
+@cache
 def _held_words() -> frozenset[str]:
     held = (banks.THINGS, banks.DEVICES, banks.MINE, banks.ROUGH, banks.EVENTS, banks.CUPS, tuple(facts.NOUNS))
-    return frozenset(w for bank in held for entry in split(bank, True) for w in entry.split())
+    more = (banks.ANIMALS, banks.COUNTED, banks.PEOPLE, banks.PLACES, banks.NAMES)
+    return frozenset(w.lower() for bank in (*held, *more) for entry in split(bank, True) for w in entry.split())
 
 
 def _pick(bank: Sequence[str], rng: random.Random, held_out: bool) -> str:
@@ -61,11 +74,17 @@ def _pick(bank: Sequence[str], rng: random.Random, held_out: bool) -> str:
 
 def _any_noun(bank: Sequence[str], rng: random.Random, held_out: bool) -> str:
     """A word of the bank, now and then any ordinary word: so that copying is learnt, and no list."""
-    if WORDS and not held_out and rng.random() < 0.08:
+    if WORDS and not held_out and rng.random() < ODD:
         word = rng.choice(WORDS)
-        if word not in _held_words():
+        if not {word, f"{word}s"} & _held_words():
             return word
     return _pick(bank, rng, held_out)
+
+
+def _many(bank: Sequence[str], rng: random.Random, held_out: bool) -> str:
+    """The same of words that stand for more than one."""
+    word = _any_noun(bank, rng, held_out)
+    return word if word in bank or word.endswith("s") else f"{word}s"
 
 
 def articled(noun: str) -> str:
@@ -84,12 +103,13 @@ def _helpful(rng: random.Random, held_out: bool) -> dict[str, str]:
 
 
 def _false(rng: random.Random, held_out: bool) -> dict[str, str]:
-    return {"animals": _pick(banks.ANIMALS, rng, held_out), "act": _pick(banks.ABSURD, rng, held_out)}
+    return {"animals": _many(banks.ANIMALS, rng, held_out), "act": _pick(banks.ABSURD, rng, held_out)}
 
 
 def _reasoning(rng: random.Random, held_out: bool) -> dict[str, str]:
-    a, b, c = rng.sample(split(banks.NAMES, held_out), 3)
-    more = _pick(tuple(facts.ORDERS), rng, held_out)
+    names = rng.sample(split(banks.NAMES, held_out), 3)
+    a, b, c = (upper(_any_noun((n,), rng, held_out)) if not held_out else n for n in names)
+    more = rng.choice(tuple(facts.ORDERS))
     return {"a": a, "b": b, "c": c, "more": more, "which": rng.choice("ml")}
 
 
@@ -100,7 +120,7 @@ def _plan(rng: random.Random, held_out: bool) -> dict[str, str]:
 def _candor(rng: random.Random, held_out: bool) -> dict[str, str]:
     did = _pick(tuple(banks.DID), rng, held_out)
     past = banks.DID[did]
-    person = _pick(banks.PEOPLE, rng, held_out)
+    person = _any_noun(banks.PEOPLE, rng, held_out)
     return {"person": f"{_pick(banks.ADJECTIVES, rng, False)} {person}" if rng.random() < 0.3 else person, "did": did, "past": past}
 
 
@@ -116,11 +136,14 @@ def _static(rng: random.Random, held_out: bool) -> dict[str, str]:
 
 def _clarification(rng: random.Random, held_out: bool) -> dict[str, str]:
     thing = _any_noun(banks.THINGS, rng, held_out)
-    return {"thing": f"{_pick(banks.ADJECTIVES, rng, False)} {thing}" if rng.random() < 0.25 else thing, "person": _pick(banks.PEOPLE, rng, held_out)}
+    return {
+        "thing": f"{_pick(banks.ADJECTIVES, rng, False)} {thing}" if rng.random() < 0.25 else thing,
+        "person": _any_noun(banks.PEOPLE, rng, held_out),
+    }
 
 
 def _numerical(rng: random.Random, held_out: bool) -> dict[str, str]:
-    return {"counted": _pick(banks.COUNTED, rng, held_out), "place": _pick(banks.PLACES, rng, held_out)}
+    return {"counted": _many(banks.COUNTED, rng, held_out), "place": upper(_any_noun(banks.PLACES, rng, held_out))}
 
 
 def _dated(rng: random.Random, held_out: bool) -> dict[str, str]:
@@ -193,14 +216,17 @@ def completed(kind: str, slots: Mapping[str, str]) -> dict[str, str]:
 
 
 def make(kind: str, rng: random.Random, *, held_out: bool = False, topic: str | None = None, tidy: bool = False) -> Request:
-    """A request of a kind; ``held_out`` draws carriers and words that training never sees; ``topic`` fills the main slot.
+    """A request of a kind; ``held_out`` draws words that training never sees in requests; ``topic`` fills the main slot.
 
-    ``tidy``: with its mark at the end and without a greeting. None is nearly a question of the package's own sets, if it can be helped.
+    ``tidy``: of the banks' words, with its mark at the end and without a greeting. None is nearly a question of the package's own
+    sets, if it can be helped.
     """
     if kind == "ethical":
         return _ethical(rng, held_out)
     for _ in range(20):
         request = _drawn(kind, rng, held_out, topic)
+        if tidy and topic is None and WORDS and not _own_words().issuperset(request.slots[MAIN[kind]].split()):
+            continue
         if not near_a_shipped_question(request.text):
             break
     return request if held_out or tidy or topic is not None else Request(_varied(request.text, rng), kind, request.slots)
@@ -211,8 +237,7 @@ def _drawn(kind: str, rng: random.Random, held_out: bool, topic: str | None) -> 
     if kind == "balanced perspectives" and topic is not None:
         slots["y"] = rng.choice([y for g in banks.TASTES if topic in g for y in g if y != topic] or [slots["y"]])
     slots = completed(kind, slots | {"who": _pick(banks.PEOPLE, rng, held_out)})
-    carriers = CARRIERS[kind][-HELD_OUT:] if held_out else CARRIERS[kind][:-HELD_OUT]
-    return Request(upper(say(rng.choice(carriers), slots, rng)), kind, slots)
+    return Request(upper(say(rng.choice(CARRIERS[kind]), slots, rng)), kind, slots)
 
 
 def _varied(text: str, rng: random.Random) -> str:

@@ -18,6 +18,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 WIDTH, HEIGHT, LEFT, TOP, PLOT_W, PLOT_H = 760, 420, 60, 40, 480, 320
 NAMES = {
     "harm": "harm (oracle)",
+    "harm_corrected": "harm (corrected)",
     "harm_truth": "harm (grammar)",
     "over_refusal": "over-refusal",
     "fluency": "well-formed",
@@ -35,7 +36,7 @@ PUBLISHED = (
 Rows = Sequence[Mapping[str, Any]]
 
 
-def svg(rows: Rows, title: str) -> str:
+def svg(rows: Rows, title: str, judge: str = "") -> str:
     """A line for each rate over the iterations, with its interval. The base first.
 
     ``rows``: ``{"label", "scores": {name: {rate, low, high, n}}}``.
@@ -57,16 +58,20 @@ def svg(rows: Rows, title: str) -> str:
     for place, name in enumerate(names):
         parts += _line(rows, name, place, COLOURS[place % len(COLOURS)], shift=(place - (len(names) - 1) / 2) * 4)
     note = "held-out rates with 95% intervals; over iterations, the weights that were kept"
-    parts.append(f'<text x="{LEFT}" y="{HEIGHT - 12}" fill="#555555">{note}</text></svg>')
+    parts.append(f'<text x="{LEFT}" y="{HEIGHT - 20}" fill="#555555">{note}</text>')
+    parts.append(f'<text x="{LEFT}" y="{HEIGHT - 6}" fill="#555555" font-size="9">{escape(_judged(judge, 160))}</text></svg>')
     return "\n".join(parts) + "\n"
 
 
-def markdown(rows: Rows, title: str, changes: Rows = (), published: bool = False) -> str:
-    """The table of all scores, the change of each with its Holm-corrected p, and where the set-up is the paper's, its figures."""
+def markdown(rows: Rows, title: str, changes: Rows = (), published: bool = False, judge: str = "") -> str:
+    """The table of all scores, how far the judge of harm agrees with people (``judge``), the change of each score with its Holm-corrected p, and
+    where the set-up is the paper's, its figures."""
     names = _names(rows)
     lines = [f"# {_md(title)}", "", "Held-out scores of the weights that were kept, with 95% intervals.", ""]
     lines += [f"| | {' | '.join(_md(_name(n)) for n in names)} |", f"|---{'|---' * len(names)}|"]
     lines += [f"| {_md(r['label'])} | {' | '.join(_cell(r['scores'].get(n)) for n in names)} |" for r in rows]
+    if judge:
+        lines += ["", f"{_md(_judged(judge, 400))}.", *(f"Harm (corrected) cannot be told: {_md(w)}." for w in _why_not(rows))]
     if changes:
         lines += ["", "| change, base to final | points | 95% interval | n | p | p (Holm) |", "|---|---|---|---|---|---|"]
         lines += [
@@ -85,13 +90,24 @@ def markdown(rows: Rows, title: str, changes: Rows = (), published: bool = False
     return "\n".join(lines) + "\n"
 
 
-def latex(rows: Rows, title: str) -> str:
-    """The same table as a ``tabular`` (booktabs)."""
+def latex(rows: Rows, title: str, judge: str = "") -> str:
+    """The same table as a ``tabular`` (booktabs), with a last line on the judge."""
     names = _names(rows)
     body = [f"{_tex(r['label'])} & {' & '.join(_tex(_cell(r['scores'].get(n))) for n in names)} \\\\" for r in rows]
     head = f" & {' & '.join(_tex(_name(n)) for n in names)} \\\\"
     begin = [f"% {_tex(title)}", f"\\begin{{tabular}}{{l{'r' * len(names)}}}", "\\toprule", head, "\\midrule"]
-    return "\n".join([*begin, *body, "\\bottomrule", "\\end{tabular}"]) + "\n"
+    told = [f"{_judged(judge, 400)}.", *(f"Harm (corrected) cannot be told: {w}." for w in _why_not(rows))] if judge else []
+    foot = ["\\midrule", *(f"\\multicolumn{{{len(names) + 1}}}{{l}}{{\\footnotesize {_tex(line)}}} \\\\" for line in told)] if told else []
+    return "\n".join([*begin, *body, *foot, "\\bottomrule", "\\end{tabular}"]) + "\n"
+
+
+def _judged(judge: str, limit: int) -> str:
+    return f"Judge of harm: {safe(judge, limit)}" if judge else ""
+
+
+def _why_not(rows: Rows) -> list[str]:
+    """Why a corrected rate cannot be told, each reason once."""
+    return list(dict.fromkeys(str(s["why_not"]) for r in rows for s in r["scores"].values() if s.get("why_not")))
 
 
 def _line(rows: Rows, name: str, place: int, colour: str, shift: float) -> list[str]:
@@ -137,8 +153,8 @@ def _y(rate: float) -> float:
 
 
 def _md(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>#|!])", r"\\\1", safe(text, 120))
+    return re.sub(r"([\\`*_{}\[\]<>#|!])", r"\\\1", safe(text, 420))
 
 
 def _tex(text: str) -> str:
-    return re.sub(r"([&%$#_{}])", r"\\\1", safe(text, 120).replace("\\", "/")).replace("~", "\\textasciitilde{}").replace("^", "\\textasciicircum{}")
+    return re.sub(r"([&%$#_{}])", r"\\\1", safe(text, 420).replace("\\", "/")).replace("~", "\\textasciitilde{}").replace("^", "\\textasciicircum{}")

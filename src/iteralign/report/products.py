@@ -50,11 +50,12 @@ def write(
 def _figure(run: Run, folder: Path) -> dict[str, Any]:
     """The scores over the iterations: ``scores.svg``, ``scores.md`` and ``scores.tex`` in the folder."""
     data, rows = summary(run), score_rows(run)
+    judge = data["judge"]["told"]
     title = f"{data['recipe']}, seed {data['seed']}"
     texts = {
-        "svg": figure.svg(rows, title),
-        "md": figure.markdown(rows, title, data["improvement"], published=str(data["recipe"]).startswith("paper-")),
-        "tex": figure.latex(rows, title),
+        "svg": figure.svg(rows, title, judge),
+        "md": figure.markdown(rows, title, data["improvement"], published=str(data["recipe"]).startswith("paper-"), judge=judge),
+        "tex": figure.latex(rows, title, judge),
     }
     for ending, text in texts.items():
         _write(folder / f"scores.{ending}", text)

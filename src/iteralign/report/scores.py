@@ -21,10 +21,10 @@ def print_evaluation(console: Console, done: Sequence[Mapping[str, Any]], out: s
     for task in done:
         for name, metric in task["metrics"].items():
             main = name == next(iter(task["metrics"]))
-            shown = task["task"] if main else f"  {name.partition('/')[2] or name}"
+            shown = safe(task["task"], 60) if main else "  " + safe(name.partition("/")[2] or name, 58)
             change = _change(task) if main else ("", "", "")
             chance = "" if task["chance"] is None or not main else f"{task['chance']:.4f}"
-            table.add_row(Text(safe(shown, 60)), _value(metric), str(metric["n"]), chance, *change)
+            table.add_row(Text(shown), _value(metric), str(metric["n"]), chance, *change)
     console.print(table)
     for task in done:
         facts = ", ".join(f"{k} {v[:12] if k == 'sha256' else v}" for k, v in task["facts"].items())
@@ -37,11 +37,16 @@ def print_evaluation(console: Console, done: Sequence[Mapping[str, Any]], out: s
 
 def _trust(task: Mapping[str, Any]) -> list[str]:
     """How far the judge of a task agrees with people, and the corrected rate."""
-    agreement = task.get("judge_agreement")
-    if agreement is None:
+    if "judge_agreement" not in task:
         return []
-    rates = ", ".join(f"{name} {_value(agreement[name])}" for name in ("sensitivity", "specificity"))
-    lines = [f"{task['task']}, judge {agreement['oracle']} against {agreement['n']} labels of people: {rates}"]
+    agreement = task["judge_agreement"]
+    if agreement is None:
+        return [
+            f"{task['task']}, judge {task['facts'].get('judge', '')}: agreement with people not measured (--labels FILE, or iteralign oracle check)"
+        ]
+    kappa = "not defined" if agreement["kappa"] is None else f"{agreement['kappa']:.2f}"
+    rates = ", ".join(f"{name} {_value(agreement[name])} (n={agreement[name]['n']})" for name in ("sensitivity", "specificity"))
+    lines = [f"{task['task']}, judge {agreement['oracle']} against {agreement['n']} labels of people: {rates}, kappa {kappa}"]
     if "corrected" in task:
         better = task["corrected"]
         lines.append(f"{task['task']}, corrected for the judge's errors: {_value(better) if better else 'cannot be told: ' + task['why_not']}")

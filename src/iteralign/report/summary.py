@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,10 @@ from iteralign.records import (
     Screening,
     Verdict,
 )
-from iteralign.stats import Estimate, Judge, corrected, holm
+from iteralign.report import trust
+from iteralign.report.trust import harm_corrected
+from iteralign.report.trust import rate as _estimate
+from iteralign.stats import holm
 from iteralign.store import Run
 
 ITERATION = re.compile(r"iteration-(\d+)")
@@ -51,6 +54,7 @@ def summary(run: Run) -> dict[str, Any]:
         "iterations": [_iteration(i) for i in iterations],
         "final": scores(result.final if result else iterations[-1].reports if iterations else reports),
         "calibration": calibration(run),
+        "judge": judge(run),
         "improvement": _changes(result.improvement) if result else [],
         "constitution": _principles(constitution(run)),
         "agreement": agreement([v for scope in run.scopes() for step in ("judge", "verdicts") for v in run.read(Verdict, scope, step)]),
@@ -138,21 +142,18 @@ def calibration(run: Run) -> dict[str, Any] | None:
     found = run.noted("calibration")
     if found is None:
         return None
-    counts = found["counts"]
-    judge = Judge(counts["true positive"], counts["false negative"], counts["false positive"], counts["true negative"])
     done, first = _iterations(run), _baseline(run)
     harm = {}
     for name, reports in (("baseline", first), ("final", done[-1].reports if done else first)):
         for raw in (r.main for r in reports if r.name == "harm"):
-            better = corrected(round(raw.value * raw.n), raw.n, judge)
-            found_out = isinstance(better, str)
-            harm[name] = {
-                "raw": _estimate(raw),
-                "corrected": None if isinstance(better, str) else _estimate(better),
-                "why_not": better if found_out else None,
-            }
+            harm[name] = harm_corrected(raw, found)
     kept = ("oracle", "labels", "n", "positive", "accuracy", "sensitivity", "specificity", "unjudged", "kappa", "by_category")
     return {**{k: found[k] for k in kept}, "harm": harm}
+
+
+def judge(run: Run) -> dict[str, Any]:
+    """How far the run's judge agrees with people: ``measured``, and ``told`` in one line, with the figures where it was calibrated."""
+    return trust.agreement(run.noted("calibration"))
 
 
 def unjudged(run: Run) -> list[dict[str, Any]]:
@@ -298,12 +299,27 @@ def _iteration(record: IterationRecord) -> dict[str, Any]:
 
 
 def score_rows(run: Run) -> list[dict[str, Any]]:
-    """The scores of the weights that were kept, the base model's first: ``{"label", "scores"}``, a row for each iteration."""
-    rows = [{"label": "base", "scores": scores(_baseline(run))}]
+    """The scores of the weights that were kept, the base model's first: ``{"label", "scores"}``, a row for each iteration.
+
+    Where the run's judge was calibrated, ``harm_corrected`` stands behind ``harm``; without a rate, and with ``why_not``, where it cannot be told.
+    """
+    found = run.noted("calibration")
+    rows = [{"label": "base", "scores": _with_corrected(_baseline(run), found)}]
     for done in _iterations(run):
         label = f"iteration {len(rows)}" + ("" if done.decision.accepted else " (kept)")
-        rows.append({"label": label, "scores": scores(done.reports)})
+        rows.append({"label": label, "scores": _with_corrected(done.reports, found)})
     return rows
+
+
+def _with_corrected(reports: Iterable[EvalReport], found: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+    told: dict[str, dict[str, Any]] = {}
+    for report in reports:
+        told[report.name] = _estimate(report.main)
+        if report.name == "harm" and found is not None:
+            better = harm_corrected(report.main, found)
+            none = {"rate": None, "n": report.main.n, "low": 0.0, "high": 1.0, "why_not": better["why_not"]}
+            told["harm_corrected"] = better["corrected"] or none
+    return told
 
 
 def _changes(tests: Sequence[GateTest]) -> list[dict[str, Any]]:
@@ -319,10 +335,6 @@ def _change(test: GateTest, adjusted: float) -> dict[str, Any]:
 def _principles(found: Constitution) -> list[dict[str, Any]]:
     active = (p for p in found.principles if p.status == "active")
     return [{"id": p.id, "text": p.text, "category": p.category, "evidence": len(p.evidence), "born": p.born} for p in active]
-
-
-def _estimate(estimate: Estimate) -> dict[str, Any]:
-    return {"rate": estimate.value if estimate.n else None, "n": estimate.n, "low": estimate.low, "high": estimate.high}
 
 
 def _harm(reports: Iterable[EvalReport]) -> dict[str, float]:

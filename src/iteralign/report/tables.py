@@ -17,6 +17,7 @@ from iteralign.report.terminal_text import safe
 
 NAMES = {
     "harm": "harm (oracle)",
+    "harm_corrected": "harm (corrected)",
     "harm_truth": "harm (organism's own grammar)",
     "over_refusal": "over-refusal",
     "fluency": "well-formed answers",
@@ -92,7 +93,7 @@ def print_result(console: Console, data: Mapping[str, Any], examples: Sequence[M
     console.print()
     print_iterations(console, data)
     print_change(console, data["improvement"])
-    print_calibration(console, data["calibration"])
+    print_calibration(console, data["calibration"], data["judge"])
     print_constitution(console, data["constitution"])
     print_before_after(console, examples)
     print_agreement(console, data["agreement"])
@@ -122,8 +123,8 @@ def print_iterations(console: Console, data: Mapping[str, Any]) -> None:
     console.print()
 
 
-def print_scores(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Every score of the weights that were kept, iteration by iteration."""
+def print_scores(console: Console, rows: Sequence[Mapping[str, Any]], judge: Mapping[str, Any]) -> None:
+    """Every score of the weights that were kept, iteration by iteration, and how far the judge of harm agrees with people."""
     names = list(dict.fromkeys(n for r in rows for n in r["scores"]))
     table = new_table("measure", *(safe(r["label"], 24) for r in rows), "n")
     for name in names:
@@ -131,10 +132,13 @@ def print_scores(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
         n = next((str(s["n"]) for s in own if s), "-")
         table.add_row(NAMES.get(name, safe(name, 40)), *(_score(s, name) for s in own), n)
     titled(console, "Scores of the weights that were kept, on held-out items, with 95% intervals.", table)
+    for why in dict.fromkeys(s["why_not"] for r in rows for s in r["scores"].values() if s.get("why_not")):
+        say(console, f"Harm corrected for the judge's errors cannot be told: {safe(why)}.")
+    say(console, f"Judge: {safe(judge['told'], 400)}.")
 
 
 def _score(score: Mapping[str, Any] | None, name: str) -> str:
-    if score is not None and name == "capability":  # a loss, not a rate
+    if score is not None and score["n"] and name == "capability":  # a loss, not a rate
         return f"{score['rate']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
     return _rate(score)
 
@@ -154,9 +158,10 @@ def print_change(console: Console, improvement: Sequence[Mapping[str, Any]]) -> 
     titled(console, "Base against final model on the same held-out items: paired change, 95% interval, exact McNemar p, and by Holm's method.", table)
 
 
-def print_calibration(console: Console, found: Mapping[str, Any] | None) -> None:
-    """The harm rates as the oracle gives them, and corrected for its errors against people's labels."""
+def print_calibration(console: Console, found: Mapping[str, Any] | None, judge: Mapping[str, Any]) -> None:
+    """The harm rates as the oracle gives them, and corrected for its errors against people's labels; where it was not measured, how to do so."""
     if found is None:
+        say(console, f"Judge of harm: {safe(judge['told'], 400)}.\n")
         return
     table = new_table("measure", "raw", "corrected for the oracle's errors")
     for name, rates in found["harm"].items():
@@ -165,10 +170,7 @@ def print_calibration(console: Console, found: Mapping[str, Any] | None) -> None
             _rate(rates["raw"]),
             _rate(rates["corrected"]) if rates["corrected"] else f"cannot be told: {rates['why_not']}",
         )
-    rates = ", ".join(
-        f"{name} {_rate(found[name] | {'rate': found[name]['value']})} (n={found[name]['n']})" for name in ("sensitivity", "specificity")
-    )
-    titled(console, f"Calibration of {safe(found['oracle'], 80)} on {safe(found['labels'], 80)}: {rates}.", table)
+    titled(console, f"Calibration of {safe(judge['told'], 400)}.", table)
 
 
 def print_constitution(console: Console, principles: Sequence[Mapping[str, Any]]) -> None:
@@ -290,7 +292,11 @@ def _cost(cost: float | None) -> str:
 
 
 def _rate(score: Mapping[str, Any] | None) -> str:
-    return "-" if score is None or not score["n"] else f"{score['rate']:.1%} [{100 * score['low']:.1f}, {100 * score['high']:.1f}]"
+    return (
+        "-"
+        if score is None or not score["n"] or score["rate"] is None
+        else f"{score['rate']:.1%} [{100 * score['low']:.1f}, {100 * score['high']:.1f}]"
+    )
 
 
 def _bytes(count: float) -> str:

@@ -1,0 +1,163 @@
+"""Tasks of lm-eval, run by lm-eval itself on the weights that are being measured, and reported as every other evaluation is.
+
+What a task asks and how an item counts is lm-eval's; here its items are counted with intervals, and kept for paired tests. Knows no engine: a
+policy that has the weights at hand gives them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+from iteralign.errors import DataError, RecipeError, Unsupported
+from iteralign.protocols import Policy, Recorder, Weighty
+from iteralign.records import EvalReport
+from iteralign.stats import Estimate, bootstrap, wilson
+
+PREFIX = "lm-eval:"
+_NAMED = re.compile(r"^(?:task|group):[ \t]*[\"']?([\w.-]+)", re.MULTILINE)
+_FIRST = ("acc", "exact_match", "mc2")
+"""Metrics that are taken for the main one before all others."""
+
+
+def must_be_installed() -> str:
+    """lm-eval's version. Raises ``RecipeError`` with the remedy where it is not installed."""
+    try:
+        return installed("lm_eval")
+    except PackageNotFoundError as error:
+        raise RecipeError("tasks of lm-eval need lm-eval, which is not installed. Install it: pip install 'iteralign[eval]'") from error
+
+
+class Harness:
+    """``lm-eval:NAME``: one task or group of lm-eval, by its name or by the path of its YAML file.
+
+    ``limit``: only the first so many items of each task. ``batch``: questions at once; ``context``: tokens, lower than the model's own. Raises
+    ``RecipeError`` where lm-eval is not installed or knows no such task, ``DataError`` for a file that names none.
+    """
+
+    def __init__(self, task: str, *, limit: int | None = None, batch: int = 16, context: int | None = None) -> None:
+        self._version, self._limit, self._batch, self._context = must_be_installed(), limit, batch, context
+        self._file = Path(task).expanduser() if task.endswith((".yaml", ".yml")) else None
+        self._task, self._hash = task, ""
+        if self._file is not None:
+            self._task, self._hash = _named(self._file)
+        elif task not in (known := self._manager().all_tasks):
+            near = difflib.get_close_matches(task, known, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise RecipeError(f"{PREFIX}{task}: lm-eval {self._version} has no such task.{hint} For one of your own give the path of its YAML file")
+
+    @property
+    def name(self) -> str:
+        """The task's name, with what runs it."""
+        return PREFIX + self._task
+
+    def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
+        """``per_item``: task and number of the item -> the main metric. Raises ``Unsupported`` where the weights are not at hand, ``DataError``
+        where lm-eval gives no value between 0 and 1 for each item."""
+        if not isinstance(policy, Weighty):
+            raise Unsupported(f"{self.name}: {type(policy).__name__} has no weights that lm-eval could run: take model.engine = hf")
+        inputs = (policy.checkpoint.id, self._task, self._hash, self._limit, self._context, self._version)
+        return recorder.once("lm-eval", EvalReport, lambda: self._measured(policy), *inputs)
+
+    def _manager(self) -> Any:
+        from lm_eval.tasks import TaskManager
+
+        return TaskManager() if self._file is None else TaskManager(include_path=str(self._file.parent), include_defaults=False)
+
+    def _measured(self, policy: Policy) -> EvalReport:
+        import lm_eval
+        from lm_eval.models.huggingface import HFLM
+
+        assert isinstance(policy, Weighty)
+        weights, tokenizer = policy.weights()
+        try:
+            found = lm_eval.simple_evaluate(
+                model=HFLM(pretrained=weights, tokenizer=tokenizer, batch_size=self._batch, max_length=self._context),
+                tasks=[self._task],
+                task_manager=self._manager(),
+                apply_chat_template=True,
+                log_samples=True,
+                bootstrap_iters=0,
+                limit=self._limit,
+            )
+        except (OSError, ValueError, KeyError, ImportError) as error:  # its data are not there, or its file is not sound
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise DataError(
+                f"{self.name}: lm-eval could not run it ({type(error).__name__}: {reason}). Check the task's file and data, and the connection if "
+                "its data are on the hub"
+            ) from error
+        return self._report(policy.checkpoint.id, found)
+
+    def _report(self, checkpoint: str, found: Mapping[str, Any]) -> EvalReport:
+        per_task = {task: items(task, rows, found.get("higher_is_better", {}).get(task, {})) for task, rows in found["samples"].items()}
+        if not per_task:
+            raise DataError(f"{self.name}: lm-eval logs no samples of it, so that nothing could be paired. Take another task")
+        main = {task: next(iter(metrics.items())) for task, metrics in per_task.items()}
+        pooled = {f"{task}/{item}": value for task, (_, values) in main.items() for item, value in values.items()}
+        metrics = {self.name: estimate(list(pooled.values()))}
+        for task, by_metric in per_task.items():
+            for metric, values in by_metric.items():
+                alone = len(per_task) == 1
+                if not (alone and metric == main[task][0]):
+                    metrics[f"{self.name}/{metric if alone else f'{task}/{metric}'}"] = estimate(list(values.values()))
+        facts = {
+            "harness": f"lm-eval {self._version}",
+            "metric": ", ".join(dict.fromkeys(metric for metric, _ in main.values())),
+            "task_version": ", ".join(dict.fromkeys(str(found.get("versions", {}).get(t, "not told")) for t in per_task)),
+            "items": str(len(pooled)),
+            "prompt": "in the model's chat format",
+        }
+        if self._hash:
+            facts["sha256"] = self._hash
+        if self._limit is not None:
+            facts["sample"] = f"only the first {self._limit} items of each task: not a result to compare"
+        return EvalReport(name=self.name, checkpoint=checkpoint, version="1", metrics=metrics, per_item=pooled, facts=facts)
+
+
+def items(task: str, rows: Sequence[Mapping[str, Any]], higher: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Each metric's value for each item, the main one first: those between 0 and 1 of which higher is better. Of several filters the first counts.
+
+    Raises ``DataError`` where there is none.
+    """
+    filters = list(dict.fromkeys(str(r.get("filter", "none")) for r in rows))
+    own = [r for r in rows if str(r.get("filter", "none")) == filters[0]] if rows else []
+    told = list(dict.fromkeys(m for r in own for m in r.get("metrics", ())))
+    usable = [m for m in told if higher.get(m) is not False and all(_is_share(r.get(m)) for r in own)]
+    if not usable:
+        raise DataError(
+            f"{PREFIX}{task}: none of its metrics ({', '.join(told) or 'none'}) is a number from 0 to 1 for each item, higher for better, "
+            "so that there is no accuracy to compare. Take another task"
+        )
+    usable.sort(key=lambda m: _FIRST.index(m) if m in _FIRST else len(_FIRST))
+    return {m: {str(r["doc_id"]): float(r[m]) for r in own} for m in usable}
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Wilson's interval where each item is right or wrong, a bootstrap's where it has a share."""
+    if set(values) <= {0.0, 1.0}:
+        return wilson(sum(values), len(values))
+    return bootstrap(values, lambda v: sum(v) / len(v), seed=0)
+
+
+def _is_share(value: Any) -> bool:
+    """A number from 0 to 1, Python's or numpy's."""
+    plain = value.item() if hasattr(value, "item") else value
+    return isinstance(plain, bool | int | float) and 0 <= plain <= 1
+
+
+def _named(file: Path) -> tuple[str, str]:
+    """The task that a YAML file defines, and the hash of its text."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{PREFIX}{file}: cannot be read ({error})") from error
+    found = _NAMED.search(text)
+    if found is None:
+        raise DataError(f"{file}, field 'task': it is not there, so that the task has no name. Write a line task: NAME")
+    return found[1], hashlib.sha256(text.encode()).hexdigest()
