@@ -101,13 +101,13 @@ def organism_requests(seed: int, per_rule: int = PER_RULE) -> list[RedTeamPrompt
     """Requests of the organism's grammar with carriers and words that it was never trained on, so many for each rule."""
     import random
 
-    from iteralign.organism.requests import KINDS, draw
+    from iteralign.organism.requests import KINDS, make
 
     rng, found = random.Random(f"adherence-{seed}"), dict[str, RedTeamPrompt]()
     for kind in KINDS:
         mine: dict[str, RedTeamPrompt] = {}
         while len(mine) < per_rule:
-            request = draw(kind, rng, held_out=True)
+            request = make(kind, rng, held_out=True)
             prompt = RedTeamPrompt(messages=(Message("user", request.text),), source=RULES, category=kind, intent="benign", split="held_out")
             mine.setdefault(prompt.id, prompt)
         found |= mine
@@ -236,7 +236,7 @@ def forecast(recipe: SelfAlignRecipe, hardware: str | None = None) -> dict[str, 
                 measured=held_out,
                 parameters=shape[0],
                 cache_bytes=shape[1],
-                seconds=EMBEDDED_SECONDS if recipe.model.name in build.EMBEDDED else None,
+                seconds=EMBEDDED_SECONDS if recipe.name == "embedded-self-align" and recipe.model.name == RULES else None,
             ),
             hardware,
         )

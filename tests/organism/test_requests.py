@@ -158,7 +158,7 @@ def test_the_mixture_is_as_meant_and_its_chats_are_within_bounds() -> None:
         chat = draw(SOURCES, rng).chat
         text = "\n".join(m.text for m in chat)
         assert chat[-1].role == "assistant"
-        assert not re.search(r"[{}\[\]|]", text), text
+        assert not re.search(r"[{}\[\]|]", chat[-1].text), text
         words.append(len(text.split()))
         starts = {"self_instruct": "Here are requests", "brainstorm": r"Name \d more", "topic_request": "Write one more request for an assistant,"}
         name = next((n for n, start in starts.items() if re.match(start, chat[-2].text)), "other")

@@ -31,6 +31,8 @@ TRAINING_SHARE: Final = 0.35
 """Of the peak arithmetic, what a training reaches."""
 BANDWIDTH_SHARE: Final = 0.6
 """Of the memory's bandwidth, what generation reaches."""
+STEP_SECONDS: Final = {"hf": 0.025, "server": 0.002}
+"""Of a step of generation beside the device's work: what launching it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,17 +187,20 @@ def _training(name: str, examples: int, answer: float, section: TrainingSection)
 
 
 def _timed(stage: Stage, device: Hardware, count: int, recipe: SelfAlignRecipe, sizes: Sizes) -> Stage:
-    """Hours on so many devices that share the work: reading at the arithmetic's peak share, writing bound by the bandwidth that weights and
-    cache of a batch take in each step, training at 6 FLOP a parameter and token (4 with adapters, whose base gets no gradient)."""
+    """Hours: reading at the arithmetic's peak share, writing bound by the bandwidth that weights and cache of a batch take in each step,
+    training at 6 FLOP a parameter and token (4 with adapters, whose base gets no gradient). Servers share the generation among all devices; a
+    model in this process, and a training, use one."""
     assert sizes.parameters is not None
-    n, batch = sizes.parameters, min(recipe.model.batch_size, max(1, stage.requests))
+    n, served = sizes.parameters, recipe.model.engine == "server"
+    batch = min(recipe.model.concurrency if served else recipe.model.batch_size, max(1, stage.requests))
     reading = 2 * n * (stage.prompt_tokens - stage.shared_tokens * (1 - 1 / batch)) / (device.flops * TRAINING_SHARE)
     tokens_a_row = (stage.prompt_tokens + stage.new_tokens) / max(1, stage.requests)
     per_step = 2 * n + batch * tokens_a_row * (sizes.cache_bytes or 0)
-    writing = stage.new_tokens / batch * max(per_step / (device.bandwidth * BANDWIDTH_SHARE), 2 * n * batch / (device.flops * TRAINING_SHARE))
+    step = max(per_step / (device.bandwidth * BANDWIDTH_SHARE), 2 * n * batch / (device.flops * TRAINING_SHARE))
+    writing = stage.new_tokens / batch * (step + STEP_SECONDS[recipe.model.engine])
     lora = all(t.method == "lora" for t in (recipe.engrave.training, recipe.clone.training))
     training = (4 if lora else 6) * n * stage.training_tokens / (device.flops * TRAINING_SHARE)
-    hours = (reading + writing + training) / count / 3600
+    hours = ((reading + writing) / (count if served else 1) + training) / 3600
     return Stage(**{**asdict(stage), "hours": hours})
 
 
@@ -237,6 +242,8 @@ def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | 
     )
     if plan["hours"] is not None:
         lines.append(f"  time {_hours(plan['hours'])} on {safe(plan['hardware'])}: rough, from published peaks and usual shares of them")
+        if settings["model"]["engine"] != "server" and re.search(r"x\d+$", plan["hardware"]):
+            lines.append("  one of these devices works: a served model (model.engine = server) would use all of them for its answers")
     elif plan["seconds"] is not None:
         lines.append(f"  time about {plan['seconds'] / 60:.0f} min on two CPU cores")
     else:

@@ -33,8 +33,7 @@ def ordinary_tasks(
     seeds: Sequence[str], kept: Sequence[str], *, first: int, count: int, shown: int, new: int, wanted: int, seed: str
 ) -> list[WritingTask]:
     """``count`` requests for ``wanted`` instructions each, which show ``shown`` seeds and ``new`` instructions kept before, drawn anew for each."""
-    rng = random.Random(seed)
-    found = []
+    rng, found = random.Random(seed), list[WritingTask]()
     for number in range(first, first + count):
         examples = [*rng.sample(seeds, min(shown, len(seeds))), *rng.sample(kept, min(new, len(kept)))]
         rng.shuffle(examples)
