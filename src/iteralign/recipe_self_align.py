@@ -31,7 +31,7 @@ class WordsSection(Section):
     """What people wrote: seeds, topics, rules, exemplars. Files of your own take the shipped ones' formats."""
 
     seeds: str | None = Field(None, description="seed tasks, one a line; the shipped 175 where not given")
-    topics: str | None = Field(None, description="`Type | Topic | Request` lines; the shipped 20 where not given")
+    topics: str | None = Field(None, description="lines of type, topic and request with bars between them; the shipped 20 where not given")
     rules: str | None = Field(None, description="rules (name, text) or a constitution of IterAlign, YAML or JSON; the shipped ones where not given")
     exemplars: str | None = Field(None, description="exemplars (question, thoughts, answer); the shipped ones where not given")
     variant: bool = Field(False, description="Dromedary-2's: 17 rules and 6 exemplars in place of 16 and 5")

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from iteralign.recipe import Recipe, headlines
 from iteralign.recipe_messages import allowed, section_of
+from iteralign.recipe_self_align import SelfAlignRecipe
 from iteralign.recipe_yaml import dump
 
 INTRODUCTION = """\
@@ -32,19 +33,30 @@ This page is made from the recipe's model by `make docs`.
 """
 
 
+SELF_ALIGN = """\
+# Recipes of Self-Align
+
+They name their method (`method: self-align`) and start with `iteralign self-align`. The sections `model`, `oracle`, `red_team`, `benign`,
+`evaluation` and `budget`, and the keys of a `training`, are those above; `red_team` and `benign` give the held-out prompts only.
+"""
+
+
 def reference() -> str:
     """The page as Markdown."""
-    return "\n".join([INTRODUCTION, *_shipped(), *_section(Recipe, ""), ""]).rstrip() + "\n"
+    shown = frozenset({"model", "oracle", "red_team", "benign", "evaluation", "budget", "training"})
+    pages = [INTRODUCTION, *_shipped("iteralign"), *_section(Recipe, ""), SELF_ALIGN, *_shipped("self-align"), *_section(SelfAlignRecipe, "", shown)]
+    return "\n".join(pages).rstrip() + "\n"
 
 
-def _shipped() -> Iterator[str]:
+def _shipped(method: str) -> Iterator[str]:
     yield "## Shipped recipes\n"
     yield "| name | what it is for |\n|---|---|"
-    yield from (f"| `{name}` | {headline} |" for name, headline in headlines().items())
+    yield from (f"| `{name}` | {headline} |" for name, headline in headlines(method).items())
     yield ""
 
 
-def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
+def _section(model: type[BaseModel], prefix: str, known: frozenset[str] = frozenset()) -> Iterator[str]:
+    """``known``: sections that the page has shown already."""
     values = {n: f for n, f in model.model_fields.items() if section_of(f) is None}
     yield f"## {f'`{prefix}`' if prefix else 'Top level'}\n"
     if prefix:
@@ -56,8 +68,8 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
     yield ""
     for name, field in model.model_fields.items():
         inner = section_of(field)
-        if inner is not None:
-            yield from _section(inner, f"{prefix}{'.' if prefix else ''}{name}")
+        if inner is not None and name not in known:
+            yield from _section(inner, f"{prefix}{'.' if prefix else ''}{name}", known)
 
 
 if __name__ == "__main__":

@@ -43,8 +43,7 @@ def ordinary_tasks(
 
 def topic_tasks(topics: Topics, *, first: int, per_type: int, wanted: int, seed: str) -> list[WritingTask]:
     """``per_type`` requests for ``wanted`` more topics of every type, which show at most ten known ones."""
-    rng = random.Random(seed)
-    found = []
+    rng, found = random.Random(seed), list[WritingTask]()
     for name, known in topics.items():
         for _ in range(per_type):
             shown = rng.sample(list(known), min(10, len(known)))
