@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 from collections.abc import Sequence
@@ -165,10 +166,8 @@ def test_it_resumes_from_any_interruption(tmp_path: Path, moment: int) -> None:
 
     with Run.create(tmp_path / "cut", chosen.model_dump(mode="json"), chosen.to_yaml()) as run:
         run.listen(kill)
-        try:
+        with contextlib.suppress(Killed):
             self_align(run, chosen, parts(run))
-        except Killed:
-            pass
     run, again, _ = start(tmp_path / "cut")
     with whole, run:
         assert again == result
