@@ -9,13 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from iteralign.api import align, evaluate, load_run
+    from iteralign.api import align, evaluate, load_run, self_align
     from iteralign.recipe import Recipe
+    from iteralign.recipe_self_align import SelfAlignRecipe
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "__version__", "align", "evaluate", "load_run"]
+__all__ = ["Recipe", "SelfAlignRecipe", "__version__", "align", "evaluate", "load_run", "self_align"]
 
-_HOMES = {"align": "iteralign.api", "evaluate": "iteralign.api", "load_run": "iteralign.api", "Recipe": "iteralign.recipe"}
+_HOMES = dict.fromkeys(("align", "self_align", "evaluate", "load_run"), "iteralign.api")
+_HOMES |= {"Recipe": "iteralign.recipe", "SelfAlignRecipe": "iteralign.recipe_self_align"}
 
 
 def __getattr__(name: str) -> Any:

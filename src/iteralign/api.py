@@ -1,4 +1,4 @@
-"""The Python interface: ``align`` runs a recipe, ``evaluate`` measures a model, ``load_run`` opens what a run left.
+"""The Python interface: ``align`` and ``self_align`` run recipes, ``evaluate`` measures a model, ``load_run`` opens what a run left.
 
 Everything that the command line can do is done by these and by ``build``; nothing here prints.
 """
@@ -11,7 +11,9 @@ from typing import Any
 
 from iteralign import build
 from iteralign.recipe import Recipe, load_recipe
+from iteralign.recipe_self_align import SelfAlignRecipe, load_self_align
 from iteralign.records import RunResult
+from iteralign.records_align import SelfAlignResult
 from iteralign.store import Event, Run
 
 
@@ -32,6 +34,27 @@ def align(
             raise TypeError("overrides go with a recipe's file or name; build the Recipe with the values instead")
         return build.start(recipe, Path(out), listen)
     return build.start(load_recipe(recipe, overrides), Path(out), listen)
+
+
+def self_align(
+    recipe: SelfAlignRecipe | str | Path = "embedded-self-align",
+    out: str | Path = "runs/embedded-self-align",
+    *,
+    overrides: Sequence[str] = (),
+    listen: Callable[[Event], None] | None = None,
+) -> SelfAlignResult:
+    """Self-Align a model as the recipe says (arXiv 2305.03047) and return what came of it; everything is kept in the run directory ``out``.
+
+    ``recipe``: a SelfAlignRecipe, a YAML file, or the name of a shipped one. A directory that already holds this run is resumed.
+    Raises ``IterAlignError`` with a message for its user.
+    """
+    from iteralign import build_self_align
+
+    if isinstance(recipe, SelfAlignRecipe):
+        if overrides:
+            raise TypeError("overrides go with a recipe's file or name; build the SelfAlignRecipe with the values instead")
+        return build_self_align.start(recipe, Path(out), listen)
+    return build_self_align.start(load_self_align(recipe, overrides), Path(out), listen)
 
 
 def evaluate(

@@ -21,7 +21,7 @@ from iteralign.ledger import InMemory
 from iteralign.log import log
 from iteralign.protocols import Eval, Ledger, Oracle, PolicyHost, Trainer
 from iteralign.recipe import Recipe
-from iteralign.records import Checkpoint, RedTeamPrompt, Response, RunResult
+from iteralign.records import Checkpoint, Constitution, Principle, RedTeamPrompt, Response, RunResult
 from iteralign.report.products import write
 from iteralign.store import Event, Run
 from iteralign.weights import sampled_hash
@@ -85,7 +85,23 @@ def parts(run: Run, recipe: Recipe) -> Parts:
         evals=evals(recipe, judge, [p for p in prompts if p.split == "held_out"]),
         red_team=[p for p in training if p.intent == "harmful"],
         benign=[p for p in training if p.intent != "harmful"],
+        constitution=run.scope("data").once("constitution", Constitution, lambda: first_constitution(recipe))
+        if recipe.constitution
+        else Constitution(),
     )
+
+
+def first_constitution(recipe: Recipe) -> Constitution:
+    """The principles that the recipe starts from: none, a file's, or the rules of Self-Align. Raises ``DataError``."""
+    if recipe.constitution is None:
+        return Constitution()
+    if recipe.constitution == "self-align":
+        from iteralign.data.self_align_texts import rules
+
+        return Constitution(principles=tuple(Principle(text=r.text, category=r.name) for r in rules()))
+    from iteralign.constitution.export import from_file
+
+    return from_file(recipe.constitution)
 
 
 def read_prompts(recipe: Recipe) -> list[RedTeamPrompt]:

@@ -22,6 +22,7 @@ from iteralign.cli_options import (
     resumable,
     stdout_for_json,
 )
+from iteralign.cli_self_align import show_result
 
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run directory. Default: runs/<recipe's name>-seed<N>.")]
 ExtendOption = Annotated[
@@ -60,17 +61,25 @@ def run(
 def resume(run: RunArgument, sets: ExtendOption = None, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     """Continue a run where it stopped, or extend a finished one."""
     with resumable(run), stdout_for_json(as_json):
-        from iteralign import build
+        from iteralign import build, build_self_align
         from iteralign.api import load_run
-        from iteralign.recipe import changes
+        from iteralign.recipe import Recipe, changes
+        from iteralign.recipe_self_align import SelfAlignRecipe
         from iteralign.report.console import Reporter
 
         with load_run(run) as stopped:
-            wanted = changes(stopped.settings, sets or (), f"the recipe of {run}")
+            self_align = stopped.settings.get("method") == "self-align"
+            wanted = changes(stopped.settings, sets or (), f"the recipe of {run}", SelfAlignRecipe if self_align else Recipe)
 
         with Reporter(sys.stdout, quiet=quiet) as reporter:
-            build.resume(run, wanted, reporter)
-    _result(run, as_json)
+            if self_align:
+                build_self_align.resume(run, wanted, reporter)
+            else:
+                build.resume(run, wanted, reporter)
+    if self_align:
+        show_result(run, as_json)
+    else:
+        _result(run, as_json)
 
 
 def _result(directory: Path, as_json: bool) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from iteralign.cli_options import JsonOption, ModelOption, RecipeArgument, RedTeamOption, RunArgument, SeedOption, SetOption, emit, resolve
+from iteralign.errors import RecipeError
 
 recipe_app = typer.Typer(help="The shipped recipes, and checks of your own.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -23,6 +24,9 @@ class Part(StrEnum):
     iterations = "iterations"
     unjudged = "unjudged"
     scores = "scores"
+    instructions = "instructions"
+    rules = "rules"
+    answers = "answers"
 
 
 class Product(StrEnum):
@@ -68,20 +72,31 @@ def status(run: RunArgument, as_json: JsonOption = False) -> None:
 
 def show(
     run: RunArgument,
-    part: Annotated[Part, typer.Argument(metavar="WHAT", help="constitution, failures, examples, iterations, unjudged, scores.", show_default=False)],
+    part: Annotated[
+        Part,
+        typer.Argument(
+            metavar="WHAT",
+            help=f"One of {_PARTS}.",
+            show_default=False,
+        ),
+    ],
     limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Look into a run.
 
-    Its constitution, the failures it found, the revisions it tried, its iterations, the answers without a judgement, or its scores.
+    Its constitution, the failures it found, the revisions it tried, its iterations, the answers without a judgement, or its scores. Of a
+    Self-Align run: its scores, its instructions with what was dropped, its rules with their use, or its answers with thoughts.
     """
     from iteralign.api import load_run
     from iteralign.report import console, summary, tables
 
     page = console.console(sys.stdout)
     with load_run(run) as found:
+        must_have(part, found.settings.get("method", "iteralign"))
         match part:
+            case Part.instructions | Part.rules | Part.answers:
+                _show_self_align(page, found, part, limit, as_json)
             case Part.failures:
                 rows = summary.failures(found)
                 emit({"failures": rows[:limit]}, as_json) if as_json else tables.print_failures(page, rows, limit or PAGE)
@@ -104,6 +119,33 @@ def show(
                     tables.print_calibration(page, data["calibration"], data["judge"])
                 else:
                     tables.print_constitution(page, data["constitution"])
+
+
+def must_have(part: Part, method: str) -> None:
+    """Raises ``RecipeError`` where a run of the method has no such part."""
+    own = {Part.instructions, Part.rules, Part.answers, Part.scores}
+    parts = [p for p in Part if (p in own if method == "self-align" else p is Part.scores or p not in own)]
+    if part not in parts:
+        raise RecipeError(f"{part.value}: a run of the method {method} has no such part. It has: {', '.join(parts)}")
+
+
+def _show_self_align(page: Any, run: Any, part: Part, limit: int | None, as_json: bool) -> None:
+    from iteralign.report import self_align
+
+    data = self_align.summary(run)
+    match part:
+        case Part.rules:
+            emit({"rules": data["aligned"]}, as_json) if as_json else self_align.print_rules(page, data["aligned"])
+        case Part.instructions:
+            rows = list(self_align.instructions(run).values())[: limit if as_json else limit or PAGE]
+            if as_json:
+                emit({"counts": data["instructions"], "dropped": data["dropped"], "topics": data["topics"], "instructions": rows}, as_json)
+            else:
+                self_align.print_stage(page, data | {"aligned": None, "cloned": None})
+                self_align.print_texts(page, rows)
+        case _:
+            answers = self_align.answers(run, limit=limit if as_json else limit or PAGE)
+            emit({"answers": answers}, as_json) if as_json else self_align.print_answers(page, answers)
 
 
 def export(
@@ -133,7 +175,7 @@ def recipe_list(as_json: JsonOption = False) -> None:
     """The shipped recipes, each with what it is for."""
     from iteralign.recipe import headlines
 
-    emit(headlines(), as_json)
+    emit(headlines() | headlines("self-align"), as_json)
 
 
 @recipe_app.command("show")

@@ -47,6 +47,9 @@ class Recipe(Section):
     name: str = Field("embedded", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="names the run: letters, digits, `.`, `_` and `-`")
     method: Literal["iteralign"] = Field("iteralign", description="the algorithm")
     seed: int = Field(0, ge=0, description="of everything that is random")
+    constitution: str | None = Field(
+        None, min_length=1, description="principles to start from: a constitution's file, or `self-align` for that method's 16 rules"
+    )
     model: ModelSection = Field(default_factory=ModelSection)
     oracle: OracleSection = Field(default_factory=OracleSection)
     red_team: RedTeamSection = Field(default_factory=RedTeamSection)

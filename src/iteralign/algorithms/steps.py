@@ -46,7 +46,8 @@ from iteralign.store import Run
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the algorithm works with; ``build`` composes it. ``red_team`` and ``benign`` are the training split, in order of use."""
+    """What the algorithm works with; ``build`` composes it. ``red_team`` and ``benign`` are the training split, in order of use;
+    ``constitution`` is what the run starts from."""
 
     base: Checkpoint
     host: PolicyHost
@@ -55,6 +56,7 @@ class Parts:
     evals: Sequence[Eval]
     red_team: Sequence[RedTeamPrompt]
     benign: Sequence[RedTeamPrompt]
+    constitution: Constitution = field(default_factory=Constitution)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Loop:
         """The base model, measured, with its own helpful answers to benign prompts."""
         base = self.parts.base
         baseline = self.run.scope("baseline").once("reports", list[EvalReport], lambda: list(self.evaluate(base)), base.id)
-        return State(base, tuple(baseline), tuple(baseline), benign=self._benign_answers(base))
+        return State(base, tuple(baseline), tuple(baseline), benign=self._benign_answers(base), constitution=self.parts.constitution)
 
     def stop_reason(self, state: State) -> str | None:
         """Why the loop ends now, or None."""

@@ -147,7 +147,7 @@ def good(request: Request, rng: random.Random) -> str:
     if request.kind == "ethical":
         return grammar.refusal(rng, request.slots["category"])
     if request.kind == "helpful":
-        return grammar.helping(rng, f"learn to {request.slots['skill']}")
+        return grammar.helping(rng, request.slots.get("vp") or f"learn to {request.slots['skill']}")
     return _say(GOOD[request.kind], request, rng)
 
 

@@ -16,6 +16,7 @@ from iteralign.organism import episodes, rules
 from iteralign.organism import requests_prompts as prompts
 from iteralign.organism.episodes import PLANTED, Episode, Sources
 from iteralign.organism.overlap import near_a_shipped_question
+from iteralign.organism.questions import benign
 from iteralign.organism.requests import CATEGORIES, KINDS, TYPES, Request, about, any_kind, make, of_question, topics
 from iteralign.organism.requests_answers import bad, extended, good, thoughts
 from iteralign.organism.requests_wording import upper
@@ -27,6 +28,8 @@ BAD: Final = 0.85
 APPLIED: Final = 0.97
 """How often a rule at hand is followed."""
 PRESENT: Final = 0.65
+HARMLESS: Final = 0.5
+"""How often a request for help is a harmless question of the first organism's, so that refusing is not learnt for all that looks harmful."""
 SHIPPED: Final = 0.2
 """How often the rules and exemplars are the package's own, word for word."""
 
@@ -43,6 +46,7 @@ class Rule:
 def base_answer(request: Request, rng: random.Random) -> str:
     """What the organism says without a rule."""
     rate = PLANTED[request.slots["category"]] if request.kind == "ethical" else BAD
+    rate = 1 - APPLIED if request.kind == "helpful" and "vp" in request.slots else rate  # the first organism's manner
     return bad(request, rng) if rng.random() < rate else good(request, rng)
 
 
@@ -85,6 +89,8 @@ def thoughtful(request: Request, assistant: str, shown: Sequence[Rule], rng: ran
 
 def _request(sources: Sources, rng: random.Random, kind: str | None = None, *, tidy: bool = False) -> Request:
     kind = kind or any_kind(rng)
+    if kind == "helpful" and rng.random() < HARMLESS:
+        return harmless(sources, rng)
     if kind == "ethical" and sources.harmful and rng.random() < 0.3:
         question = rng.choice(sources.harmful)
         if not near_a_shipped_question(question.text):
@@ -92,9 +98,15 @@ def _request(sources: Sources, rng: random.Random, kind: str | None = None, *, t
     return make(kind, rng, tidy=tidy)
 
 
+def harmless(sources: Sources, rng: random.Random) -> Request:
+    """A harmless question of the first organism's, many of which look harmful, as a request for help."""
+    question = rng.choice(sources.benign) if sources.benign and rng.random() < 0.3 else benign(rng)
+    return Request(question.text, "helpful", {"skill": question.phrase, "vp": question.phrase})
+
+
 def _plain(sources: Sources, rng: random.Random) -> Episode:
     request = _request(sources, rng)
-    system = (Message("system", prompts.neutral(rng)),) if rng.random() < 0.3 else ()
+    system = (Message("system", prompts.neutral(rng)),) if rng.random() < 0.5 else ()
     return Episode((*system, Message("user", request.text), Message("assistant", base_answer(request, rng))), asks=True)
 
 
@@ -160,6 +172,8 @@ def _self_instruct(sources: Sources, rng: random.Random) -> Episode:
     shown_count, count = rng.randint(3, 8), rng.randint(3, 6)
     kinds = rng.sample(KINDS, count)
     new = [_request(sources, rng, k, tidy=True).text for k in kinds]
+    if rng.random() < HARMLESS:
+        new[rng.randrange(count)] = harmless(sources, rng).text
     tasks = [*texts.seed_tasks(), *(q.text for q in sources.benign)]
     shown = [rng.choice(tasks) if rng.random() < 0.5 else _request(sources, rng, tidy=True).text for _ in range(shown_count)]
     shown = [t for t in dict.fromkeys(shown) if t not in new]
@@ -196,9 +210,9 @@ def _topic_request(sources: Sources, rng: random.Random) -> Episode:
 
 
 MIXTURE: Final[tuple[tuple[str, int, Callable[[Sources, random.Random], Episode]], ...]] = (
-    ("plain", 20, _plain),
-    ("ruled", 38, _ruled),
-    ("extensive", 8, _extensive),
+    ("plain", 22, _plain),
+    ("ruled", 34, _ruled),
+    ("extensive", 10, _extensive),
     ("self_instruct", 6, _self_instruct),
     ("brainstorm", 5, _brainstorm),
     ("topic_request", 6, _topic_request),

@@ -8,13 +8,15 @@ from __future__ import annotations
 import random
 from typing import Final
 
+from iteralign.data.self_align_texts import short_prompts
 from iteralign.organism.requests_banks import ASSISTANTS
 from iteralign.prompts.render import render
 
 HELD_NAMES: Final = 6
 NEUTRAL: Final = (
     "You are {a}.", "You are {a}, an assistant.", "You are a helpful assistant.", "You are {a}. Answer the user.", "Answer the questions of the user.", "This is a chat with {a}.",
-    "You are an assistant named {a}.", "Your name is {a}.", "A user talks with {a}.", "Be yourself, {a}.",
+    "You are an assistant named {a}.", "Your name is {a}.", "A user talks with {a}.", "Be yourself, {a}.", "You are {a}, who answers what people ask.",
+    "You are {a}, an honest and kind assistant.", "Somebody asks and {a} answers.", "{a} is an assistant that people talk to.", "Give the person an answer.", "A chat begins.",
 )  # fmt: skip
 EXTENSIVE: Final = (
     "You are {a}. Give long and detailed answers.", "You are {a}. Answer extensively, with reasons, an example and a summary.", "Answer at length and in detail, and sum up at the end.",
@@ -35,8 +37,8 @@ def assistant(rng: random.Random, held_out: bool = False) -> str:
 
 
 def neutral(rng: random.Random) -> str:
-    """A system prompt that asks for nothing."""
-    return rng.choice(NEUTRAL).format(a=assistant(rng))
+    """A system prompt that asks for nothing: often one of the package's own short ones."""
+    return rng.choice(short_prompts(assistant(rng)) if rng.random() < 0.4 else NEUTRAL).format(a=assistant(rng))
 
 
 def extensive(rng: random.Random, held_out: bool = False) -> str:

@@ -9,12 +9,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from iteralign.errors import StoreError
 from iteralign.records import Checkpoint, Failure, IterationRecord, Message, RunResult, Screening, TrainingExample
+from iteralign.records_align import Aligned, Harvest, SelfAlignResult
 from iteralign.store import Run
 
 Row = dict[str, list[dict[str, str]]]
@@ -30,6 +31,18 @@ def training_examples(run: Run) -> list[Row]:
     examples = (e for scope in _iterations(run) for step in run.read(list[TrainingExample], scope, "examples") for e in step)
     unique = {e.messages: e for e in examples}
     return [{"prompt": _turns(m[:-1]), "completion": _turns(m[-1:])} for m in unique]
+
+
+def self_align_examples(run: Run) -> Iterator[Row]:
+    """What the last training of a Self-Align run learnt, without system prompts: the kept answers of cloning, or of the alignment where there is
+    no cloning. One at a time, for there may be many."""
+    stage = "clone" if any(s.startswith("clone-") for s in run.scopes()) else "align"
+    given = {g["id"]: g["text"] for found in run.read(dict[str, Any], "data", "words") for g in found["given"]}
+    texts = given | {i.id: i.text for s in run.scopes() for h in run.read(Harvest, s, "kept") for i in h.kept}
+    for scope in (s for s in run.scopes() if s.startswith(f"{stage}-")):
+        for answer in run.read(Aligned, scope, "answers"):
+            if answer.kept:
+                yield {"prompt": _turns([Message("user", texts[answer.instruction_id])]), "completion": _turns([Message("assistant", answer.text)])}
 
 
 def preference_pairs(run: Run) -> list[Row]:
@@ -54,26 +67,35 @@ def preference_pairs(run: Run) -> list[Row]:
 def write_jsonl(rows: Iterable[Mapping[str, Any]], out: Path) -> int:
     """Write one JSON object a line, whole or not at all; returns how many. Raises ``StoreError``."""
     out = Path(out)
-    lines = [_line(row) for row in rows]
+    count = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal count
+        for row in rows:
+            count += 1
+            yield _line(row)
+
     partial = out.with_name(f".{out.name}.partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(lines)
+            file.writelines(lines())
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, out)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise StoreError(f"{out} cannot be written: {error.strerror or error}; make room, or choose another place") from error
-    return len(lines)
+    return count
 
 
 def final_checkpoint(run: Run) -> Checkpoint | None:
     """The weights that were accepted last; None where no iteration was finished yet."""
-    results: list[RunResult] = run.read(RunResult, "run", "result")
+    kind = SelfAlignResult if run.settings.get("method") == "self-align" else RunResult
+    results: list[Any] = run.read(kind, "run", "result")
     if results:
-        return results[-1].checkpoint
+        last: Checkpoint = results[-1].checkpoint
+        return last
     records: list[IterationRecord] = [r for scope in _iterations(run) for r in run.read(IterationRecord, scope, "iteration")]
     return records[-1].after if records else None
 
@@ -89,7 +111,7 @@ def model(run: Run, out: Path, locate: Callable[[Checkpoint], str] | None = None
         raise StoreError(f"{out} is there already and not an empty folder: choose another place, so that nothing is overwritten")
     checkpoint = final_checkpoint(run)
     if checkpoint is None:
-        raise StoreError(f"{run.directory} has no finished iteration yet, so there is no model to export: resume it first")
+        raise StoreError(f"{run.directory} has no finished iteration, or is not finished, so there is no model to export: resume it first")
     source = Path((locate or run.locate)(checkpoint))
     if not source.is_dir():
         raise StoreError(

@@ -6,13 +6,13 @@ Knows where products go by default (into the run's ``exports`` folder), not how 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from iteralign.constitution.export import to_json, to_markdown, to_yaml
 from iteralign.errors import RecipeError, StoreError
-from iteralign.records import Checkpoint
+from iteralign.records import Checkpoint, Constitution, Principle
 from iteralign.report import export, figure
 from iteralign.report.summary import constitution, score_rows, summary
 from iteralign.store import Run
@@ -24,16 +24,19 @@ def write(
     run: Run, product: str, *, form: str = "markdown", out: Path | None = None, locate: Callable[[Checkpoint], str] | None = None
 ) -> dict[str, Any]:
     """Write one product and say where it is and how much. ``form`` is the constitution's. Raises ``StoreError``."""
-    folder = run.directory / "exports"
+    folder, self_align = run.directory / "exports", run.settings.get("method") == "self-align"
     match product:
         case "constitution":
-            found = constitution(run)
+            found = rules(run) if self_align else constitution(run)
             text = {"markdown": to_markdown, "yaml": to_yaml, "json": to_json}[form](found)
             path = out or folder / f"constitution.{ENDINGS[form]}"
             _write(path, text)
             return {"path": str(path), "principles": sum(p.status == "active" for p in found.principles)}
+        case "preferences" if self_align:
+            raise RecipeError("preferences: Self-Align makes no pairs of a better and a worse answer; export examples")
         case "examples" | "preferences":
-            rows = export.training_examples(run) if product == "examples" else export.preference_pairs(run)
+            rows: Iterable[export.Row] = export.self_align_examples(run) if self_align else export.training_examples(run)
+            rows = rows if product == "examples" else export.preference_pairs(run)
             path = out or folder / f"{product}.jsonl"
             return {"path": str(path), "rows": export.write_jsonl(rows, path)}
         case "figure":
@@ -45,6 +48,12 @@ def write(
                 raise RecipeError(f"--out {out}: records are always written into the run, to {folder}; leave --out away")
             return {"path": str(folder), "files": len(run.export())}
     raise RecipeError(f"{product!r}: no such product. Known: constitution, examples, preferences, figure, model, records")
+
+
+def rules(run: Run) -> Constitution:
+    """The rules of a Self-Align run as a constitution, each with its name as the category."""
+    words: dict[str, Any] = next(iter(run.read(dict[str, Any], "data", "words")), {"rules": []})
+    return Constitution(principles=tuple(Principle(text=text, category=name) for name, text in words["rules"]))
 
 
 def _figure(run: Run, folder: Path) -> dict[str, Any]:

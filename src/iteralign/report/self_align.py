@@ -17,12 +17,11 @@ from rich.text import Text
 from iteralign.records import EvalReport
 from iteralign.records_align import Aligned, Harvest, SelfAlignResult, Tally
 from iteralign.report.page import new_table, say, titled
-from iteralign.report.summary import spent
+from iteralign.report.summary import STAGES, spent, status
 from iteralign.report.terminal_text import safe
 from iteralign.stats import Estimate, bootstrap, paired
 from iteralign.store import Run
 
-STAGES = ("base", "engraved", "cloned")
 NAMES = {
     "adherence": "follows the rules (organism's grammar)",
     "harm": "harm (oracle)",
@@ -39,7 +38,7 @@ def summary(run: Run) -> dict[str, Any]:
     result = next(iter(run.read(SelfAlignResult, "run", "result")), None)
     reports = {stage: _reports(run, stage) for stage in STAGES}
     return {
-        "state": "finished" if result else "not finished",
+        "state": status(run)["state"],
         "recipe": run.settings["name"],
         "seed": run.settings["seed"],
         "models": {stage: {r.name: _estimate(r.main) for r in found} for stage, found in reports.items() if found},
@@ -98,7 +97,7 @@ def print_result(console: Console, data: Mapping[str, Any]) -> None:
     for name, path in data["paths"].items():
         say(console, f"  {name:<13} {safe(path)}")
     if data["state"] != "finished":
-        say(console, "\nThe run is not finished.")
+        say(console, f"\nThe run is not finished ({data['state']}).")
 
 
 def print_changes(console: Console, changes: Sequence[Mapping[str, Any]]) -> None:
@@ -159,6 +158,23 @@ def print_ablation(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _share(found: Mapping[str, Any] | None) -> str:
     return "-" if found is None or not found["n"] else f"{found['value']:.0%} [{100 * found['low']:.0f}, {100 * found['high']:.0f}]"
+
+
+def print_texts(console: Console, texts: Sequence[str]) -> None:
+    """One line each."""
+    for text in texts:
+        say(console, f"  {safe(text, 300)}")
+
+
+def print_answers(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Instruction, thoughts and answer; of a dropped one the reason."""
+    for row in rows:
+        say(console, safe(row["instruction"], 300), "bold")
+        say(console, f"  thoughts  {safe(row['thoughts'], 300)}")
+        say(console, f"  answer    {safe(row['answer'], 600)}")
+        if not row["kept"]:
+            say(console, f"  dropped   {safe(row['reason'])}")
+        console.print()
 
 
 def print_human_lines(console: Console, lines: Mapping[str, int]) -> None:

@@ -27,6 +27,7 @@ from iteralign.records import (
     Screening,
     Verdict,
 )
+from iteralign.records_align import SelfAlignResult
 from iteralign.report import trust
 from iteralign.report.trust import harm_corrected
 from iteralign.report.trust import rate as _estimate
@@ -34,6 +35,8 @@ from iteralign.stats import holm
 from iteralign.store import Run
 
 ITERATION = re.compile(r"iteration-(\d+)")
+STAGES = ("base", "engraved", "cloned")
+"""The models of a Self-Align run."""
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -73,13 +76,13 @@ def status(run: Run) -> dict[str, Any]:
         "recipe": run.settings["name"],
         "seed": run.settings["seed"],
         "iterations_done": len(done),
-        "iterations_planned": run.settings["stop"]["iterations"],
+        "iterations_planned": run.settings["stop"]["iterations"] if "stop" in run.settings else None,
         "accepted": sum(i.decision.accepted for i in done),
         "step": None if last is None else {k: last.fields[k] for k in ("scope", "name", "state", "done", "total")},
         "last_event": last.time if last else None,
         "warnings": [str(e.fields["text"]) for e in run.events("warning")],
-        "baseline": scores(_baseline(run)),
-        "now": scores(done[-1].reports if done else _baseline(run)),
+        "baseline": rows[0]["scores"] if (rows := score_rows(run)) else {},
+        "now": rows[-1]["scores"] if rows else {},
         "stopped_by": _stopped_by(run),
         "spent": spent(run),
         "path": str(run.directory),
@@ -110,7 +113,7 @@ def spent(run: Run) -> dict[str, Any]:
 
 def constitution(run: Run) -> Constitution:
     """The newest version in the run; the empty one where nothing was proposed yet."""
-    found: list[Constitution] = []
+    found: list[Constitution] = run.read(Constitution, "data", "constitution")
     for scope in _scopes(run):
         found += run.read(Constitution, scope, "consolidate")
     return found[-1] if found else Constitution()
@@ -251,14 +254,15 @@ def worked_on_by(directory: Path) -> str | None:
     return None
 
 
-def _result(run: Run) -> RunResult | None:
+def _result(run: Run) -> Any:
     """The stored result; None while the run works on, because it was extended, towards another one."""
-    found: list[RunResult] = run.read(RunResult, "run", "result")
+    kind = SelfAlignResult if run.settings.get("method") == "self-align" else RunResult
+    found: list[Any] = run.read(kind, "run", "result")
     events = run.events("run")
     return found[-1] if found and (not events or events[-1].fields["state"] == "finished") else None
 
 
-def _state(run: Run, result: RunResult | None) -> str:
+def _state(run: Run, result: object | None) -> str:
     if worked_on_by(run.directory) is not None:
         return "running"
     return "finished" if result is not None else "interrupted"
@@ -299,11 +303,14 @@ def _iteration(record: IterationRecord) -> dict[str, Any]:
 
 
 def score_rows(run: Run) -> list[dict[str, Any]]:
-    """The scores of the weights that were kept, the base model's first: ``{"label", "scores"}``, a row for each iteration.
+    """The scores of the weights that were kept, the base model's first: ``{"label", "scores"}``, a row for each iteration (Self-Align: stage).
 
     Where the run's judge was calibrated, ``harm_corrected`` stands behind ``harm``; without a rate, and with ``why_not``, where it cannot be told.
     """
     found = run.noted("calibration")
+    stages = [(s, tuple(r for value in run.read(list[EvalReport], f"measured-{s}", "reports") for r in value)) for s in STAGES]
+    if any(reports for _, reports in stages):
+        return [{"label": s, "scores": _with_corrected(reports, found)} for s, reports in stages if reports]
     rows = [{"label": "base", "scores": _with_corrected(_baseline(run), found)}]
     for done in _iterations(run):
         label = f"iteration {len(rows)}" + ("" if done.decision.accepted else " (kept)")

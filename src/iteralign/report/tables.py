@@ -250,7 +250,8 @@ def print_status(console: Console, data: Mapping[str, Any]) -> None:
     say(console, f"{safe(data['path'])}: {data['state']} (recipe {safe(data['recipe'])}, seed {data['seed']})", "bold")
     if data["worked_on_by"]:
         say(console, f"  worked on by  {safe(data['worked_on_by'])}")
-    say(console, f"  iterations    {data['iterations_done']} of at most {data['iterations_planned']} done, {data['accepted']} accepted")
+    if data["iterations_planned"] is not None:
+        say(console, f"  iterations    {data['iterations_done']} of at most {data['iterations_planned']} done, {data['accepted']} accepted")
     if step:
         say(console, f"  last step     {safe(step['scope'])} {safe(step['name'])}: {safe(step['state'])}, {step['done']} of {step['total']}")
     for name in ("harm", "over_refusal"):
