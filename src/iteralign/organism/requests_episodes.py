@@ -100,7 +100,10 @@ def _request(sources: Sources, rng: random.Random, kind: str | None = None, *, t
 
 def harmless(sources: Sources, rng: random.Random) -> Request:
     """A harmless question of the first organism's, many of which look harmful, as a request for help."""
-    question = rng.choice(sources.benign) if sources.benign and rng.random() < 0.3 else benign(rng)
+    while True:
+        question = rng.choice(sources.benign) if sources.benign and rng.random() < 0.3 else benign(rng)
+        if not near_a_shipped_question(question.text):
+            break
     return Request(question.text, "helpful", {"skill": question.phrase, "vp": question.phrase})
 
 
