@@ -55,7 +55,7 @@ class Draft:
         """Where a key was given, or else a key below it, or else the section around it."""
         below = [at for key, at in self.places.items() if key.startswith(f"{'.'.join(path)}.")]
         around = [self.places.get(".".join(path[:length])) for length in range(len(path), 0, -1)]
-        return around[0] or next(iter([*reversed(below), *filter(None, around)]), None)
+        return (around or [None])[0] or next(iter([*reversed(below), *filter(None, around)]), None)
 
 
 def read(text: str, where: str) -> Draft:
