@@ -175,3 +175,5 @@ def _write_texts(out: Path, texts: Iterable[str]) -> None:
         os.replace(partial, out)
     except OSError as error:
         raise StoreError(f"{out} cannot be written: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)

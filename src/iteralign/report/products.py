@@ -15,6 +15,7 @@ from iteralign.errors import RecipeError, StoreError
 from iteralign.records import Checkpoint, Constitution, Principle
 from iteralign.report import export, figure
 from iteralign.report.summary import constitution, score_rows, summary
+from iteralign.report.summary import judge as judge_of
 from iteralign.store import Run
 
 ENDINGS = {"markdown": "md", "yaml": "yaml", "json": "json"}
@@ -58,8 +59,9 @@ def rules(run: Run) -> Constitution:
 
 def _figure(run: Run, folder: Path) -> dict[str, Any]:
     """The scores over the iterations: ``scores.svg``, ``scores.md`` and ``scores.tex`` in the folder."""
-    data, rows = summary(run), score_rows(run)
-    judge = data["judge"]["told"]
+    self_align = run.settings.get("method") == "self-align"
+    data = {"recipe": run.settings["name"], "seed": run.settings["seed"], "improvement": []} if self_align else summary(run)
+    rows, judge = score_rows(run), judge_of(run)["told"]
     title = f"{data['recipe']}, seed {data['seed']}"
     texts = {
         "svg": figure.svg(rows, title, judge),
