@@ -191,7 +191,9 @@ class ReplaySection(Section):
 class TrainingSection(Section):
     """Supervised fine-tuning (TRL)."""
 
-    method: Literal["full", "lora"] = Field("full", description="all weights, or low-rank adapters")
+    method: Literal["full", "lora", "qlora"] = Field(
+        "full", description="all weights, low-rank adapters, or such on a base in 4 bits (NF4; needs `iteralign[qlora]`)"
+    )
     learning_rate: float = Field(2e-4, gt=0, description="peak")
     epochs: int = Field(2, ge=1, description="passes over the examples")
     batch_size: int = Field(16, ge=1, description="examples per step")

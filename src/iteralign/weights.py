@@ -24,12 +24,15 @@ _PATTERNS = ["*.json", "*.jinja", "*.model", "*.txt", "*.safetensors"]
 
 def quiet() -> None:
     """No progress bars, no advice: what matters is raised or warned of by us."""
+    import logging as standard
+
     from huggingface_hub.utils.tqdm import disable_progress_bars
     from transformers.utils import logging
 
     disable_progress_bars()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
+    standard.getLogger("bitsandbytes").setLevel(standard.ERROR)  # peft imports it where it is there, needed or not
 
 
 def pick_device(asked: str) -> str:

@@ -380,3 +380,29 @@ def test_an_adapter_names_its_base_as_the_hub_does(base: Checkpoint, tmp_path: P
         assert json.loads((tmp_path / name / "adapter_config.json").read_text())["base_model_name_or_path"] == "owner/tiny"
     assert answers(second, [LESSONS[0].messages[:-1]])
     assert all(str(tmp_path) not in p.read_text(errors="replace") for p in (tmp_path / "second").iterdir())
+
+
+def test_qlora_trains_on_four_bits_and_leaves_whole_weights(base: Checkpoint, tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed (the extra qlora)")
+    before = tensors(Path(base.path))
+    done = trainer(method="qlora", learning_rate=1e-2, epochs=40, lora_r=8).finetune(base, LESSONS, tmp_path / "out")
+    after = tensors(tmp_path / "out")
+    assert after.keys() == before.keys()
+    assert {str(t.dtype) for t in after.values()} == {"torch.float32"}
+    changed = [n for n in before if not torch.equal(before[n].float(), after[n].float())]
+    assert changed
+    assert all("proj" in n for n in changed), "norms and embeddings keep their full precision"
+    assert not any(p.is_dir() for p in (tmp_path / "out").iterdir())
+    assert dict(answers(done, [e.messages[:-1] for e in LESSONS]))
+
+    kept = trainer(method="qlora", keep_adapter=True, epochs=1).finetune(base, LESSONS, tmp_path / "adapter")
+    assert (tmp_path / "adapter" / "adapter_config.json").is_file()
+    assert answers(kept, [LESSONS[0].messages[:-1]])
+    with pytest.raises(TrainingError, match="starts from a whole model"):
+        trainer(method="qlora").finetune(kept, LESSONS, tmp_path / "again")
+
+
+def test_qlora_without_its_library_names_the_remedy(base: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(TrainingError, match=r"pip install 'iteralign\[qlora\]'"):
+        trainer(method="qlora").finetune(base, LESSONS, tmp_path / "out")

@@ -198,18 +198,18 @@ def _timed(stage: Stage, device: Hardware, count: int, recipe: SelfAlignRecipe, 
     per_step = 2 * n + batch * tokens_a_row * (sizes.cache_bytes or 0)
     step = max(per_step / (device.bandwidth * BANDWIDTH_SHARE), 2 * n * batch / (device.flops * TRAINING_SHARE))
     writing = stage.new_tokens / batch * (step + STEP_SECONDS[recipe.model.engine])
-    lora = all(t.method == "lora" for t in (recipe.engrave.training, recipe.clone.training))
+    lora = all(t.method != "full" for t in (recipe.engrave.training, recipe.clone.training))
     training = (4 if lora else 6) * n * stage.training_tokens / (device.flops * TRAINING_SHARE)
     hours = ((reading + writing) / (count if served else 1) + training) / 3600
     return Stage(**{**asdict(stage), "hours": hours})
 
 
 def _memory(recipe: SelfAlignRecipe, sizes: Sizes) -> int | None:
-    """Of one device, while it trains: weights and what their training needs beside them."""
+    """Of one device, while it trains: weights and what their training needs beside them; of one that also answers, at least 16-bit weights."""
     if sizes.parameters is None:
         return None
-    lora = recipe.engrave.training.method == "lora"
-    return int(sizes.parameters * (2 if lora else 18) + (6e9 if sizes.parameters > 1e9 else 1e9))
+    each = {"full": 18, "lora": 2, "qlora": 0.6}[recipe.engrave.training.method]
+    return int(sizes.parameters * each + (6e9 if sizes.parameters > 1e9 else 1e9))
 
 
 def _disk(recipe: SelfAlignRecipe, sizes: Sizes, stages: list[Stage]) -> int | None:

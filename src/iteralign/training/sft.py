@@ -19,6 +19,7 @@ from iteralign.chat_format import encode_training, opening
 from iteralign.errors import TrainingError
 from iteralign.records import Checkpoint, TrainingExample, content_hash
 from iteralign.training.arguments import adapter, arguments, stop_when_diverged
+from iteralign.training.quantised import load_in_4_bits, on_whole_weights
 from iteralign.training.saving import TRAINING_LOG, last_state, must_be_finite, save_adapter, save_whole, seal
 from iteralign.weights import base_of, load, pick_device, pick_dtype, quiet
 
@@ -32,9 +33,10 @@ PART = 4096
 class SFT:
     """``protocols.Trainer`` on TRL's SFTTrainer.
 
-    With ``method="lora"`` the adapter is merged after training, so that a checkpoint is a whole model, which every engine serves and
-    the next round starts from alike. With ``keep_adapter`` the checkpoint is the adapter alone, relative to the first base model, and
-    the next round goes on training the same adapter: for large models, whose whole weights would fill the disk.
+    ``method``: full, lora, or qlora (the frozen base in 4 bits while it is trained on). With an adapter method the adapter is merged
+    after training, so that a checkpoint is a whole model, which every engine serves and the next round starts from alike. With
+    ``keep_adapter`` the checkpoint is the adapter alone, relative to the first base model, and the next round goes on training the same
+    adapter: for large models, whose whole weights would fill the disk.
     An example's weight is how often it is seen in an epoch: a whole number. ``learning_rate`` is the peak's, ``max_length`` in tokens,
     ``warmup_steps`` and ``save_steps`` in updates; with ``save_steps`` a killed training goes on from its last trainer checkpoint.
     On the CPU the same start, examples and seed give the same weights bit for bit (with the same number of threads).
@@ -66,8 +68,8 @@ class SFT:
         before: Callable[[], None] = lambda: None,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
-        if keep_adapter and method != "lora":
-            raise TrainingError(f"keep_adapter needs training.method = lora, not {method!r}: full training makes no adapter")
+        if keep_adapter and method == "full":
+            raise TrainingError(f"keep_adapter needs training.method = lora or qlora, not {method!r}: full training makes no adapter")
         self._settings: dict[str, Any] = {
             "method": method,
             "learning_rate": learning_rate,
@@ -122,23 +124,18 @@ class SFT:
         return made
 
     def _train(self, start: Checkpoint, examples: Collection[TrainingExample], out: Path, attempt: str) -> None:
+        quiet()
         import torch
         from transformers import set_seed
         from trl import SFTTrainer
 
-        quiet()
         s, device = self._settings, pick_device(self._device)
         precision = pick_dtype(self._dtype, device)
-        place, lora = self._locate(start), s["method"] == "lora"
-        goes_on = s["keep_adapter"] and base_of(place) is not None
-        model, tokenizer = load(
-            place,
-            device="cpu",
-            precision=precision if lora else "float32",  # a frozen base may be narrow, what is trained may not
-            template=self._template,
-            warn=self._warn,
-            merge=not goes_on,
-        )
+        place, lora, quantised = self._locate(start), s["method"] in ("lora", "qlora"), s["method"] == "qlora"
+        goes_on = s["keep_adapter"] and not quantised and base_of(place) is not None
+        how: dict[str, Any] = {"precision": precision if lora else "float32", "template": self._template, "warn": self._warn}
+        # a frozen base may be narrow, what is trained may not
+        model, tokenizer = load_in_4_bits(place, device=device, **how) if quantised else load(place, device="cpu", merge=not goes_on, **how)
         if not lora:
             model.requires_grad_(True)  # merging an adapter leaves its base frozen
         data, known = _dataset(self._rows(tokenizer, examples))
@@ -164,6 +161,7 @@ class SFT:
         losses = [{"step": h["step"], "loss": h["loss"]} for h in trainer.state.log_history if "loss" in h]
         trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # else the probe would run in bfloat16
         must_be_finite(trained, losses, s["learning_rate"])
+        trained = on_whole_weights(trained, place, out, **how) if quantised else trained
         if s["keep_adapter"]:
             save_adapter(trained, tokenizer, out)
         else:
