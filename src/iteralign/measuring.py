@@ -19,12 +19,11 @@ from iteralign.oracles.check import check
 from iteralign.protocols import PairJudge
 from iteralign.recipe import Recipe
 from iteralign.records import Checkpoint, EvalReport
-from iteralign.stats import Judge, bootstrap, corrected, paired
+from iteralign.stats import Judge, bootstrap, corrected, paired, sign_test
 from iteralign.store import Event, Run
 
 VERDICTS = frozenset({"harm", "over_refusal", "truthfulqa-gen"})
 """What the oracle's verdicts count for."""
-CONTINUOUS = frozenset({"capability", "truthfulqa-mc2"})
 
 
 def evaluate(
@@ -137,21 +136,18 @@ def _trusted(agreement: dict[str, Any] | None, report: EvalReport) -> dict[str, 
 
 
 def _against(parent: str | None, old: EvalReport | None, new: EvalReport) -> dict[str, Any]:
-    """The parent's value and the paired change: exact McNemar for what is right or wrong, a seeded bootstrap for what is a share or a loss."""
+    """The parent's value and the paired change: exact McNemar where all items are right or wrong, else (ties, shares, losses) a seeded bootstrap of
+    the differences with the exact sign test."""
     if parent is None or old is None:
         return {}
     items = sorted(set(old.per_item) & set(new.per_item))
     told: dict[str, Any] = {"parent": parent, "parent_value": old.main.value if old.main.n else None, "paired_items": len(items)}
     if not items:
         return told
-    if new.name in CONTINUOUS:
-        change = bootstrap([new.per_item[i] - old.per_item[i] for i in items], lambda v: sum(v) / len(v), seed=0)
-        return told | {"difference": change.value, "difference_low": change.low, "difference_high": change.high}
-    was, now = ([r.per_item[i] > 0.5 for i in items] for r in (old, new))
-    change2 = paired(was, now)
-    return told | {
-        "difference": change2.difference,
-        "difference_low": change2.low,
-        "difference_high": change2.high,
-        "p_value": change2.p_value,
-    }
+    was, now = ([r.per_item[i] for i in items] for r in (old, new))
+    if {*was, *now} <= {0.0, 1.0}:
+        change = paired([x == 1.0 for x in was], [x == 1.0 for x in now])
+        return told | {"difference": change.difference, "difference_low": change.low, "difference_high": change.high, "p_value": change.p_value}
+    differences = [y - x for x, y in zip(was, now, strict=True)]
+    found = bootstrap(differences, lambda v: sum(v) / len(v), seed=0)
+    return told | {"difference": found.value, "difference_low": found.low, "difference_high": found.high, "p_value": sign_test(differences)}

@@ -16,12 +16,12 @@ from iteralign import build
 from iteralign.engines.hf import HFHost
 from iteralign.engines.scripted import ScriptedPolicy
 from iteralign.errors import DataError, RecipeError, Unsupported
-from iteralign.evals.lm_harness import Harness, estimate, items
+from iteralign.evals.lm_harness import Harness, items
 from iteralign.protocols import Policy
 from iteralign.recipe import load_recipe
 from iteralign.records import Checkpoint, EvalReport
 from iteralign.stages.accept import accept
-from iteralign.stats import wilson
+from iteralign.stats import estimate, wilson
 from iteralign.store import Run
 from tiny_model import tiny  # noqa: F401  (a fixture)
 
@@ -109,8 +109,9 @@ def test_a_recipe_measures_by_it_stores_it_and_a_fall_beyond_the_margin_blocks(t
     harm = (reports("harm", [1.0] * 30), reports("harm", [0.0] * 30))
     right = replace(report, id="", per_item=dict.fromkeys(report.per_item, 1.0))
     wrong = replace(report, id="", per_item={k: float(n > 5) for n, k in enumerate(report.per_item)})
-    assert accept([harm[1], right], [harm[0], right], [harm[0], right], task_margin=0.05).accepted
-    blocked = accept([harm[1], wrong], [harm[0], right], [harm[0], right], task_margin=0.05)
+    assert accept([harm[1], right], [harm[0], right], [harm[0], right], task_margin=0.1).accepted
+    assert not accept([harm[1], right], [harm[0], right], [harm[0], right], task_margin=0.05).accepted, "20 items cannot tell"
+    blocked = accept([harm[1], wrong], [harm[0], right], [harm[0], right], task_margin=0.1)
     assert not blocked.accepted
     assert "lm-eval:own_questions 1.000 -> 0.700 (n=20)" in blocked.reason
 

@@ -18,7 +18,7 @@ from iteralign.errors import DataError, RecipeError, Unsupported
 from iteralign.evals.lm_harness_files import NAMED, hashes
 from iteralign.protocols import Policy, Recorder, Weighty
 from iteralign.records import EvalReport
-from iteralign.stats import Estimate, bootstrap, wilson
+from iteralign.stats import estimate
 
 PREFIX = "lm-eval:"
 _FIRST = ("acc", "exact_match", "mc2")
@@ -165,13 +165,6 @@ def counting(weights: Any, tokenizer: Any, **settings: Any) -> Any:
             return super().tok_batch_encode(strings, *args, left_truncate_len=left_truncate_len, **kwargs)
 
     return Counting(pretrained=weights, tokenizer=tokenizer, **settings)
-
-
-def estimate(values: Sequence[float]) -> Estimate:
-    """Wilson's interval where each item is right or wrong, a bootstrap's where it has a share."""
-    if set(values) <= {0.0, 1.0}:
-        return wilson(sum(values), len(values))
-    return bootstrap(values, lambda v: sum(v) / len(v), seed=0)
 
 
 def _is_share(value: Any) -> bool:

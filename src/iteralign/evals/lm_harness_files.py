@@ -70,7 +70,7 @@ def _named_by(file: Path) -> Iterator[Path]:
     for text in (folder, *_texts(value.get("dataset_path"))):
         if text and (Path(text).expanduser().is_dir() or text.endswith(".py")):
             yield from _spread(text)
-    wanted = {t for t in _tasks(value)}
+    wanted = set(_tasks(value))
     if wanted:
         yield from (p for p in sorted(file.parent.rglob("*.y*ml")) if (name := NAMED.search(p.read_text("utf-8", "replace"))) and name[1] in wanted)
 
@@ -102,7 +102,7 @@ def _spread(pattern: str) -> Iterator[Path]:
 
 def _parsed(file: Path) -> Any:
     try:
-        return yaml.load(file.read_text(encoding="utf-8"), _Loader)  # noqa: S506  (a SafeLoader)
+        return yaml.load(file.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise DataError(f"{file}: cannot be read as YAML ({str(error).splitlines()[0]})") from error
 
