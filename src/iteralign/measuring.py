@@ -15,6 +15,7 @@ from iteralign import build
 from iteralign.build_oracle import caps, must_have_prices, oracle, pair_judge
 from iteralign.data.labels import load_labelled
 from iteralign.evaluations import make, requested
+from iteralign.exchanges import Current
 from iteralign.oracles.check import check
 from iteralign.protocols import PairJudge
 from iteralign.recipe import Recipe
@@ -58,7 +59,7 @@ def evaluate(
 
         def one_judge() -> Any:
             nonlocal judge
-            judge = judge or oracle(recipe, warn, run.calls)
+            judge = judge or Current(oracle(recipe, warn, run.calls))
             return judge
 
         def held_out() -> list[Any]:
