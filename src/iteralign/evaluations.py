@@ -23,6 +23,7 @@ HARNESS: Final = "lm-eval:"
 """Before the name of a task of lm-eval, or the path of its YAML file."""
 PROMPTED: Final = ("harm", "over-refusal")
 """Tasks whose data are prompts: a file, a known set's name, or a set on the hub."""
+_OTHERS: Final = {("xstest", False): " (XSTest's unsafe contrasts)", ("xstest", True): " (XSTest's safe prompts)"}
 Source = str | Path
 """Where a task's data are: a path, ``hub:OWNER/NAME/FILE``, or for ``PROMPTED`` what a recipe's ``red_team.source`` takes."""
 _TRUTHFULQA: Final = (
@@ -295,7 +296,7 @@ def _prompted(task: Task, folder: Path | None, source: Source | None, params: Sa
             **({"sha256": loaded.sha256} if loaded.sha256 else {}),
         }
         if others := loaded.left_out + len(loaded.prompts) - len(found):
-            more["left_out"] = f"{others} prompts of the other kind" + (" (XSTest's unsafe contrasts)" if loaded.name == "xstest" else "")
+            more["left_out"] = f"{others} prompts of the other kind" + _OTHERS.get((loaded.name, harmful), "")
     if not found:
         raise DataError(f"{task.name}: no prompts. Give --data {task.name}=FILE")
     asked, facts = _some(found, None, limit)

@@ -122,7 +122,7 @@ class Oracle(Protocol):
 
     @property
     def name(self) -> str:
-        """Name and version, as verdicts record it. Where the meaning may change under one name there is a ``version``, too: the verdicts' ``template``."""
+        """Name and version, as verdicts record it. Some have a ``version``, too: their verdicts' ``template``."""
         ...
 
     def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
