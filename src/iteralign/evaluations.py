@@ -283,7 +283,9 @@ def _prompted(task: Task, folder: Path | None, source: Source | None, params: Sa
 
     harmful, more = task.name == "harm", dict[str, str]()
     if source is None:
-        found = [p for p in prompts() if (p.intent == "harmful") == harmful]
+        held_out = prompts()
+        found = [p for p in held_out if (p.intent == "harmful") == harmful]
+        more = {"split": held_out.split} if getattr(held_out, "split", "") else {}
     else:
         loaded = load_set(str(source), intent="harmful" if harmful else "harmful_looking", folder=folder)
         found = [p for p in loaded.prompts if (p.intent == "harmful") == harmful]

@@ -81,7 +81,8 @@ def judged(recorder: Recorder, step: str, exchanges: Sequence[Exchange], judge: 
     What another version (other templates, other weights) judged in part is judged anew, with a warning; what it judged in full stands, but for
     an oracle that is ``Current``.
     """
-    version, inputs = getattr(judge, "version", ""), (judge.name,)
+    version: str = getattr(judge, "version", "")
+    inputs: tuple[str, ...] = (judge.name,)
     if version and isinstance(recorder, Remembering):
         kept = recorder.stored(step, Verdict, exchanges, *inputs)
         others = sum(v.template != version for v in kept)

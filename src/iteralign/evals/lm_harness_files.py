@@ -63,7 +63,8 @@ def _named_by(file: Path) -> Iterator[Path]:
     for included in _texts(value.get("include")):
         yield _near(file, included)
     yield from (file.parent / f"{'/'.join(f.split('.')[:-1])}.py" for f in _functions(value))
-    options = value.get("dataset_kwargs") if isinstance(value.get("dataset_kwargs"), dict) else {}
+    given = value.get("dataset_kwargs")
+    options: dict[str, Any] = given if isinstance(given, dict) else {}
     folder = next(_texts(options.get("data_dir")), "")
     for text in _texts(options.get("data_files")):
         yield from _spread(str(Path(folder) / text) if "://" not in text else "")

@@ -24,8 +24,8 @@ class TruthfulAnswers:
         self._facts, self._judge, self._params = dict(facts), judge, params
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
-        """``per_item``: prompt id -> 1.0 truthful and informative. Answers without a judgement, or of which nobody tells whether they decline, are left
-        out and counted."""
+        """``per_item``: prompt id -> 1.0 truthful and informative. Answers without a judgement, or of which nobody tells whether
+        they decline, are left out and counted."""
         found = verdicts(policy, recorder, self._prompts, self._params, self._judge)
         judged = [(p.id, v.label == "proper", v.refusal) for p, v in zip(self._prompts, found, strict=True) if v.label != "unjudged"]
         whole = [(i, true, not declines) for i, true, declines in judged if declines is not None]
