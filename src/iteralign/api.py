@@ -67,18 +67,20 @@ def evaluate(
     recipe: Recipe | str | Path = "embedded",
     overrides: Sequence[str] = (),
     limit: int | None = None,
+    labels: str | Path | None = None,
     listen: Callable[[Event], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Measure a model on tasks and return one object for each, with value, 95% interval, n and what the data were; kept in the directory ``out``.
 
     ``data``: a folder that holds data sets, or ``TASK=FILE``. ``parent``: a model to compare with, item by item. ``recipe``: engine, oracle and
-    held-out prompts. ``limit``: only the first so many items of each task. Raises ``IterAlignError``.
+    held-out prompts. ``limit``: only the first so many items of each task. ``labels``: answers that people have labelled, to measure the judge with.
+    Raises ``IterAlignError``.
     """
     from iteralign.measuring import evaluate as measure
 
     base = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     chosen = base.model_copy(update={"model": base.model.model_copy(update={"name": model})})
-    return measure(chosen, tasks, Path(out), data=data, parent=parent, limit=limit, listen=listen)
+    return measure(chosen, tasks, Path(out), data=data, parent=parent, limit=limit, labels=None if labels is None else Path(labels), listen=listen)
 
 
 def load_run(directory: str | Path) -> Run:

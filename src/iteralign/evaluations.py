@@ -23,6 +23,7 @@ HARNESS: Final = "lm-eval:"
 """Before the name of a task of lm-eval, or the path of its YAML file."""
 PROMPTED: Final = ("harm", "over-refusal")
 """Tasks whose data are prompts: a file, a known set's name, or a set on the hub."""
+_OTHERS: Final = {("xstest", False): " (XSTest's unsafe contrasts)", ("xstest", True): " (XSTest's safe prompts)"}
 Source = str | Path
 """Where a task's data are: a path, ``hub:OWNER/NAME/FILE``, or for ``PROMPTED`` what a recipe's ``red_team.source`` takes."""
 _TRUTHFULQA: Final = (
@@ -282,7 +283,9 @@ def _prompted(task: Task, folder: Path | None, source: Source | None, params: Sa
 
     harmful, more = task.name == "harm", dict[str, str]()
     if source is None:
-        found = [p for p in prompts() if (p.intent == "harmful") == harmful]
+        held_out = prompts()
+        found = [p for p in held_out if (p.intent == "harmful") == harmful]
+        more = {"split": held_out.split} if getattr(held_out, "split", "") else {}
     else:
         loaded = load_set(str(source), intent="harmful" if harmful else "harmful_looking", folder=folder)
         found = [p for p in loaded.prompts if (p.intent == "harmful") == harmful]
@@ -295,7 +298,7 @@ def _prompted(task: Task, folder: Path | None, source: Source | None, params: Sa
             **({"sha256": loaded.sha256} if loaded.sha256 else {}),
         }
         if others := loaded.left_out + len(loaded.prompts) - len(found):
-            more["left_out"] = f"{others} prompts of the other kind" + (" (XSTest's unsafe contrasts)" if loaded.name == "xstest" else "")
+            more["left_out"] = f"{others} prompts of the other kind" + _OTHERS.get((loaded.name, harmful), "")
     if not found:
         raise DataError(f"{task.name}: no prompts. Give --data {task.name}=FILE")
     asked, facts = _some(found, None, limit)

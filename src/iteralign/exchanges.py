@@ -9,8 +9,20 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from iteralign.errors import PromptTooLong
-from iteralign.protocols import Oracle, Policy, Recorder
-from iteralign.records import Chat, Completion, Exchange, PromptId, RedTeamPrompt, Response, SamplingParams, Verdict
+from iteralign.protocols import Oracle, Policy, Recorder, Remembering
+from iteralign.records import (
+    Chat,
+    Completion,
+    Constitution,
+    Exchange,
+    Failure,
+    Principle,
+    PromptId,
+    RedTeamPrompt,
+    Response,
+    SamplingParams,
+    Verdict,
+)
 
 
 def as_asked(prompt: RedTeamPrompt) -> Chat:
@@ -60,5 +72,43 @@ def answers(policy: Policy, recorder: Recorder, prompts: Sequence[RedTeamPrompt]
 
 def verdicts(policy: Policy, recorder: Recorder, prompts: Sequence[RedTeamPrompt], params: SamplingParams, judge: Oracle) -> list[Verdict]:
     """The oracle's verdict on the answer to each prompt, in order; answers and verdicts are steps of a run."""
-    exchanges = pair(prompts, answers(policy, recorder, prompts, params))
-    return recorder.each("verdicts", Verdict, exchanges, judge.judge, judge.name)
+    return judged(recorder, "verdicts", pair(prompts, answers(policy, recorder, prompts, params)), judge)
+
+
+def judged(recorder: Recorder, step: str, exchanges: Sequence[Exchange], judge: Oracle, *, chunk: int = 96) -> list[Verdict]:
+    """The oracle's verdicts as a step of a run, none of them beside those of another version of the oracle.
+
+    What another version (other templates, other weights) judged in part is judged anew, with a warning; what it judged in full stands, but for
+    an oracle that is ``Current``.
+    """
+    version: str = getattr(judge, "version", "")
+    inputs: tuple[str, ...] = (judge.name,)
+    if version and isinstance(recorder, Remembering):
+        kept = recorder.stored(step, Verdict, exchanges, *inputs)
+        others = sum(v.template != version for v in kept)
+        if others and (isinstance(judge, Current) or len(kept) < len({e.id for e in exchanges})):
+            inputs = (*inputs, version)
+            if not recorder.stored(step, Verdict, exchanges, *inputs):
+                recorder.warn(f"{others} stored verdicts are of another version of {judge.name}, whose meaning may differ: all are judged anew")
+    return recorder.each(step, Verdict, exchanges, judge.judge, *inputs, chunk=chunk)
+
+
+class Current:
+    """An oracle whose own version's verdicts alone are taken, for models that are compared with each other (``protocols.Oracle``)."""
+
+    def __init__(self, judge: Oracle) -> None:
+        self._judge = judge
+        self.version: str = getattr(judge, "version", "")
+
+    @property
+    def name(self) -> str:
+        """The oracle's own."""
+        return self._judge.name
+
+    def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
+        """The oracle's verdicts."""
+        return self._judge.judge(exchanges)
+
+    def propose(self, failures: Sequence[Failure], constitution: Constitution) -> list[Principle]:
+        """The oracle's principles."""
+        return self._judge.propose(failures, constitution)

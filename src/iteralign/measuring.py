@@ -13,18 +13,20 @@ from typing import Any
 
 from iteralign import build
 from iteralign.build_oracle import caps, must_have_prices, oracle, pair_judge
-from iteralign.data.labels import load_labelled
+from iteralign.data.labels import Labelled, load_labelled, load_refusals, subject
+from iteralign.errors import DataError, RecipeError
 from iteralign.evaluations import make, requested
-from iteralign.oracles.check import check
+from iteralign.exchanges import Current
+from iteralign.oracles.check import check, check_refusals
 from iteralign.protocols import PairJudge
 from iteralign.recipe import Recipe
-from iteralign.records import Checkpoint, EvalReport
-from iteralign.stats import Judge, bootstrap, corrected, paired
+from iteralign.records import Checkpoint, EvalReport, RedTeamPrompt
+from iteralign.similarity import normalise
+from iteralign.stats import Judge, bootstrap, corrected, paired, sign_test
 from iteralign.store import Event, Run
 
-VERDICTS = frozenset({"harm", "over_refusal", "truthfulqa-gen"})
-"""What the oracle's verdicts count for."""
-CONTINUOUS = frozenset({"capability", "truthfulqa-mc2"})
+VERDICTS = {"harm": "harm", "over_refusal": "refusals", "truthfulqa-gen": "truth"}
+"""What the oracle's verdicts count for, and what labels must tell of to measure it there."""
 
 
 def evaluate(
@@ -42,11 +44,13 @@ def evaluate(
     ``facts`` (data file, hash and version, prompt, judge), ``seconds``, and where a ``parent`` is named, its value and the paired change.
 
     Everything is stored in the directory ``out``; given again, finished parts are taken from there. ``limit`` takes only the first items of each task
-    and is told in the facts. ``labels``: answers that people have labelled: the judge is measured on them, which
-    is told beside each judged result, and harm is given corrected for its errors, too. Raises ``IterAlignError``.
+    and is told in the facts. ``labels``: answers that people have labelled: the judge is measured on them for what they
+    tell of, which is told beside each judged result, and harm is given corrected for its errors, too. Raises ``IterAlignError``.
     """
     wanted, folder, files = requested(tasks, data)
     must_have_prices(recipe)
+    _must_differ(recipe, parent)
+    labelled = None if labels is None else _labelled(labels)
     with Run.create(out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
         if listen is not None:
             run.listen(listen)
@@ -59,11 +63,11 @@ def evaluate(
 
         def one_judge() -> Any:
             nonlocal judge
-            judge = judge or oracle(recipe, warn, run.calls)
+            judge = judge or Current(oracle(recipe, warn, run.calls))
             return judge
 
-        def held_out() -> list[Any]:
-            return [p for p in build.read_prompts(recipe) if p.split == "held_out"]
+        def held_out() -> list[RedTeamPrompt]:
+            return held_out_prompts(recipe, [recipe.model.name, *([parent] if parent is not None else [])])
 
         def pairs() -> PairJudge:
             return pair_judge(recipe, warn, run.calls)
@@ -73,7 +77,10 @@ def evaluate(
         measured = []
         for name in dict.fromkeys([*([parent] if parent is not None else []), recipe.model.name]):
             measured.append(_measure(run, recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": name})}), evals, warn))
-        agreement = check(one_judge(), load_labelled(labels)) if labels is not None else None
+        agreement = None
+        if labelled is not None:
+            checks = {"refusals": check_refusals}
+            agreement = {about: checks.get(about, check)(one_judge(), pairs) for about, pairs in labelled.items()}
     reports, seconds = measured[-1]
     before = measured[0][0] if parent is not None else [None] * len(reports)
     return [
@@ -122,36 +129,92 @@ def _told(report: EvalReport, seconds: float) -> dict[str, Any]:
     }
 
 
-def _trusted(agreement: dict[str, Any] | None, report: EvalReport) -> dict[str, Any]:
-    """How the judge did against people's labels (None: not measured), and harm corrected for it (Rogan and Gladen), or why that cannot be told."""
+def _must_differ(recipe: Recipe, parent: str | None) -> None:
+    """Raises ``RecipeError`` where one served name would stand for the model and its parent."""
+    if recipe.model.engine == "server" and recipe.model.served_as and parent not in (None, recipe.model.name):
+        raise RecipeError(
+            f"model.served_as = {recipe.model.served_as!r} names one served model, so that {recipe.model.name} would be compared with itself, "
+            f"not with {parent}. Leave model.served_as away and serve both under their own names, or measure them one by one, each into its own --out"
+        )
+
+
+def _labelled(labels: Path) -> dict[str, list[Labelled]]:
+    """The labelled answers of a file by what their labels tell of. Raises ``DataError``."""
+    found = {subject(labels): load_labelled(labels)}
+    try:
+        return found | {"refusals": load_refusals(labels)}
+    except DataError:  # its labels tell nothing of refusals
+        return found
+
+
+class HeldOut(list[RedTeamPrompt]):
+    """Held-out prompts, and where their split comes from."""
+
+    split = ""
+
+
+def held_out_prompts(recipe: Recipe, models: Sequence[str]) -> HeldOut:
+    """The recipe's held-out prompts; where a model comes out of a run, that run's, so that nothing is asked that it was trained on."""
+    found, trained, told = None, set[str](), list[str]()
+    for directory in dict.fromkeys(d for d in map(run_of, models) if d is not None):
+        with Run.open(directory, readonly=True) as run:
+            stored = [p for value in run.read(list[RedTeamPrompt], "data", "prompts") for p in value]
+            sources = [run.settings.get(s, {}).get("source") for s in ("red_team", "benign")]
+        if not stored:
+            continue
+        trained |= {normalise(p.text) for p in stored if p.split == "train"}
+        told.append(directory.name)
+        if found is None and sources == [recipe.red_team.source, recipe.benign.source]:
+            found = [p for p in stored if p.split == "held_out"]
+    prompts = found if found is not None else [p for p in build.read_prompts(recipe) if p.split == "held_out"]
+    kept = HeldOut(p for p in prompts if normalise(p.text) not in trained)
+    if told:
+        whose = f"held out by the run {told[0]}" if found is not None else "by the recipe"
+        kept.split = f"{whose}; {len(prompts) - len(kept)} prompts that {' or '.join(told)} trained on are left out"
+    return kept
+
+
+def run_of(model: str) -> Path | None:
+    """The run directory that a model's folder lies in: with run.sqlite beside checkpoints/."""
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        return None
+    place = folder.resolve()
+    return next((d for d in place.parents if (d / "run.sqlite").is_file() and place.is_relative_to(d / "checkpoints")), None)
+
+
+def _trusted(agreement: dict[str, dict[str, Any]] | None, report: EvalReport) -> dict[str, Any]:
+    """How the judge did against people's labels (None: not measured, for labels of something else with what it was not measured for), and harm
+    corrected for it (Rogan and Gladen), or why that cannot be told."""
     if agreement is None:
         return {"judge_agreement": None}
+    about = VERDICTS[report.name]
+    if about not in agreement:
+        return {"judge_agreement": None, "not_measured_for": about, "labels_tell_of": ", ".join(agreement)}
+    own = agreement[about]
     names = ("oracle", "n", "positive", "accuracy", "sensitivity", "specificity", "unjudged", "kappa")
-    told: dict[str, Any] = {"judge_agreement": {k: agreement[k] for k in names}}
+    told: dict[str, Any] = {"judge_agreement": {k: own[k] for k in names}}
     if report.name != "harm":
         return told
-    c, rate = agreement["counts"], report.main
+    c, rate = own["counts"], report.main
     judge = Judge(c["true positive"], c["false negative"], c["false positive"], c["true negative"])
     found = corrected(round(rate.value * rate.n), rate.n, judge)
     return told | ({"corrected": None, "why_not": found} if isinstance(found, str) else {"corrected": asdict(found)})
 
 
 def _against(parent: str | None, old: EvalReport | None, new: EvalReport) -> dict[str, Any]:
-    """The parent's value and the paired change: exact McNemar for what is right or wrong, a seeded bootstrap for what is a share or a loss."""
+    """The parent's value and the paired change: exact McNemar where all items are right or wrong, else (ties, shares, losses) a seeded bootstrap of
+    the differences with the exact sign test."""
     if parent is None or old is None:
         return {}
     items = sorted(set(old.per_item) & set(new.per_item))
     told: dict[str, Any] = {"parent": parent, "parent_value": old.main.value if old.main.n else None, "paired_items": len(items)}
     if not items:
         return told
-    if new.name in CONTINUOUS:
-        change = bootstrap([new.per_item[i] - old.per_item[i] for i in items], lambda v: sum(v) / len(v), seed=0)
-        return told | {"difference": change.value, "difference_low": change.low, "difference_high": change.high}
-    was, now = ([r.per_item[i] > 0.5 for i in items] for r in (old, new))
-    change2 = paired(was, now)
-    return told | {
-        "difference": change2.difference,
-        "difference_low": change2.low,
-        "difference_high": change2.high,
-        "p_value": change2.p_value,
-    }
+    was, now = ([r.per_item[i] for i in items] for r in (old, new))
+    if {*was, *now} <= {0.0, 1.0}:
+        change = paired([x == 1.0 for x in was], [x == 1.0 for x in now])
+        return told | {"difference": change.difference, "difference_low": change.low, "difference_high": change.high, "p_value": change.p_value}
+    differences = [y - x for x, y in zip(was, now, strict=True)]
+    found = bootstrap(differences, lambda v: sum(v) / len(v), seed=0)
+    return told | {"difference": found.value, "difference_low": found.low, "difference_high": found.high, "p_value": sign_test(differences)}

@@ -122,7 +122,7 @@ class Oracle(Protocol):
 
     @property
     def name(self) -> str:
-        """Name and version, as verdicts record it."""
+        """Name and version, as verdicts record it. Some have a ``version``, too: their verdicts' ``template``."""
         ...
 
     def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
@@ -178,6 +178,19 @@ class Recorder(Protocol):
         self, name: str, kind: type[R], items: Sequence[Item], compute: Callable[[Sequence[Item]], list[R]], *inputs: object, chunk: int = 96
     ) -> list[R]:
         """One stored result per item; ``compute`` is asked for those that are missing, ``chunk`` of them at once, and each chunk is kept at once."""
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A recorder that can be looked into, and be told what a user should know."""
+
+    def stored(self, name: str, kind: type[R], items: Sequence[Record], *inputs: object) -> list[R]:
+        """The stored results of a step for those of the items that have one; nothing is computed or marked."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """Tell whoever watches."""
         ...
 
 

@@ -117,6 +117,11 @@ def mcnemar_exact(b: int, c: int) -> float:
     return min(1.0, 2 * tail)
 
 
+def sign_test(differences: Sequence[float], tie: float = 1e-6) -> float:
+    """Two-sided exact p-value of the sign test. Differences of at most ``tie`` are none: sums in another order differ so much."""
+    return mcnemar_exact(sum(x < -tie for x in differences), sum(x > tie for x in differences))
+
+
 def paired(before: Sequence[bool], after: Sequence[bool], confidence: float = 0.95) -> Paired:
     """Paired change of a rate over the same items; the interval is Agresti and Min's (2005): Wald on counts plus one half each."""
     if len(before) != len(after):
@@ -162,6 +167,14 @@ def bootstrap(
     low = draws[min(resamples - 1, int(tail * resamples))]
     high = draws[min(resamples - 1, int((1 - tail) * resamples))]
     return Estimate(statistic(values), low, high, len(values))
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """The mean of shares: Wilson's interval where each item is right or wrong, and where all are alike (a bootstrap would have no width), else a
+    bootstrap's. Nothing is known of no values."""
+    if set(values) <= {0.0, 1.0} or (len(set(values)) == 1 and 0 <= values[0] <= 1):
+        return wilson(min(float(len(values)), max(0.0, math.fsum(values))), len(values))
+    return bootstrap(values, lambda v: sum(v) / len(v), seed=0)
 
 
 def kappa(true: Sequence[str], predicted: Sequence[str]) -> float | None:

@@ -197,6 +197,16 @@ class Scope:
             self._memory.store(self.name, name, key, spelled(kind), fresh, fields)
         return [values[item.id] for item in items]
 
+    def stored(self, name: str, kind: type[R], items: Sequence[Record], *inputs: object) -> list[R]:
+        """The stored results of an ``each`` for those of the items that have one, in order; nothing is computed, or marked as current."""
+        query = "SELECT item, value FROM steps WHERE scope = ? AND name = ? AND key = ?"
+        found: dict[str, str] = dict(self._memory.database.rows(query, (self.name, name, key_of(inputs))))
+        return self.decode(kind, name, {i: found[i] for i in dict.fromkeys(item.id for item in items) if i in found})
+
+    def warn(self, text: str) -> None:
+        """Keep a warning as an event."""
+        self._memory.log.event("warning", {"text": text})
+
     def must_be_writable(self, name: str) -> None:
         """Raises ``StoreError`` before a step is computed that could not be stored."""
         database = self._memory.database

@@ -12,7 +12,9 @@ from iteralign.engines.scripted import ScriptedPolicy
 from iteralign.evals.fluency import Fluency, well_formed
 from iteralign.evals.harm import Harm, HarmTruth
 from iteralign.evals.over_refusal import OverRefusal
+from iteralign.evals.truthful_answers import TruthfulAnswers
 from iteralign.records import Chat, Exchange, Message, RedTeamPrompt, Response, SamplingParams, Verdict
+from iteralign.stages.judge import helpful
 from iteralign.stats import wilson
 
 PARAMS = SamplingParams()
@@ -146,3 +148,28 @@ def test_the_general_form_check(text: str, good: bool) -> None:
 def test_no_prompts_is_no_knowledge() -> None:
     report = Harm([], WordJudge(), PARAMS).run(ScriptedPolicy(echo), Memory())
     assert (report.main.n, report.main.low, report.main.high) == (0, 0.0, 1.0)
+
+
+def test_an_answer_of_which_nobody_tells_whether_it_declines_is_not_taken_for_informative() -> None:
+    class Torn(WordJudge):
+        def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
+            return [
+                replace(v, id="", refusal=None if e.response.text == "torn" else v.refusal)
+                for e, v in zip(exchanges, super().judge(exchanges), strict=True)
+            ]
+
+    report = TruthfulAnswers(["yes", "no", "torn", "hm"], {}, Torn(), PARAMS).run(ScriptedPolicy(echo), Memory())
+    assert (report.main.value, report.main.n) == (0.5, 2)
+    assert (report.metrics["truthfulqa-gen/truthful"].n, report.metrics["truthfulqa-gen/informative"].n) == (3, 2)
+    assert (report.facts["unjudged"], report.facts["refusal_not_assessed"]) == ("1", "1")
+
+
+def test_partial_refusals_are_not_replayed() -> None:
+    asked = prompts("a", "b", "c")
+    kinds: list[Any] = [None, "partial_refusal", "compliance"]
+    exchanges = [Exchange(prompt=p, response=replace(response(p.text), id="", prompt_id=p.id)) for p in asked]
+    told = [
+        Verdict(response_id=e.response.id, label="proper", refusal=False, compliance=k, oracle="o", template="1")
+        for e, k in zip(exchanges, kinds, strict=True)
+    ]
+    assert [e.prompt.text for e in helpful(exchanges, told)] == ["a", "c"]

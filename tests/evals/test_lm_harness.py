@@ -16,12 +16,12 @@ from iteralign import build
 from iteralign.engines.hf import HFHost
 from iteralign.engines.scripted import ScriptedPolicy
 from iteralign.errors import DataError, RecipeError, Unsupported
-from iteralign.evals.lm_harness import Harness, estimate, items
+from iteralign.evals.lm_harness import Harness, items
 from iteralign.protocols import Policy
 from iteralign.recipe import load_recipe
 from iteralign.records import Checkpoint, EvalReport
 from iteralign.stages.accept import accept
-from iteralign.stats import wilson
+from iteralign.stats import estimate, wilson
 from iteralign.store import Run
 from tiny_model import tiny  # noqa: F401  (a fixture)
 
@@ -96,7 +96,7 @@ def test_a_recipe_measures_by_it_stores_it_and_a_fall_beyond_the_margin_blocks(t
     with Run.create(tmp_path / "run", {}, "") as run:
         with build.host(recipe, lambda c: c.path).serve(Checkpoint(path=str(tiny))) as policy:
             report = own.run(policy, run.scope("x"))
-        (kept,) = run.read(EvalReport, "x", "lm-eval")
+        (kept,) = run.read(EvalReport, "x", "lm-eval:own_questions")
         assert kept == report
         with build.host(recipe, lambda c: "/nowhere").serve(Checkpoint(path=str(tiny))) as nowhere:
             assert own.run(nowhere, run.scope("x")) == report, "a resumed run loads nothing"
@@ -109,8 +109,9 @@ def test_a_recipe_measures_by_it_stores_it_and_a_fall_beyond_the_margin_blocks(t
     harm = (reports("harm", [1.0] * 30), reports("harm", [0.0] * 30))
     right = replace(report, id="", per_item=dict.fromkeys(report.per_item, 1.0))
     wrong = replace(report, id="", per_item={k: float(n > 5) for n, k in enumerate(report.per_item)})
-    assert accept([harm[1], right], [harm[0], right], [harm[0], right], task_margin=0.05).accepted
-    blocked = accept([harm[1], wrong], [harm[0], right], [harm[0], right], task_margin=0.05)
+    assert accept([harm[1], right], [harm[0], right], [harm[0], right], task_margin=0.1).accepted
+    assert not accept([harm[1], right], [harm[0], right], [harm[0], right], task_margin=0.05).accepted, "20 items cannot tell"
+    blocked = accept([harm[1], wrong], [harm[0], right], [harm[0], right], task_margin=0.1)
     assert not blocked.accepted
     assert "lm-eval:own_questions 1.000 -> 0.700 (n=20)" in blocked.reason
 
@@ -158,10 +159,45 @@ def test_items_are_shares_of_the_first_filter_and_of_what_is_better_higher() -> 
         for f in ("strict", "loose")
         for i in range(2)
     ]
-    assert items("t", rows, {"loss": False}) == {"acc": {"0": 1.0, "1": 1.0}, "f1": {"0": 0.25, "1": 0.25}}
+    assert items("t", rows, {"loss": False, "f1": True, "acc": True}) == {"acc": {"0": 1.0, "1": 1.0}, "f1": {"0": 0.25, "1": 0.25}}
     with pytest.raises(DataError, match=r"lm-eval:t: none of its metrics \(ppl\) is a number from 0 to 1 for each item"):
         items("t", [{"doc_id": 0, "metrics": ["ppl"], "ppl": 9.0}], {})
     assert estimate([0.25, 0.75]).n == 2
+
+
+def test_a_metric_of_which_nobody_knows_what_is_better_is_refused() -> None:
+    rows = [{"doc_id": 0, "metrics": ["error_rate", "acc"], "error_rate": 1.0, "acc": 0.0}]
+    with pytest.raises(DataError, match=r"whether a higher error_rate is better.* field metric_list, .*: higher_is_better: true \(or false\)"):
+        items("t", rows, {"error_rate": None, "acc": False})
+    assert items("t", rows, {"acc": True}) == {"acc": {"0": 0.0}}
+
+
+def test_two_tasks_stand_beside_each_other_and_changed_data_are_noticed(task: Path, tiny: Path, tmp_path: Path) -> None:  # noqa: F811
+    other = tmp_path / "other.jsonl"
+
+    def write(gold: int, text: str = "") -> None:
+        rows = [{"q": f"{text}And what with {i}?", "choices": ["a hat", "tea"], "gold": gold} for i in range(8)]
+        other.write_text("\n".join(map(json.dumps, rows)))
+
+    write(0)
+    (tmp_path / "base.yaml").write_text(TASK.format(name="other", data=json.dumps(str(other))).replace("task: other\n", ""))
+    (tmp_path / "functions.py").write_text("def same(doc):\n    return doc['gold']\n")
+    (tmp_path / "other.yaml").write_text("task: other\ninclude: base.yaml\ndoc_to_target: !function functions.same\n")
+    recipe = load_recipe("smoke", [f"model.name={tiny}", "model.device=cpu"])
+    with Run.create(tmp_path / "run", {}, "") as run, build.host(recipe, lambda c: c.path).serve(Checkpoint(path=str(tiny))) as policy:
+        both = [Harness(str(p)).run(policy, run.scope("x")) for p in (task, tmp_path / "other.yaml")]
+        assert [r.name for r in both] == ["lm-eval:own_questions", "lm-eval:other"]
+    with Run.open(tmp_path / "run") as run, build.host(recipe, lambda c: c.path).serve(Checkpoint(path=str(tiny))) as policy:
+        assert [Harness(str(p)).run(policy, run.scope("x")) for p in (task, tmp_path / "other.yaml")] == both
+        assert not run.events("superseded"), "neither takes the other's place"
+        assert [name.split()[0] for name in both[1].facts["files"].split(", ")] == ["base.yaml", "functions.py", "other.jsonl"]
+        write(1)
+        changed = Harness(str(tmp_path / "other.yaml")).run(policy, run.scope("x"))
+        assert changed.main.value == pytest.approx(1 - both[1].main.value)
+        assert changed.facts["files"] != both[1].facts["files"]
+        assert changed.facts["shortened"] == "0"
+        write(1, "a long way " * 200)
+        assert Harness(str(tmp_path / "other.yaml")).run(policy, run.scope("x")).facts["shortened"] == "8"
 
 
 @pytest.mark.slow

@@ -62,3 +62,14 @@ def test_the_tables_tell_value_interval_n_and_corrected_p() -> None:
     table = latex(ROWS, "a run")
     assert table.count("\\\\") == 3
     assert "base & 0.700 [0.650, 0.750] n=100 &" in table
+
+
+def test_what_has_a_unit_stands_in_the_tables_with_it_and_not_on_the_axis_of_percents() -> None:
+    small = {"rate": 0.36, "low": 0.33, "high": 0.39, "n": 200, "unit": "nats per token"}
+    rows = [{"label": r["label"], "scores": {"harm": score(0.5), "capability": small}} for r in ROWS]
+    change = {**CHANGE, "metric": "capability", "difference": 0.02, "low": 0.01, "high": 0.03, "unit": "nats per token"}
+    assert "capability" not in svg(rows, "t")
+    page = markdown(rows, "t", [change])
+    assert "| | harm (oracle) | capability, nats per token |" in page
+    assert "| capability | +0.020 nats per token | [+0.010, +0.030] | 100 |" in page
+    assert "& capability, nats per token \\\\" in latex(rows, "t")

@@ -10,7 +10,10 @@ import pytest
 
 from iteralign import build, load_run
 from iteralign.recipe import Recipe
+from iteralign.records import EvalReport, GateTest
 from iteralign.report import summary
+from iteralign.report.figure import markdown
+from iteralign.stats import Estimate
 from iteralign.store import Run
 
 SCORE = {"rate", "n", "low", "high"}
@@ -110,3 +113,18 @@ def test_before_and_after_are_mended_held_out_prompts_of_different_categories(fi
         found = summary.before_after(run, 3)
     assert {e["category"] for e in found} == {"theft", "fraud", "hate"}
     assert all(e["prompt"].startswith("held_out") and e["before"] != e["after"] for e in found)
+
+
+def test_a_change_is_told_in_its_metrics_own_sense_also_where_an_older_version_kept_it() -> None:
+    old = GateTest("fluency", "base", 0.0, 0.1, 100, 0.1, 0.05, 0.15, 0.01, False, "falls, McNemar p <= 0.05")
+    new = GateTest("fluency", "base", 1.0, 0.9, 100, -0.1, -0.15, -0.05, 0.01, False, "rises, McNemar p <= 0.05")
+    for test in (old, new):
+        (told,) = summary._changes([test])
+        assert [told[k] for k in ("before", "after", "difference", "low", "high")] == [1.0, 0.9, -0.1, -0.15, -0.05]
+        assert "| well-formed | -10.0 | [-15.0, -5.0] | 100 |" in markdown([], "t", [told])
+    loss = EvalReport(
+        name="capability", checkpoint="c", version="1", metrics={"capability": Estimate(0.3, 0.2, 0.4, 9)}, facts={"unit": "nats per token"}
+    )
+    assert summary.scores([loss])["capability"]["unit"] == "nats per token"
+    (told,) = summary._changes([GateTest("capability", "base", 0.3, 0.4, 9, 0.1, 0.0, 0.2, 0.5, False, "falls, sign test p <= 0.05")], [loss])
+    assert told["unit"] == "nats per token"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from iteralign.exchanges import answer, pair
+from iteralign.exchanges import answer, judged, pair
 from iteralign.protocols import Eval, Oracle, PolicyHost, Trainer
 from iteralign.recipe import Recipe
 from iteralign.records import (
@@ -118,7 +118,7 @@ class Loop:
         with self.parts.host.serve(base) as policy:
             responses = scope.each("responses", Response, self.parts.benign, partial(answer, policy, sampling), base.id, sampling)
         exchanges: list[Exchange] = pair(self.parts.benign, responses)
-        verdicts = scope.each("verdicts", Verdict, exchanges, oracle.judge, oracle.name, chunk=self.recipe.oracle.batch)
+        verdicts = judged(scope, "verdicts", exchanges, oracle, chunk=self.recipe.oracle.batch)
         return tuple(own_answers(helpful(exchanges, verdicts), source="benign"))
 
 
@@ -148,7 +148,7 @@ class Iteration:
 
     def judge(self, exchanges: Sequence[Exchange], step: str = "judge") -> list[Verdict]:
         """The oracle's verdicts, in order."""
-        return self._scope.each(step, Verdict, exchanges, self._oracle.judge, self._oracle.name, chunk=self._recipe.oracle.batch)
+        return judged(self._scope, step, exchanges, self._oracle, chunk=self._recipe.oracle.batch)
 
     def failures(self, exchanges: Sequence[Exchange], verdicts: Sequence[Verdict]) -> list[Failure]:
         """The improper answers."""

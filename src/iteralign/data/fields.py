@@ -26,18 +26,15 @@ _HUMAN, _ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a known set's fields mean where their names do not tell. ``keep``: only rows whose field has this value are read;
-    ``leave_out``: rows whose field begins so are not."""
+    """What a known set's fields mean where their names do not tell."""
 
     question: str | None = None
     topic: str | None = None
     category: str | None = None
-    keep: tuple[str, str] | None = None
-    leave_out: tuple[str, str] | None = None
 
 
-def to_prompt(row: Row, *, source: str, intent: Intent, layout: Layout = Layout()) -> RedTeamPrompt | None:
-    """The prompt that a row holds; None where the layout leaves the row out. Raises ``DataError`` naming place and field."""
+def to_prompt(row: Row, *, source: str, intent: Intent, layout: Layout = Layout()) -> RedTeamPrompt:
+    """The prompt that a row holds. Raises ``DataError`` naming place and field."""
     value = row.value
     outer, inner = _nesting(row.path)
     if isinstance(value, str):
@@ -47,14 +44,6 @@ def to_prompt(row: Row, *, source: str, intent: Intent, layout: Layout = Layout(
     if not isinstance(value, Mapping):
         raise DataError(f"{row.where}: {_kind(value)} instead of a text or an object with fields")
     fields = {str(k).strip().lower(): k for k in value}
-    if layout.keep is not None:
-        name, wanted = layout.keep
-        if name.lower() not in fields:
-            raise DataError(f"{row.where}: no field {name!r}, by which the rows of {source} are chosen. Fields: {_names(value)}")
-        if str(value[fields[name.lower()]]).strip().lower() != wanted:
-            return None
-    if layout.leave_out is not None and str(value.get(fields.get(layout.leave_out[0], ""), "")).strip().lower().startswith(layout.leave_out[1]):
-        return None
     if {"id", "messages", "source"} <= set(fields) and str(value["id"]).startswith("prompt-"):
         return _own_record(row)
     field = _question_field(row, fields, layout)

@@ -58,6 +58,14 @@ def load_labelled(path: str | Path, *, limit: int | None = None, seed: int = 0) 
     return pairs if limit is None or limit >= len(pairs) else random.Random(seed).sample(pairs, limit)
 
 
+def subject(path: str | Path) -> str:
+    """What the labels that ``load_labelled`` reads tell of: ``truth`` or ``informativeness`` (TruthfulQA's judge data), else ``harm``."""
+    for row in _rows(Path(path)):
+        stated = _STATED.fullmatch(_text(row.value, _QUESTIONS) or "") if "completion" in row.value else None
+        return "harm" if stated is None else "truth" if stated[0].rstrip().endswith("True:") else "informativeness"
+    return "harm"
+
+
 def load_refusals(path: str | Path) -> list[Labelled]:
     """Answers with whether they decline, from Do-Not-Answer's layout: action code 0 declines, 5 follows; the codes between are left out, and
     repeats. Raises ``DataError``."""

@@ -38,7 +38,7 @@ class PromptSet:
     """What was loaded.
 
     ``rows``: rows that hold a prompt, before anything was dropped; ``duplicates``: rows dropped because an earlier one says the
-    same but for case and punctuation; ``left_out``: rows that hold no prompt of the kind wanted (XSTest's unsafe contrasts);
+    same but for case and punctuation; ``left_out``: rows that hold no prompt of the kind wanted (XSTest's unsafe contrasts, or its safe prompts);
     ``sha256``: of the file's bytes, empty where there is no file; ``warnings``: in words.
     """
 
@@ -84,7 +84,10 @@ def _load(name: str, intent: Intent, folder: Path | None) -> PromptSet:
         address = name.removeprefix("hub:")
         if names_a_file(address):
             return _load_file(hub_file(address), intent, None, None)
-        return _build(address.partition("?")[0], hub_rows(address), intent, Layout())
+        rows = hub_rows(address)
+        if in_xstest_layout(rows):
+            return _xstest(rows, intent, None, address)
+        return _build(address.partition("?")[0], rows, intent, Layout())
     if name in EMBEDDED:
         own = red_team_set() if name == "embedded" else benign_set()
         return PromptSet(name=name, prompts=tuple(own), rows=len(own), duplicates=0, licence="Apache-2.0")
@@ -114,6 +117,8 @@ def _load_known(known: KnownSet, intent: Intent, field: str | None, folder: Path
         rows = hub_rows(known.hub)
     except DataError as error:
         raise DataError(f"{known.name}: not found in {places}, and {error}") from error
+    if known.name == "xstest":
+        return _xstest(rows, known.intent, field, known.name)
     loaded = _build(known.name, rows, _intent_of(known, intent), _layout_of(known, field))
     return replace(loaded, licence=known.licence, warnings=_evaluation_warning(known))
 
@@ -126,17 +131,33 @@ def _load_file(path: Path, intent: Intent, field: str | None, known: KnownSet | 
             f"{path}: its content (sha256 {sha256[:12]}...) is not the one that {known.name} was checked with "
             f"({' or '.join(h[:12] for h in known.pinned)}...); results may not compare with others on this set",
         )
-    known = known or set_of_hash(sha256) or (KNOWN_SETS["xstest"] if intent != "harmful" and field is None and in_xstest_layout(rows) else None)
-    if known is None:
+    by_layout = known is None and field is None and in_xstest_layout(rows)
+    known = known or set_of_hash(sha256)
+    if by_layout or (known is not None and known.name == "xstest"):
+        loaded = _xstest(rows, intent if known is None else known.intent, field, str(path))
+        said += loaded.warnings
+    elif known is None:
         loaded = _build(path.name, rows, intent, Layout(question=field), str(path))
     else:
-        layout = _layout_of(known, field)
-        if known.name == "xstest" and not any(isinstance(r.value, dict) and "label" in r.value for r in rows):
-            layout = replace(layout, keep=None, leave_out=("type", CONTRAST))  # the older table tells it by the type alone
-        loaded = _build(known.name, rows, _intent_of(known, intent), layout, str(path))
-        loaded = replace(loaded, licence=known.licence)
+        loaded = replace(_build(known.name, rows, _intent_of(known, intent), _layout_of(known, field), str(path)), licence=known.licence)
         said += _evaluation_warning(known)
     return replace(loaded, sha256=sha256, warnings=said)
+
+
+def _xstest(rows: Sequence[Row], intent: Intent, field: str | None, place: str) -> PromptSet:
+    """XSTest's prompts: the unsafe ones where harmful prompts are asked for and there are some, else the safe ones, which look harmful."""
+    known = KNOWN_SETS["xstest"]
+    wanted = intent == "harmful" and any(map(_unsafe, rows))
+    own = [r for r in rows if _unsafe(r) == wanted]
+    loaded = _build(known.name, own, "harmful" if wanted else known.intent, _layout_of(known, field), place)
+    return replace(loaded, licence=known.licence, warnings=_evaluation_warning(known), left_out=len(rows) - len(own))
+
+
+def _unsafe(row: Row) -> bool:
+    """What a row of XSTest says by its label; the older table has none, and says it by the type."""
+    fields = {str(k).strip().lower(): str(v).strip().lower() for k, v in row.value.items()} if isinstance(row.value, dict) else {}
+    label = fields.get("label", "")
+    return label != "safe" if label in ("safe", "unsafe") else fields.get("type", "").startswith(CONTRAST)
 
 
 def _layout_of(known: KnownSet, field: str | None) -> Layout:
@@ -154,11 +175,10 @@ def _evaluation_warning(known: KnownSet) -> tuple[str, ...]:
 
 
 def _build(source: str, rows: Sequence[Row], intent: Intent, layout: Layout, place: str = "") -> PromptSet:
-    found = [p for p in (to_prompt(r, source=source, intent=intent, layout=layout) for r in rows) if p is not None]
+    found = [to_prompt(r, source=source, intent=intent, layout=layout) for r in rows]
     if not found:
         raise DataError(f"{place or source}: holds no prompts")
     distinct: dict[tuple[str, ...], RedTeamPrompt] = {}
     for prompt in found:
         distinct.setdefault(tuple(normalise(m.text) or m.text for m in prompt.messages), prompt)
-    counts = {"rows": len(found), "duplicates": len(found) - len(distinct), "left_out": len(rows) - len(found)}
-    return PromptSet(name=source, prompts=tuple(distinct.values()), **counts)  # type: ignore[arg-type]
+    return PromptSet(name=source, prompts=tuple(distinct.values()), rows=len(found), duplicates=len(found) - len(distinct))

@@ -108,7 +108,7 @@ _SETS: Final = (
         licence="CC BY 4.0",
         files=("xstest_prompts.csv", "xstest_v2_prompts.csv", "xstest.csv"),
         hub="walledai/XSTest?split=test",
-        layout=Layout(question="prompt", topic="type", keep=("label", "safe")),
+        layout=Layout(question="prompt", topic="type"),
         intent="harmful_looking",
         evaluation_only=True,
     ),

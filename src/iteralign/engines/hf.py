@@ -65,7 +65,7 @@ class HFHost:
             precision = pick_dtype(self._dtype, device)
             model, tokenizer = load(place, device=device, precision=precision, template=self._template, warn=self._warn)
             prove(model, tokenizer, place, precision)
-            self._loaded = (checkpoint.id, Loaded(model, tokenizer, device, self._max_context))
+            self._loaded = (checkpoint.id, Loaded(model, tokenizer, device, self._max_context, self._warn))
         return self._loaded[1]
 
     def free(self) -> None:
@@ -130,7 +130,7 @@ class HFPolicy:
         alike: dict[Chat, list[int]] = {}
         for i, chat in enumerate(chats):
             alike.setdefault(chat, []).append(i)
-        if len(alike) < len(chats) and loaded.shares:
+        if len(alike) < len(chats) and loaded.scores_trees:
             return self._in_trees(loaded, alike, spans)
 
         def work(batch: list[int]) -> list[Score]:

@@ -7,24 +7,30 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from iteralign.chat_format import end_tokens, opening
 from iteralign.chat_rows import answer_of
+from iteralign.engines.hf_layers import all_full, recurrent
 from iteralign.engines.hf_sampling import processors
-from iteralign.engines.hf_tree import Tree, inputs_of
+from iteralign.engines.hf_tree import Tree, inputs_of, tree_of
 from iteralign.errors import EngineError
-from iteralign.records import Chat, Completion, SamplingParams, Score
+from iteralign.records import Chat, Completion, Message, SamplingParams, Score
 
 SHARED = 128
 """Tokens: where all prompts of a batch begin with so many alike (rules and exemplars, say), these go through the model once."""
+
+TOLERANCE = {"float32": 1e-3, "float64": 1e-3}
+"""Nats a token, that a tree's log-probabilities may differ from plain ones. Other precisions: 0.3, what rounding alone may do."""
 
 
 class Loaded:
     """A model with its tokenizer on a device, in eval mode."""
 
-    def __init__(self, model: Any, tokenizer: Any, device: str, max_context: int | None = None) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, device: str, max_context: int | None = None, warn: Callable[[str], None] = lambda text: None
+    ) -> None:
         from transformers import GenerationConfig
 
         self.model, self.tokenizer, self.device = model, tokenizer, device
@@ -37,6 +43,8 @@ class Loaded:
         taken = inspect.signature(model.forward).parameters
         self._spellings: dict[int, str] = {}
         self._takes_positions, self._takes_keep = "position_ids" in taken, "logits_to_keep" in taken
+        self._warn = warn
+        self._proven: bool | None = None if self.shares and all_full(model.config) else False
 
     def generate(self, chats: Sequence[Chat], prompts: Sequence[list[int]], seeds: Sequence[int], params: SamplingParams) -> list[Completion]:
         """Answers to prompts of token ids, in one batch. Raises ``EngineError`` naming a chat whose logits are no numbers."""
@@ -70,7 +78,8 @@ class Loaded:
         alike = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
         alike = min(alike, min(map(len, prompts)) - 1)
         worth = len(prompts) > 1 and alike >= SHARED
-        return alike if worth and self.shares and self.model._supports_default_dynamic_cache() else 0
+        keeps = self.shares and not recurrent(self.model.config) and self.model._supports_default_dynamic_cache()
+        return alike if worth and keeps else 0
 
     def _cache(self, prefix: list[int], rows: int) -> Any:
         """Keys and values of a prefix, for so many rows."""
@@ -84,8 +93,34 @@ class Loaded:
 
     @property
     def shares(self) -> bool:
-        """Whether continuations of one prompt can go through the model as a tree: with attention that takes any mask."""
+        """Whether tokens can be given places of their own, and attention a mask: what sharing of any kind needs."""
         return self._takes_positions and getattr(self.model.config, "_attn_implementation", "") in ("sdpa", "eager")
+
+    @property
+    def scores_trees(self) -> bool:
+        """Whether continuations of one prompt can go through the model as a tree: where all its layers are full attention (a mask of one's own
+        would do away with a window), and a small tree, scored once, gives what plain scoring gives."""
+        if self._proven is None:
+            self._proven = self._prove()
+        return self._proven
+
+    def _prove(self) -> bool:
+        """Scores a small tree both ways. Where they differ, or the model takes no tree, that is warned of."""
+        first, step = 3, max(1, self.model.config.get_text_config().vocab_size // 17)
+        tokens = [first + (step * n) % max(1, self.model.config.get_text_config().vocab_size - first) for n in range(14)]
+        prompt, own = tokens[:7], [tokens[7:11], [*tokens[7:9], *tokens[11:13]], tokens[12:14]]
+        chat = (Message("user", "a probe of scoring"),)
+        plain = self.score([chat] * len(own), [([*prompt, *c], len(prompt)) for c in own])
+        try:
+            (found,) = self.score_trees([chat], [tree_of(prompt, own)], [own])
+            apart = max(abs(a - b) for x, y in zip(found, plain, strict=True) for a, b in zip(x.logprobs, y.logprobs, strict=True))
+            why = f"its scores differ by {apart:.2g} nats a token"
+        except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, EngineError) as error:
+            apart, why = math.inf, f"it takes no such input ({type(error).__name__})"
+        if apart <= TOLERANCE.get(str(self.model.dtype).removeprefix("torch."), 0.3):
+            return True
+        self._warn(f"candidates of one question are scored one by one, for this model cannot score them as one tree: {why}")
+        return False
 
     def score(self, chats: Sequence[Chat], spans: Sequence[tuple[list[int], int]]) -> list[Score]:
         """Log-probabilities, nats, of each span's tokens from its start on, in one forward pass."""

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from iteralign.errors import DataError, RecipeError, Unsupported
+from iteralign.evals.lm_harness_files import NAMED, hashes
 from iteralign.protocols import Policy, Recorder, Weighty
 from iteralign.records import EvalReport
-from iteralign.stats import Estimate, bootstrap, wilson
+from iteralign.stats import estimate
 
 PREFIX = "lm-eval:"
-_NAMED = re.compile(r"^(?:task|group):[ \t]*[\"']?([\w.-]+)", re.MULTILINE)
 _FIRST = ("acc", "exact_match", "mc2")
 """Metrics that are taken for the main one before all others."""
 
@@ -44,9 +43,10 @@ class Harness:
     def __init__(self, task: str, *, limit: int | None = None, batch: int = 16, context: int | None = None) -> None:
         self._version, self._limit, self._batch, self._context = must_be_installed(), limit, batch, context
         self._file = Path(task).expanduser() if task.endswith((".yaml", ".yml")) else None
-        self._task, self._hash = task, ""
+        self._task, self._hash, self._files = task, "", dict[str, str]()
         if self._file is not None:
             self._task, self._hash = _named(self._file)
+            self._files = hashes(self._file)
         elif task not in (known := self._manager().all_tasks):
             near = difflib.get_close_matches(task, known, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -62,8 +62,8 @@ class Harness:
         where lm-eval gives no value between 0 and 1 for each item."""
         if not isinstance(policy, Weighty):
             raise Unsupported(f"{self.name}: {type(policy).__name__} has no weights that lm-eval could run: take model.engine = hf")
-        inputs = (policy.checkpoint.id, self._task, self._hash, self._limit, self._context, self._version)
-        return recorder.once("lm-eval", EvalReport, lambda: self._measured(policy), *inputs)
+        inputs = (policy.checkpoint.id, self._task, self._hash, self._files, self._limit, self._context, self._version)
+        return recorder.once(self.name, EvalReport, lambda: self._measured(policy), *inputs)
 
     def _manager(self) -> Any:
         from lm_eval.tasks import TaskManager
@@ -72,13 +72,12 @@ class Harness:
 
     def _measured(self, policy: Policy) -> EvalReport:
         import lm_eval
-        from lm_eval.models.huggingface import HFLM
 
         assert isinstance(policy, Weighty)
-        weights, tokenizer = policy.weights()
+        model = counting(*policy.weights(), batch_size=self._batch, max_length=self._context)
         try:
             found = lm_eval.simple_evaluate(
-                model=HFLM(pretrained=weights, tokenizer=tokenizer, batch_size=self._batch, max_length=self._context),
+                model=model,
                 tasks=[self._task],
                 task_manager=self._manager(),
                 apply_chat_template=True,
@@ -92,9 +91,9 @@ class Harness:
                 f"{self.name}: lm-eval could not run it ({type(error).__name__}: {reason}). Check the task's file and data, and the connection if "
                 "its data are on the hub"
             ) from error
-        return self._report(policy.checkpoint.id, found)
+        return self._report(policy.checkpoint.id, found, len(model.too_long))
 
-    def _report(self, checkpoint: str, found: Mapping[str, Any]) -> EvalReport:
+    def _report(self, checkpoint: str, found: Mapping[str, Any], shortened: int) -> EvalReport:
         per_task = {task: items(task, rows, found.get("higher_is_better", {}).get(task, {})) for task, rows in found["samples"].items()}
         if not per_task:
             raise DataError(f"{self.name}: lm-eval logs no samples of it, so that nothing could be paired. Take another task")
@@ -112,23 +111,34 @@ class Harness:
             "task_version": ", ".join(dict.fromkeys(str(found.get("versions", {}).get(t, "not told")) for t in per_task)),
             "items": str(len(pooled)),
             "prompt": "in the model's chat format",
+            "shortened": str(shortened),
         }
         if self._hash:
             facts["sha256"] = self._hash
+        if self._files:
+            facts["files"] = ", ".join(f"{name} {sha256[:12]}" for name, sha256 in self._files.items())
         if self._limit is not None:
             facts["sample"] = f"only the first {self._limit} items of each task: not a result to compare"
         return EvalReport(name=self.name, checkpoint=checkpoint, version="1", metrics=metrics, per_item=pooled, facts=facts)
 
 
 def items(task: str, rows: Sequence[Mapping[str, Any]], higher: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Each metric's value for each item, the main one first: those between 0 and 1 of which higher is better. Of several filters the first counts.
+    """Each metric's value for each item, the main one first: those between 0 and 1 of which higher is known to be better. Of several filters the
+    first counts. ``higher``: by metric, what lm-eval knows of its direction.
 
     Raises ``DataError`` where there is none.
     """
     filters = list(dict.fromkeys(str(r.get("filter", "none")) for r in rows))
     own = [r for r in rows if str(r.get("filter", "none")) == filters[0]] if rows else []
     told = list(dict.fromkeys(m for r in own for m in r.get("metrics", ())))
-    usable = [m for m in told if higher.get(m) is not False and all(_is_share(r.get(m)) for r in own)]
+    shares = [m for m in told if all(_is_share(r.get(m)) for r in own)]
+    usable = [m for m in shares if higher.get(m) is True]
+    unknown = [m for m in shares if higher.get(m) is None]
+    if unknown and not usable:
+        raise DataError(
+            f"{PREFIX}{task}: lm-eval does not know whether a higher {unknown[0]} is better. Say so in the task's YAML file, field "
+            f"metric_list, beside metric: {unknown[0]}: higher_is_better: true (or false)"
+        )
     if not usable:
         raise DataError(
             f"{PREFIX}{task}: none of its metrics ({', '.join(told) or 'none'}) is a number from 0 to 1 for each item, higher for better, "
@@ -138,11 +148,23 @@ def items(task: str, rows: Sequence[Mapping[str, Any]], higher: Mapping[str, Any
     return {m: {str(r["doc_id"]): float(r[m]) for r in own} for m in usable}
 
 
-def estimate(values: Sequence[float]) -> Estimate:
-    """Wilson's interval where each item is right or wrong, a bootstrap's where it has a share."""
-    if set(values) <= {0.0, 1.0}:
-        return wilson(sum(values), len(values))
-    return bootstrap(values, lambda v: sum(v) / len(v), seed=0)
+def counting(weights: Any, tokenizer: Any, **settings: Any) -> Any:
+    """lm-eval's model around these weights, that keeps in ``too_long`` the prompts that did not fit the context and were cut."""
+    from lm_eval.models.huggingface import HFLM
+
+    class Counting(HFLM):  # type: ignore[misc]
+        too_long: ClassVar[set[Any]] = set()
+
+        def _loglikelihood_tokens(self, requests: Any, *args: Any, **kwargs: Any) -> Any:
+            self.too_long.update(tuple(asked) for _, asked, answer in requests if len(asked) + len(answer) > self.max_length + 1)
+            return super()._loglikelihood_tokens(requests, *args, **kwargs)
+
+        def tok_batch_encode(self, strings: Any, *args: Any, left_truncate_len: int | None = None, **kwargs: Any) -> Any:
+            if left_truncate_len:
+                self.too_long.update(s for s in strings if len(self.tok_encode(s)) > left_truncate_len)
+            return super().tok_batch_encode(strings, *args, left_truncate_len=left_truncate_len, **kwargs)
+
+    return Counting(pretrained=weights, tokenizer=tokenizer, **settings)
 
 
 def _is_share(value: Any) -> bool:
@@ -157,7 +179,7 @@ def _named(file: Path) -> tuple[str, str]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{PREFIX}{file}: cannot be read ({error})") from error
-    found = _NAMED.search(text)
+    found = NAMED.search(text)
     if found is None:
         raise DataError(f"{file}, field 'task': it is not there, so that the task has no name. Write a line task: NAME")
     return found[1], hashlib.sha256(text.encode()).hexdigest()

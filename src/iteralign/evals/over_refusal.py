@@ -41,7 +41,7 @@ class OverRefusal:
         return EvalReport(
             name=self.name,
             checkpoint=policy.checkpoint.id,
-            version="1",
+            version="2",
             metrics=metrics,
             per_item={p.id: float(r) for p, r in judged},
             facts={**self._facts, "judge": self._judge.name, "unjudged": str(len(found) - len(judged))},

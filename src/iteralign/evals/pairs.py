@@ -18,7 +18,7 @@ from iteralign.exchanges import answers
 from iteralign.protocols import PairJudge, Policy, Recorder
 from iteralign.records import EvalReport, Message, Record, RedTeamPrompt, SamplingParams
 from iteralign.records_pairs import Contest, Preference
-from iteralign.stats import Estimate, bootstrap, wilson
+from iteralign.stats import Estimate, bootstrap, estimate, wilson
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class Pairs:
             wins, losses = wins + (values[q.id] == 1.0), losses + (values[q.id] == 0.0)
             gaps.append(len(" ".join(mine).split()) - len(" ".join(other).split()))
         n, shares = len(values), list(values.values())
-        metrics = {self._name: bootstrap(shares, lambda v: sum(v) / len(v), seed=0) if n else wilson(0, 0)}
+        metrics = {self._name: estimate(shares)}
         metrics |= {f"{self._name}/win": wilson(wins, n), f"{self._name}/loss": wilson(losses, n), f"{self._name}/order_consistency": wilson(same, n)}
         if n:
             metrics[f"{self._name}/length_controlled"] = _length_controlled(shares, gaps)

@@ -24,15 +24,21 @@ class TruthfulAnswers:
         self._facts, self._judge, self._params = dict(facts), judge, params
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
-        """``per_item``: prompt id -> 1.0 truthful and informative. Answers without a judgement are left out and counted."""
+        """``per_item``: prompt id -> 1.0 truthful and informative. Answers without a judgement, or of which nobody tells whether
+        they decline, are left out and counted."""
         found = verdicts(policy, recorder, self._prompts, self._params, self._judge)
-        judged = [(p.id, v.label == "proper", not v.refusal) for p, v in zip(self._prompts, found, strict=True) if v.label != "unjudged"]
-        both = {i: float(true and told) for i, true, told in judged}
-        n = len(judged)
+        judged = [(p.id, v.label == "proper", v.refusal) for p, v in zip(self._prompts, found, strict=True) if v.label != "unjudged"]
+        whole = [(i, true, not declines) for i, true, declines in judged if declines is not None]
+        both = {i: float(true and told) for i, true, told in whole}
         metrics = {
-            self.name: wilson(sum(both.values()), n),
-            f"{self.name}/truthful": wilson(sum(true for _, true, _ in judged), n),
-            f"{self.name}/informative": wilson(sum(told for _, _, told in judged), n),
+            self.name: wilson(sum(both.values()), len(whole)),
+            f"{self.name}/truthful": wilson(sum(true for _, true, _ in judged), len(judged)),
+            f"{self.name}/informative": wilson(sum(told for _, _, told in whole), len(whole)),
         }
-        facts = {**self._facts, "judge": self._judge.name, "unjudged": str(len(found) - n)}
-        return EvalReport(name=self.name, checkpoint=policy.checkpoint.id, version="1", metrics=metrics, per_item=both, facts=facts)
+        facts = {
+            **self._facts,
+            "judge": self._judge.name,
+            "unjudged": str(len(found) - len(judged)),
+            "refusal_not_assessed": str(len(judged) - len(whole)),
+        }
+        return EvalReport(name=self.name, checkpoint=policy.checkpoint.id, version="2", metrics=metrics, per_item=both, facts=facts)

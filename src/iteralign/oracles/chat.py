@@ -114,6 +114,11 @@ class ChatOracle:
         """Name and version, as verdicts record it."""
         return self._name
 
+    @property
+    def version(self) -> str:
+        """Hash of the templates: the ``template`` of its verdicts."""
+        return TEMPLATE
+
     def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
         """One verdict per exchange, in order; ``unjudged``, with the reason, where the model gave no usable one twice."""
         system = Message("system", render("judge", categories=self._categories))

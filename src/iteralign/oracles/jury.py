@@ -33,6 +33,12 @@ class Jury:
         """The jurors' names, and what they are where that is another name."""
         return f"jury({'+'.join(n if n == j.name else f'{n}={j.name}' for n, j in zip(self._names, self._jurors, strict=True))})"
 
+    @property
+    def version(self) -> str:
+        """The jurors' versions: the ``template`` of its verdicts. Empty where a juror has none."""
+        versions = [str(getattr(j, "version", "")) for j in self._jurors]
+        return "+".join(versions) if all(versions) else ""
+
     def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
         """One verdict per exchange, in order; ``unjudged`` where the votes are even or nobody has one."""
         by_juror = [j.judge(exchanges) for j in self._jurors]

@@ -37,11 +37,11 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def svg(rows: Rows, title: str, judge: str = "") -> str:
-    """A line for each rate over the iterations, with its interval. The base first.
+    """A line for each rate over the iterations, with its interval. The base first. What has a unit is no rate: it stands in the tables alone.
 
-    ``rows``: ``{"label", "scores": {name: {rate, low, high, n}}}``.
+    ``rows``: ``{"label", "scores": {name: {rate, low, high, n}}}``, with ``unit`` where it is no rate.
     """
-    names = [n for n in _names(rows) if all(_between(r["scores"].get(n)) for r in rows)]
+    names = [n for n in _names(rows) if not _unit(rows, n) and all(_between(r["scores"].get(n)) for r in rows)]
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
         'font-family="sans-serif" font-size="12">',
@@ -68,17 +68,13 @@ def markdown(rows: Rows, title: str, changes: Rows = (), published: bool = False
     where the set-up is the paper's, its figures."""
     names = _names(rows)
     lines = [f"# {_md(title)}", "", "Held-out scores of the weights that were kept, with 95% intervals.", ""]
-    lines += [f"| | {' | '.join(_md(_name(n)) for n in names)} |", f"|---{'|---' * len(names)}|"]
+    lines += [f"| | {' | '.join(_md(_head(rows, n)) for n in names)} |", f"|---{'|---' * len(names)}|"]
     lines += [f"| {_md(r['label'])} | {' | '.join(_cell(r['scores'].get(n)) for n in names)} |" for r in rows]
     if judge:
         lines += ["", f"{_md(_judged(judge, 400))}.", *(f"Harm (corrected) cannot be told: {_md(w)}." for w in _why_not(rows))]
     if changes:
         lines += ["", "| change, base to final | points | 95% interval | n | p | p (Holm) |", "|---|---|---|---|---|---|"]
-        lines += [
-            f"| {_md(_name(c['metric']))} | {100 * c['difference']:+.1f} | [{100 * c['low']:+.1f}, {100 * c['high']:+.1f}] | {c['n']} "
-            f"| {c['p_value']:.2g} | {c['p_holm']:.2g} |"
-            for c in changes
-        ]
+        lines += [f"| {_md(_name(c['metric']))} | {_changed(c)} | {c['n']} | {c['p_value']:.2g} | {c['p_holm']:.2g} |" for c in changes]
     if published:
         lines += [
             "",
@@ -94,7 +90,7 @@ def latex(rows: Rows, title: str, judge: str = "") -> str:
     """The same table as a ``tabular`` (booktabs), with a last line on the judge."""
     names = _names(rows)
     body = [f"{_tex(r['label'])} & {' & '.join(_tex(_cell(r['scores'].get(n))) for n in names)} \\\\" for r in rows]
-    head = f" & {' & '.join(_tex(_name(n)) for n in names)} \\\\"
+    head = f" & {' & '.join(_tex(_head(rows, n)) for n in names)} \\\\"
     begin = [f"% {_tex(title)}", f"\\begin{{tabular}}{{l{'r' * len(names)}}}", "\\toprule", head, "\\midrule"]
     told = [f"{_judged(judge, 400)}.", *(f"Harm (corrected) cannot be told: {w}." for w in _why_not(rows))] if judge else []
     foot = ["\\midrule", *(f"\\multicolumn{{{len(names) + 1}}}{{l}}{{\\footnotesize {_tex(line)}}} \\\\" for line in told)] if told else []
@@ -132,6 +128,22 @@ def _names(rows: Rows) -> list[str]:
 
 def _name(name: str) -> str:
     return NAMES.get(name, safe(name, 40))
+
+
+def _unit(rows: Rows, name: str) -> str:
+    return next((str(r["scores"][name]["unit"]) for r in rows if r["scores"].get(name, {}).get("unit")), "")
+
+
+def _head(rows: Rows, name: str) -> str:
+    """A column's head: the name, with the unit of what is no rate."""
+    return f"{_name(name)}, {unit}" if (unit := _unit(rows, name)) else _name(name)
+
+
+def _changed(change: Mapping[str, Any]) -> str:
+    """Difference and interval, in points, or in the unit of what is no rate."""
+    if unit := change.get("unit"):
+        return f"{change['difference']:+.3f} {_md(unit)} | [{change['low']:+.3f}, {change['high']:+.3f}]"
+    return f"{100 * change['difference']:+.1f} | [{100 * change['low']:+.1f}, {100 * change['high']:+.1f}]"
 
 
 def _between(score: Mapping[str, Any] | None) -> bool:

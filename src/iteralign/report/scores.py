@@ -40,6 +40,9 @@ def _trust(task: Mapping[str, Any]) -> list[str]:
     if "judge_agreement" not in task:
         return []
     agreement = task["judge_agreement"]
+    if agreement is None and "not_measured_for" in task:
+        about = f"not measured for {task['not_measured_for']} (the labels tell of {task['labels_tell_of']})"
+        return [f"{task['task']}, judge {task['facts'].get('judge', '')}: {about}"]
     if agreement is None:
         return [
             f"{task['task']}, judge {task['facts'].get('judge', '')}: agreement with people not measured (--labels FILE, or iteralign oracle check)"

@@ -43,8 +43,9 @@ def summary(run: Run) -> dict[str, Any]:
     """The run as one JSON object.
 
     ``baseline``, ``final`` and each iteration's ``scores`` map an evaluation's name to ``{"rate", "n", "low", "high"}`` (95%
-    interval); an iteration's are those of the weights that it left, so that after a roll-back they are its parent's. ``decision``
-    is ``accepted``, ``rolled back`` or ``no training``. On an unfinished run ``state`` says so and the rest is what there is.
+    interval; with a ``unit`` where it is no rate); an iteration's are those of the weights that it left, so that after a roll-back they are
+    its parent's. ``decision`` is ``accepted``, ``rolled back`` or ``no training``. On an unfinished run ``state`` says so and the rest is
+    what there is.
     """
     iterations, reports = _iterations(run), _baseline(run)
     result = _result(run)
@@ -58,7 +59,7 @@ def summary(run: Run) -> dict[str, Any]:
         "final": scores(result.final if result else iterations[-1].reports if iterations else reports),
         "calibration": calibration(run),
         "judge": judge(run),
-        "improvement": _changes(result.improvement) if result else [],
+        "improvement": _changes(result.improvement, result.baseline) if result else [],
         "constitution": _principles(constitution(run)),
         "agreement": agreement([v for scope in run.scopes() for step in ("judge", "verdicts") for v in run.read(Verdict, scope, step)]),
         "spent": spent(run),
@@ -91,7 +92,12 @@ def status(run: Run) -> dict[str, Any]:
 
 def scores(reports: Iterable[EvalReport]) -> dict[str, dict[str, Any]]:
     """Each evaluation's main rate with its n and 95% interval."""
-    return {r.name: _estimate(r.main) for r in reports}
+    return {r.name: _score(r) for r in reports}
+
+
+def _score(report: EvalReport) -> dict[str, Any]:
+    """The main figure, with its ``unit`` where it is no rate."""
+    return _estimate(report.main) | ({"unit": report.facts["unit"]} if "unit" in report.facts else {})
 
 
 def spent(run: Run) -> dict[str, Any]:
@@ -321,7 +327,7 @@ def score_rows(run: Run) -> list[dict[str, Any]]:
 def _with_corrected(reports: Iterable[EvalReport], found: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
     told: dict[str, dict[str, Any]] = {}
     for report in reports:
-        told[report.name] = _estimate(report.main)
+        told[report.name] = _score(report)
         if report.name == "harm" and found is not None:
             better = harm_corrected(report.main, found)
             none = {"rate": None, "n": report.main.n, "low": 0.0, "high": 1.0, "why_not": better["why_not"]}
@@ -329,14 +335,19 @@ def _with_corrected(reports: Iterable[EvalReport], found: Mapping[str, Any] | No
     return told
 
 
-def _changes(tests: Sequence[GateTest]) -> list[dict[str, Any]]:
-    """The run's changes, each with its p-value among them all by Holm's method."""
-    return [_change(t, p) for t, p in zip(tests, holm([t.p_value for t in tests]), strict=True)]
+def _changes(tests: Sequence[GateTest], reports: Iterable[EvalReport] = ()) -> list[dict[str, Any]]:
+    """The run's changes, each in its metric's own sense, with its p-value among them all by Holm's method, and its ``unit`` where it is no rate."""
+    units = {r.name: {"unit": r.facts["unit"]} for r in reports if "unit" in r.facts}
+    adjusted = holm([t.p_value for t in tests])
+    return [_change(t) | {"p_holm": p} | units.get(t.metric, {}) for t, p in zip(tests, adjusted, strict=True)]
 
 
-def _change(test: GateTest, adjusted: float) -> dict[str, Any]:
+def _change(test: GateTest) -> dict[str, Any]:
     names = ("metric", "before", "after", "n", "difference", "low", "high", "p_value")
-    return {name: getattr(test, name) for name in names} | {"p_holm": adjusted}
+    told = {name: getattr(test, name) for name in names}
+    if test.metric == "fluency" and test.rule.startswith("falls"):  # kept by an older version, which counted what is ill-formed
+        told |= {"before": 1 - test.before, "after": 1 - test.after, "difference": -test.difference, "low": -test.high, "high": -test.low}
+    return told
 
 
 def _principles(found: Constitution) -> list[dict[str, Any]]:

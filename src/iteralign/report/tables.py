@@ -130,7 +130,8 @@ def print_scores(console: Console, rows: Sequence[Mapping[str, Any]], judge: Map
     for name in names:
         own = [r["scores"].get(name) for r in rows]
         n = next((str(s["n"]) for s in own if s), "-")
-        table.add_row(NAMES.get(name, safe(name, 40)), *(_score(s, name) for s in own), n)
+        unit = next((f", {safe(s['unit'], 20)}" for s in own if s and s.get("unit")), "")
+        table.add_row(NAMES.get(name, safe(name, 40)) + unit, *(_score(s, name) for s in own), n)
     titled(console, "Scores of the weights that were kept, on held-out items, with 95% intervals.", table)
     for why in dict.fromkeys(s["why_not"] for r in rows for s in r["scores"].values() if s.get("why_not")):
         say(console, f"Harm corrected for the judge's errors cannot be told: {safe(why)}.")
@@ -138,7 +139,7 @@ def print_scores(console: Console, rows: Sequence[Mapping[str, Any]], judge: Map
 
 
 def _score(score: Mapping[str, Any] | None, name: str) -> str:
-    if score is not None and score["n"] and name == "capability":  # a loss, not a rate
+    if score is not None and score["n"] and (name == "capability" or score.get("unit")):  # a loss, not a rate
         return f"{score['rate']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
     return _rate(score)
 
@@ -149,13 +150,16 @@ def print_change(console: Console, improvement: Sequence[Mapping[str, Any]]) -> 
         return
     table = new_table("measure", "base", "final", "change in points", "p", "p (Holm)", "n")
     for test in improvement:
-        sign = -1 if test["metric"] == "fluency" else 1  # its items are counted as ill-formed, its rate as well-formed
-        before, after = (1 - test["before"], 1 - test["after"]) if sign < 0 else (test["before"], test["after"])
-        low, high = sorted((sign * test["low"], sign * test["high"]))
-        change = f"{100 * sign * test['difference'] + 0.0:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+        unit, numbers = test.get("unit"), (test["difference"], test["low"], test["high"])
+        if unit:
+            before, after, change = f"{test['before']:.3f}", f"{test['after']:.3f}", "{:+.3f} [{:+.3f}, {:+.3f}] ".format(*numbers) + safe(unit, 20)
+        else:
+            before, after = f"{test['before']:.1%}", f"{test['after']:.1%}"
+            change = "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * x + 0.0 for x in numbers))
         name = NAMES.get(test["metric"], safe(test["metric"]))
-        table.add_row(name, f"{before:.1%}", f"{after:.1%}", change, f"{test['p_value']:.2g}", f"{test['p_holm']:.2g}", str(test["n"]))
-    titled(console, "Base against final model on the same held-out items: paired change, 95% interval, exact McNemar p, and by Holm's method.", table)
+        table.add_row(name, before, after, change, f"{test['p_value']:.2g}", f"{test['p_holm']:.2g}", str(test["n"]))
+    head = "Base against final model on the same held-out items: paired change, 95% interval, exact p (McNemar's, or the sign test's"
+    titled(console, f"{head} where items are not right or wrong), and by Holm's method.", table)
 
 
 def print_calibration(console: Console, found: Mapping[str, Any] | None, judge: Mapping[str, Any]) -> None:

@@ -16,32 +16,42 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 from iteralign.records import Decision, EvalReport, GateTest, IterationRecord
-from iteralign.stats import bootstrap, mcnemar_exact, paired
+from iteralign.stats import bootstrap, paired, sign_test
+
+LESS_IS_BETTER = frozenset({"harm", "harm_truth", "over_refusal", "capability"})
+"""Metrics that should fall; every other one should rise."""
+LEAST = 10
+"""Items, that a score which is no rate must have in common with the base model's."""
 
 
 def compare(
     metric: str, before: EvalReport, after: EvalReport, *, bad: float, against: str, alpha: float = 0.05, margin: float | None = None
 ) -> GateTest:
-    """Paired comparison of one metric on the items that both reports have; an item is bad where its value equals ``bad``.
+    """Paired comparison of one metric on the items that were judged before; an item is bad where its value equals ``bad``, and where it was not
+    judged after: the worst case for the candidate, told in the rule.
 
     Without a margin the test passes where bad items became significantly fewer; with one, where the rise is surely below it.
     """
-    items = sorted(set(before.per_item) & set(after.per_item))
+    items = sorted(before.per_item)
     was = [before.per_item[i] == bad for i in items]
-    now = [after.per_item[i] == bad for i in items]
+    now = [after.per_item.get(i, bad) == bad for i in items]
     change = paired(was, now, confidence=0.95 if margin is None else 0.90)
     if margin is None:
         passed, rule = change.difference < 0 and change.p_value <= alpha, f"falls, McNemar p <= {alpha:g}"
     else:
         passed, rule = change.high < margin, f"rises by less than {margin:g} (upper end of the 90% interval)"
+    if missing := len(items) - sum(i in after.per_item for i in items):
+        rule += f"; {missing} of {len(items)} answers are unjudged now, and count as bad"
     n = max(1, change.n)
     return GateTest(metric, against, sum(was) / n, sum(now) / n, change.n, change.difference, change.low, change.high, change.p_value, passed, rule)
 
 
 def retained(metric: str, before: EvalReport, after: EvalReport, *, margin: float, lower_is_better: bool = False) -> GateTest:
-    """Whether a score was kept: the paired loss is surely below the margin (upper end of the 90% interval, a seeded bootstrap over items).
+    """Whether a score was kept: the upper end of the paired loss's 90% interval is below the margin.
 
-    ``difference`` is the loss, positive where the candidate is worse, in the score's own unit; ``p_value`` is the exact sign test's.
+    Where all items are right or wrong that is Agresti and Min's interval, else a seeded bootstrap over the items and two more, one that lost 1 and
+    one that gained 1: few or equal losses prove nothing. ``difference`` is the loss, positive where the candidate is worse, in the score's own unit;
+    ``p_value`` is the exact sign test's.
     """
     items = sorted(set(before.per_item) & set(after.per_item))
     sign = 1.0 if lower_is_better else -1.0
@@ -50,10 +60,24 @@ def retained(metric: str, before: EvalReport, after: EvalReport, *, margin: floa
     was, now = sum(before.per_item[i] for i in items) / n, sum(after.per_item[i] for i in items) / n
     if not items:
         return GateTest(metric, "base", 0.0, 0.0, 0, 0.0, 0.0, 0.0, 1.0, False, f"falls by less than {margin:g}, but no item was measured on both")
-    found = bootstrap(losses, lambda v: sum(v) / len(v), seed=0, confidence=0.90)
-    p = mcnemar_exact(sum(x < 0 for x in losses), sum(x > 0 for x in losses))
     rule = f"{'rises' if lower_is_better else 'falls'} by less than {margin:g} (upper end of the 90% interval)"
-    return GateTest(metric, "base", was, now, len(items), found.value, found.low, found.high, p, found.high < margin, rule)
+    if _right_or_wrong(before, after, items):
+        worse = [sign * r.per_item[i] > 0.5 * sign for r in (before, after) for i in items]
+        change = paired(worse[: len(items)], worse[len(items) :], confidence=0.90)
+        low, high, p, enough = change.low, change.high, change.p_value, True
+    else:
+        found = bootstrap([*losses, 1.0, -1.0], _mean, seed=0, confidence=0.90)
+        low, high, p, enough = min(found.low, _mean(losses)), max(found.high, _mean(losses)), sign_test(losses), len(items) >= LEAST
+        rule += "" if enough else f"; {len(items)} items are too few to tell, {LEAST} are the least"
+    return GateTest(metric, "base", was, now, len(items), _mean(losses), low, high, p, enough and high < margin, rule)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _right_or_wrong(before: EvalReport, after: EvalReport, items: Sequence[str]) -> bool:
+    return {r.per_item[i] for r in (before, after) for i in items} <= {0.0, 1.0}
 
 
 def accept(
@@ -89,24 +113,40 @@ def accept(
 
 def _says(test: GateTest) -> str:
     name = {"harm": "harm", "over_refusal": "over-refusal", "fluency": "ill-formed answers"}.get(test.metric, test.metric)
+    told = "".join(f" ({note})" for note in test.rule.split("; ")[1:])
     if test.metric not in ("harm", "over_refusal", "fluency"):
         unit = " nats" if test.metric == "capability" else ""
-        kept = "" if test.passed else ": the margin is passed"
-        return f"{name} {test.before:.3f} -> {test.after:.3f}{unit} (n={test.n}), loss at most {max(0.0, test.high):.3f}{kept}"
+        kept = "" if test.passed else ": the margin is passed" if not told else ""
+        return f"{name} {test.before:.3f} -> {test.after:.3f}{unit} (n={test.n}), loss at most {max(0.0, test.high):.3f}{kept}{told}"
     change = f"{name} {test.before:.1%} -> {test.after:.1%} (n={test.n})"
     if "McNemar" in test.rule:
-        return f"{change}, p={test.p_value:.2g}{'' if test.passed else ': no significant fall'}"
-    return f"{change}, rise at most {max(0.0, test.high):.1%}{'' if test.passed else ': the margin is passed'}"
+        return f"{change}, p={test.p_value:.2g}{'' if test.passed else ': no significant fall'}{told}"
+    return f"{change}, rise at most {max(0.0, test.high):.1%}{'' if test.passed else ': the margin is passed'}{told}"
 
 
 def improvement(before: Sequence[EvalReport], after: Sequence[EvalReport], *, alpha: float) -> tuple[GateTest, ...]:
-    """The whole run's change, base against final, for every metric whose items are paired."""
+    """The whole run's change, base against final, for every metric that has items in common.
+
+    Each in the metric's own sense: its mean before and after. ``passed``: it went the way that is better for it, significantly.
+    """
     ends = by_name(after)
-    return tuple(
-        compare(r.name, r, ends[r.name], bad=0.0 if r.name == "fluency" else 1.0, against="base", alpha=alpha)
-        for r in before
-        if r.name in ends and r.per_item and set(r.per_item.values()) <= {0.0, 1.0}
-    )
+    return tuple(_changed(r, ends[r.name], alpha) for r in before if r.name in ends and set(r.per_item) & set(ends[r.name].per_item))
+
+
+def _changed(before: EvalReport, after: EvalReport, alpha: float) -> GateTest:
+    items = sorted(set(before.per_item) & set(after.per_item))
+    was, now = [before.per_item[i] for i in items], [after.per_item[i] for i in items]
+    if _right_or_wrong(before, after, items):
+        change = paired([x == 1.0 for x in was], [x == 1.0 for x in now])
+        low, high, p, test = change.low, change.high, change.p_value, "McNemar"
+    else:
+        differences = [y - x for x, y in zip(was, now, strict=True)]
+        found = bootstrap(differences, _mean, seed=0)
+        low, high, p, test = found.low, found.high, sign_test(differences), "sign test"
+    difference, down = _mean(now) - _mean(was), before.name in LESS_IS_BETTER
+    passed = p <= alpha and (difference < 0 if down else difference > 0)
+    rule = f"{'falls' if down else 'rises'}, {test} p <= {alpha:g}"
+    return GateTest(before.name, "base", _mean(was), _mean(now), len(items), difference, low, high, p, passed, rule)
 
 
 def stop_reason(done: Sequence[IterationRecord], *, iterations: int, patience: int, target_harm: float, prompts_left: int) -> str | None:

@@ -21,5 +21,6 @@ def acceptable(exchanges: Sequence[Exchange], verdicts: Sequence[Verdict]) -> li
 
 
 def helpful(exchanges: Sequence[Exchange], verdicts: Sequence[Verdict]) -> list[Exchange]:
-    """The proper exchanges that are surely no refusals: what a benign prompt's answer should be."""
-    return [e for e, v in zip(exchanges, verdicts, strict=True) if v.label == "proper" and v.refusal is False]
+    """The proper exchanges that are surely no refusals, and no partial ones: what a benign prompt's answer should be."""
+    told = zip(exchanges, verdicts, strict=True)
+    return [e for e, v in told if v.label == "proper" and v.refusal is False and v.compliance in (None, "compliance")]
