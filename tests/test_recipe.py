@@ -88,7 +88,7 @@ def test_an_empty_recipe_and_empty_sections_are_the_defaults(tmp_path: Path) -> 
         ("training:\n  lerning_rate: 1", "training.lerning_rate ({file}, line 2): no such key. Did you mean 'training.learning_rate'?"),
         ("learning_rate: 1", "learning_rate ({file}, line 1): no such key. Did you mean 'training.learning_rate'?"),
         ("red_team: {sampling: {top_pp: 1}}", "red_team.sampling.top_pp ({file}, line 1): no such key. Did you mean 'red_team.sampling.top_p'?"),
-        ("\ntraining: {method: loar}", "training.method = 'loar' ({file}, line 2): it must be `full` or `lora`. Did you mean 'lora'?"),
+        ("\ntraining: {method: loar}", "training.method = 'loar' ({file}, line 2): it must be one of `full`, `lora`, `qlora`. Did you mean 'lora'?"),
         ("training: {epochs: 0}", "training.epochs = 0 ({file}, line 1): it must be a whole number >= 1"),
         ("training: {epochs: 1.5}", "training.epochs = 1.5 ({file}, line 1): it must be a whole number >= 1"),
         ("training: {epochs: true}", "training.epochs = True ({file}, line 1): it must be a whole number >= 1"),

@@ -84,8 +84,9 @@ def write_jsonl(rows: Iterable[Mapping[str, Any]], out: Path) -> int:
             os.fsync(file.fileno())
         os.replace(partial, out)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise StoreError(f"{out} cannot be written: {error.strerror or error}; make room, or choose another place") from error
+    finally:
+        partial.unlink(missing_ok=True)
     return count
 
 
@@ -111,7 +112,7 @@ def model(run: Run, out: Path, locate: Callable[[Checkpoint], str] | None = None
         raise StoreError(f"{out} is there already and not an empty folder: choose another place, so that nothing is overwritten")
     checkpoint = final_checkpoint(run)
     if checkpoint is None:
-        raise StoreError(f"{run.directory} has no finished iteration, or is not finished, so there is no model to export: resume it first")
+        raise StoreError(f"{run.directory} has no finished iteration yet, so there is no model to export: resume it first")
     source = Path((locate or run.locate)(checkpoint))
     if not source.is_dir():
         raise StoreError(

@@ -27,9 +27,7 @@ def load_in_4_bits(place: str, *, device: str, precision: str, template: str | N
     except ImportError as error:
         raise TrainingError("training.method = qlora needs bitsandbytes: pip install 'iteralign[qlora]', or use training.method = lora") from error
     if base_of(place) is not None:
-        raise TrainingError(
-            f"training.method = qlora starts from a whole model, but {place} is an adapter: use training.method = lora"
-        )
+        raise TrainingError(f"training.method = qlora starts from a whole model, but {place} is an adapter: use training.method = lora")
     settings = BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=getattr(torch, precision)
     )
