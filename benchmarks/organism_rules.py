@@ -28,7 +28,7 @@ from iteralign.protocols import Policy
 from iteralign.records import Chat, Message, SamplingParams
 from iteralign.records_align import Instruction
 from iteralign.stages.align import Guide, Sieve, think_and_answer
-from iteralign.stages.self_instruct import harvest_requests, ordinary_tasks, request_tasks, topic_tasks, write
+from iteralign.stages.self_instruct import Limits, harvest_requests, ordinary_tasks, request_tasks, topic_tasks, write
 from iteralign.stats import Estimate, wilson
 from iteralign.text_filters import listed, trouble_with, trouble_with_topic
 
@@ -119,7 +119,7 @@ def _self_instruct(policy: Policy, rng: random.Random, found: dict[str, Estimate
     tasks = request_tasks(pairs, shown, [], first=0, shown=5, new=0, seed="gate")
     from iteralign.near_duplicates import NearDuplicates
 
-    kept = harvest_requests(tasks, write(policy, tasks, params), NearDuplicates(0.7), shortest=3, longest=150)
+    kept = harvest_requests(tasks, write(policy, tasks, params), NearDuplicates(0.7), Limits())
     found["requests keep type and topic"] = wilson(len(tasks) - kept.dropped.get("lost its type or topic", 0), len(tasks))
     found["requests are kept"] = wilson(len(kept.kept), len(tasks))
 

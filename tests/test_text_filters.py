@@ -65,6 +65,9 @@ def test_a_leak_is_a_run_of_words_that_the_question_does_not_hold() -> None:
 def test_cuts() -> None:
     assert cut_at_next_turn("An answer.\nUser: and now?") == ("An answer.", True)
     assert cut_at_next_turn("The user: he asked.") == ("The user: he asked.", False)
+    assert cut_at_next_turn("User: And what is this?") == ("", True)
+    assert cut_at_next_turn("An answer.\n### Human: more") == ("An answer.", True)
+    assert cut_at_next_turn("An answer.\nAssistant: again") == ("An answer.", True)
     assert cut_at_repetition("It is a warm day today. Go out. It is a warm day today! More.") == "It is a warm day today. Go out."
     assert cut_at_repetition("Yes. No. Yes. No.") == "Yes. No. Yes. No."
     assert without_partial_word("A whole sentence. And a par") == "A whole sentence. And a"
@@ -76,7 +79,11 @@ def test_cuts() -> None:
     [
         ("I'm sorry, but I can't do that.", True),
         ("Sorry.", True),
-        ("Unfortunately I cannot help with this", True),
+        ("I'm sorry. I cannot help with that.", True),
+        ("Apologies, I am not able to say.", True),
+        ("Unfortunately, the old bridge fell in a storm and was never built again.", False),
+        ("Apologetics is the defence of a faith by argument.", False),
+        ("Sorry about that! The old bridge stands in the north of the town.", False),
         ("I'm sorry, but I can't do that. It would hurt people, and there are better ways.", False),
         ("The word sorry is old.", False),
     ],

@@ -325,7 +325,12 @@ def calibrate(directory: Path, labels: Path, limit: int | None = None) -> dict[s
     from iteralign.oracles.check import check
 
     with Run.open(directory) as run:
-        recipe = Recipe.model_validate(run.settings)
+        if run.settings.get("method") == "self-align":
+            from iteralign.recipe_self_align import SelfAlignRecipe
+
+            recipe = SelfAlignRecipe.model_validate(run.settings).loop()
+        else:
+            recipe = Recipe.model_validate(run.settings)
         run.calls.limit(caps(recipe))
         judge = oracle(recipe, lambda text: run.event("warning", text=text), run.calls)
         pairs = load_labelled(labels, limit=limit, seed=recipe.seed)

@@ -5,14 +5,16 @@ Uses ``build`` for what both methods share. Nothing here decides anything about 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from iteralign import build
 from iteralign.algorithms.self_align import self_align
 from iteralign.algorithms.self_align_steps import Parts, Words
-from iteralign.build_oracle import caps, must_answer, must_have_prices, oracle
+from iteralign.build_oracle import caps, chat_models, must_answer, must_have_prices, oracle
 from iteralign.constitution.export import from_file
 from iteralign.data import self_align_texts as texts
 from iteralign.data.load import load_prompts
@@ -21,7 +23,7 @@ from iteralign.evals.adherence import Adherence
 from iteralign.evals.length import AnswerLength
 from iteralign.protocols import Eval
 from iteralign.recipe_self_align import SelfAlignRecipe
-from iteralign.records import Message, RedTeamPrompt
+from iteralign.records import Message, RedTeamPrompt, to_json
 from iteralign.records_align import Instruction, SelfAlignResult
 from iteralign.stages.align import Guide
 from iteralign.store import Event, Run
@@ -61,6 +63,16 @@ def carry_on(run: Run, listen: Callable[[Event], None] | None = None) -> SelfAli
     return result
 
 
+def must_be_servable(recipe: SelfAlignRecipe) -> None:
+    """Raises ``RecipeError`` where a served model could not be given what is trained."""
+    build.must_be_trainable(recipe.loop())
+    if recipe.clone.enabled:
+        try:
+            build.must_be_trainable(recipe.loop(recipe.clone.training))
+        except RecipeError as error:
+            raise RecipeError(str(error).replace("training.", "clone.training.")) from error
+
+
 def parts(run: Run, recipe: SelfAlignRecipe) -> Parts:
     """Everything that the algorithm works with."""
     loop = recipe.loop()
@@ -68,32 +80,44 @@ def parts(run: Run, recipe: SelfAlignRecipe) -> Parts:
     def warn(text: str) -> None:
         run.event("warning", text=text)
 
-    build.must_be_trainable(loop)
+    must_be_servable(recipe)
     must_have_prices(loop)
     run.calls.limit(caps(loop))
     judge = oracle(loop, warn, run.calls)
     must_answer(loop, warn, run.calls)
     words = run.scope("data").once("words", dict[str, Any], lambda: as_data(read_words(recipe)))
+    warn_of_changed_words(recipe, words, warn)
     prompts = run.scope("data").once("prompts", list[RedTeamPrompt], lambda: build.read_prompts(loop))
     held_out = [p for p in prompts if p.split == "held_out"]
+    asked = organism_requests(recipe.seed) if recipe.model.name == RULES else []
     return Parts(
         base=build.base_checkpoint(loop),
         host=build.served_here(run, loop, warn) if recipe.model.engine == "server" else build.host(loop, run.locate, warn),
         engraver=build.trainer(loop, run.locate, warn),
         cloner=build.trainer(recipe.loop(recipe.clone.training), run.locate, warn),
-        evals=[*build.evals(loop, judge, held_out), *own_evals(recipe, held_out)],
-        words=from_data(words),
+        evals=[*build.evals(loop, judge, held_out), *own_evals(recipe, held_out, asked)],
+        words=replace(from_data(words), measured=frozenset(p.text for p in [*held_out, *asked])),
     )
 
 
-def own_evals(recipe: SelfAlignRecipe, held_out: Sequence[RedTeamPrompt]) -> list[Eval]:
+def warn_of_changed_words(recipe: SelfAlignRecipe, stored: Mapping[str, Any], warn: Callable[[str], None]) -> None:
+    """A run keeps the words that it began with: say so where the recipe's files hold others now, or are gone."""
+    try:
+        changed = to_json(as_data(read_words(recipe))) != to_json(stored)
+    except DataError as error:
+        warn(f"the run goes on with the words that it began with: {error}")
+        return
+    if changed:
+        warn("files of words.* were changed since the run began; it goes on with what they held then. Another --out starts anew")
+
+
+def own_evals(recipe: SelfAlignRecipe, held_out: Sequence[RedTeamPrompt], asked: Sequence[RedTeamPrompt]) -> list[Eval]:
     """How long answers are, and for the organism how often they follow the rules."""
     params = recipe.evaluation.sampling.params(recipe.seed)
     if recipe.model.name != RULES:
-        return [AnswerLength([p for p in held_out if p.intent == "benign"], params)]
+        return [AnswerLength([p for p in held_out if p.intent == "benign"][: recipe.evaluation.over_refusal_limit], params)]
     from iteralign.organism.requests_truth import read
 
-    asked = organism_requests(recipe.seed)
     return [Adherence(asked, read, params), AnswerLength(asked, params)]
 
 
@@ -134,7 +158,7 @@ def read_words(recipe: SelfAlignRecipe) -> Words:
         ("exemplars", "exemplars.yaml", 3 * len(exemplars)),
     ):
         if getattr(section, key):
-            lines[file] = count
+            lines[file] = 0 if key == "rules" and _was_discovered(Path(section.rules or "")) else count
     guide = Guide(name, tuple(rules), tuple((e.question, e.thoughts, e.answer) for e in exemplars))
     if section.without is not None:
         if section.without not in dict(rules):
@@ -151,30 +175,37 @@ def read_words(recipe: SelfAlignRecipe) -> Words:
     )
 
 
+def _was_discovered(path: Path) -> bool:
+    """Whether the file is a constitution that an oracle wrote: its principles have evidence."""
+    return not _is_list_of_rules(path) and any(p.evidence for p in from_file(path).principles) if path.suffix in (".yaml", ".yml", ".json") else False
+
+
 def read_rules(path: Path) -> list[tuple[str, str]]:
-    """Rules of a file: names with texts, or the principles of a constitution, which are named by their category. Raises ``DataError``."""
-    if path.suffix in (".yaml", ".yml") and "principles:" not in _text(path):
-        try:
-            return [(r.name, r.text) for r in texts.read_rules(path)]
-        except DataError as error:
-            if "name" not in str(error):
-                raise
+    """Rules of a file: a YAML list of names with texts, or a constitution's principles, named by their category. Raises ``DataError``."""
+    if path.suffix in (".yaml", ".yml") and _is_list_of_rules(path):
+        return [(r.name, r.text) for r in texts.read_rules(path)]
     found: list[tuple[str, str]] = []
     for principle in from_file(path).principles:
         if principle.status == "active":
-            name = principle.category or "principle"
-            same = sum(n == name or n.startswith(f"{name} ") for n, _ in found)
+            name = re.sub(r"[,.:\n]", " ", principle.category or "principle").strip()
+            same = sum(n == name or re.fullmatch(rf"{re.escape(name)} \d+", n) is not None for n, _ in found)
             found.append((f"{name} {same + 1}" if same else name, principle.text))
     if not found:
-        raise DataError(f"{path}: no active principle; rules are read from a list of (name, text), or from a constitution")
+        raise DataError(f"{path}: no active principle; rules are read from a YAML list of name and text, or from a constitution")
     return found
 
 
-def _text(path: Path) -> str:
+def _is_list_of_rules(path: Path) -> bool:
+    """Whether a YAML file begins a list whose entries have names: what is wrong with them is then told as such."""
+    import yaml
+
     try:
-        return path.read_text(encoding="utf-8")
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
+    except yaml.YAMLError:
+        return True  # the reader of rules names the line
+    return isinstance(data, list) and any(isinstance(entry, dict) and "name" in entry for entry in data)
 
 
 def given(recipe: SelfAlignRecipe) -> tuple[Instruction, ...]:
@@ -220,10 +251,13 @@ def forecast(recipe: SelfAlignRecipe, hardware: str | None = None) -> dict[str, 
     from iteralign.report.forecast_self_align import forecast as plan
 
     loop = recipe.loop()
-    build.must_be_trainable(loop)
+    must_be_servable(recipe)
     must_have_prices(loop)
     words = read_words(recipe)
-    held_out = sum(p.split == "held_out" for p in build.read_prompts(loop))
+    held_out = [p for p in build.read_prompts(loop) if p.split == "held_out"]
+    red, benign = (sum((p.intent == "harmful") == harmful for p in held_out) for harmful in (True, False))
+    judged = min(red, recipe.evaluation.harm_limit or red) + min(benign, recipe.evaluation.over_refusal_limit or benign)
+    own = PER_RULE * len(words.guide.rules) if recipe.model.name == RULES else 0
     shape = model_shape(recipe)
     return as_dict(
         plan(
@@ -233,18 +267,17 @@ def forecast(recipe: SelfAlignRecipe, hardware: str | None = None) -> dict[str, 
                 types=len({t.type for t in words.topics}),
                 prefix_chars=sum(len(m.text) for m in words.guide.chat),
                 seed_chars=sum(map(len, words.seeds)) / max(1, len(words.seeds)),
-                measured=held_out,
+                measured=judged + own,
+                judged=judged * len(chat_models(loop)),
                 parameters=shape[0],
                 cache_bytes=shape[1],
-                seconds=EMBEDDED_SECONDS if recipe.name == "embedded-self-align" and recipe.model.name == RULES else None,
+                embedded=recipe.model.name == RULES,
             ),
             hardware,
         )
     )
 
 
-EMBEDDED_SECONDS = 480.0
-"""Of the shipped recipe on two CPU cores, measured and rounded up."""
 SIZE_IN_NAME = r"(?i)(?<![\d.])(\d+(?:\.\d+)?)b(?![a-z])"
 
 

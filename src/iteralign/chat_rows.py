@@ -13,14 +13,15 @@ from typing import Any
 
 from iteralign.chat_format import encode_prompt, encode_training, opening, stops
 from iteralign.errors import PromptTooLong
-from iteralign.records import Chat, Finish, Message
+from iteralign.records import Chat, Finish, Message, SamplingParams
 
 
-def seeds(chats: Sequence[Chat], seed: int) -> list[int]:
-    """A seed per chat, of the run's seed, the chat's text and its place among equal chats; 56 bits."""
+def seeds(chats: Sequence[Chat], params: SamplingParams) -> list[int]:
+    """A seed per chat, of the run's seed, the chat's text (or its last turn's, ``stream``) and its place among equal ones; 56 bits."""
     seen: Counter[Chat] = Counter()
-    found = []
-    for chat in chats:
+    seed, found = params.seed, []
+    for whole in chats:
+        chat = whole[-1:] if params.stream == "question" else whole
         text = json.dumps([seed, seen[chat], [[m.role, m.text] for m in chat]], ensure_ascii=True)
         found.append(int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big"))
         seen[chat] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,6 +32,10 @@ class Stages(Commands):
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Puts ``run`` before what is no command of the group."""
+        if len(args) > 1 and args[0] not in self.commands and not Path(args[0]).exists() and not args[1].startswith("-"):
+            near = difflib.get_close_matches(args[0], self.commands, 1)
+            if near:
+                raise typer.BadParameter(f"{args[0]!r} is no command and no recipe. Did you mean {near[0]!r}?", ctx)
         if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
             args = ["run", *args]
         return super().parse_args(ctx, args)

@@ -9,7 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
-from iteralign.cli_options import JsonOption, ModelOption, RecipeArgument, RedTeamOption, RunArgument, SeedOption, SetOption, emit, resolve
+from iteralign.cli_options import (
+    JsonOption,
+    ModelOption,
+    RecipeArgument,
+    RedTeamOption,
+    RunArgument,
+    SeedOption,
+    SetOption,
+    emit,
+    resolve,
+    resolve_self_align,
+)
 from iteralign.errors import RecipeError
 
 recipe_app = typer.Typer(help="The shipped recipes, and checks of your own.", no_args_is_help=True, rich_markup_mode=None)
@@ -188,16 +199,38 @@ def recipe_show(
     as_json: JsonOption = False,
 ) -> None:
     """A recipe with every default and override filled in, as YAML."""
-    found = resolve(recipe, sets, model=model, red_team=red_team, seed=seed)
+    found = (
+        resolve_self_align(recipe, sets, model=model, seed=seed)
+        if _is_self_align(recipe)
+        else resolve(recipe, sets, model=model, red_team=red_team, seed=seed)
+    )
     if as_json:
         emit(found.model_dump(mode="json"), as_json)
     else:
         print(found.to_yaml(), end="")
 
 
+def _is_self_align(recipe: str) -> bool:
+    """Whether a recipe, shipped or a file, names the method self-align."""
+    from iteralign.recipe import method_of, shipped
+
+    if recipe in shipped("self-align"):
+        return True
+    path = Path(recipe)
+    return recipe not in shipped() and path.is_file() and method_of(path.read_text(encoding="utf-8", errors="replace")) == "self-align"
+
+
 @recipe_app.command("check")
 def recipe_check(recipe: RecipeArgument = "embedded", sets: SetOption = None, as_json: JsonOption = False) -> None:
     """Check a recipe, read its data, and say what a run of it would take. Nothing is started or written."""
+    if _is_self_align(recipe):
+        from iteralign import build_self_align
+        from iteralign.report.forecast_self_align import plan_lines as told
+
+        mine = resolve_self_align(recipe, sets)
+        taken = build_self_align.forecast(mine)
+        emit({"recipe": mine.name, "plan": taken}, as_json) if as_json else print("\n".join(told(taken, mine.model_dump(mode="json"))))
+        return
     found = resolve(recipe, sets)
     from iteralign import build
     from iteralign.report.tables import plan_lines

@@ -79,10 +79,10 @@ def shipped(method: str = "iteralign") -> dict[str, str]:
     return {name: text for name, text in texts.items() if method_of(text) == method}
 
 
-def method_of(text: str) -> str:
+def method_of(text: str, default: str = "iteralign") -> str:
     """The method that a recipe's text names."""
     found = re.search(r"^method:\s*(\S+)", text, re.MULTILINE)
-    return found[1] if found else "iteralign"
+    return found[1] if found else default
 
 
 def headlines(method: str = "iteralign") -> dict[str, str]:
@@ -138,7 +138,7 @@ def find(path_or_name: str | Path, method: str) -> tuple[str, str]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{name} cannot be read: {error}") from error
-    if (found := method_of(text)) in command.keys() - {method}:
+    if (found := method_of(text, method)) in command.keys() - {method}:
         raise RecipeError(f"{name} is a recipe of the method {found}: start it with `iteralign {command[found]} {name}`")
     return text, name
 

@@ -84,15 +84,17 @@ Chat = tuple[Message, ...]
 class SamplingParams:
     """How a continuation is drawn. ``temperature`` 0 is greedy. Each chat has a random stream of its own, made of ``seed``,
     its text and its place among equal chats, so that a result does not depend on what else is in the batch. ``ngram_penalty`` is
-    taken from the logit of a token that would complete three or four tokens which stand in the answer already."""
+    taken from the logit of a token that would complete three or four tokens which stand in the answer already. ``stream``: where it is
+    ``question``, the streams are made of the last turn alone, so that a question gets the same one whatever stands before it."""
 
-    _unless_none: ClassVar[tuple[str, ...]] = ("ngram_penalty",)
+    _unless_none: ClassVar[tuple[str, ...]] = ("ngram_penalty", "stream")
 
     max_new_tokens: int = 64
     temperature: float = 1.0
     top_p: float = 1.0
     seed: int = 0
     ngram_penalty: float | None = None
+    stream: Literal["question"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_TURN: Final = re.compile(r"\n\s*(?:User|Human|Question|Request|Type)\s*:", re.IGNORECASE)
+_TURN: Final = re.compile(r"(?:^|\n)[\s#*]*(?:User|Human|Assistant|Question|Request|Type)\s*\**:", re.IGNORECASE)
 _CLAUSE: Final = re.compile(r"[^.!?;\n]+[.!?;\n]*\s*")
 _WORD: Final = re.compile(r"\w+(?:'\w+)*")
 _APOLOGY: Final = re.compile(
-    r"(?:i'?m|i am|we are|we're|my)?\s*(?:very |so |truly |deeply )?(?:sorry|afraid|apolog\w+)\b|(?:i )?apologi[sz]e\b|unfortunately\b", re.IGNORECASE
+    r"(?:i'?m|i am|we are|we're|my)?\s*(?:very |so |truly |deeply |sincere )?(?:sorry|apolog(?:y|ies|i[sz]e))\b|i apologi[sz]e\b", re.IGNORECASE
+)
+_DECLINES: Final = re.compile(
+    r"\b(?:can(?:no|'?)t|could not|couldn't|unable|not able|won't|will not|must decline|have to decline|no answer)\b", re.IGNORECASE
 )
 _SENTENCE: Final = re.compile(r"[^.!?]+[.!?]*")
 
@@ -63,8 +66,11 @@ def without_partial_word(text: str) -> str:
 
 
 def is_bare_apology(text: str) -> bool:
-    """Whether a text says nothing beside an apology: one sentence, that begins with one."""
-    return len(_SENTENCE.findall(text.strip())) <= 1 and _APOLOGY.match(text.strip()) is not None
+    """Whether a text is an apology and nothing more: it begins with one, and at most one further sentence says only that it cannot help."""
+    sentences = [x.strip() for x in _SENTENCE.findall(text.strip()) if words(x)]
+    if not sentences or len(sentences) > 2 or _APOLOGY.match(sentences[0]) is None:
+        return False
+    return all(_DECLINES.search(x) is not None and len(words(x)) <= 12 for x in sentences[1:])
 
 
 def copies(answer: str, instruction: str) -> bool:

@@ -15,6 +15,7 @@ from iteralign.algorithms.ablation import ablation
 from iteralign.algorithms.self_align import self_align
 from iteralign.algorithms.self_align_steps import Parts, Words
 from iteralign.engines.scripted import ScriptedHost, ScriptedTrainer
+from iteralign.errors import TrainingError
 from iteralign.evals.length import AnswerLength
 from iteralign.recipe_self_align import SelfAlignRecipe
 from iteralign.records import Chat, Checkpoint, Message, RedTeamPrompt, TrainingExample
@@ -174,6 +175,51 @@ def test_it_resumes_from_any_interruption(tmp_path: Path, moment: int) -> None:
         assert run.digest() == whole.digest()
 
 
+def test_what_is_measured_on_is_never_learnt(tmp_path: Path) -> None:
+    given = tuple(Instruction(text=f"Given instruction number {i}.") for i in range(9))
+    fields = {f: getattr(OWN, f) for f in OWN.__dataclass_fields__}
+    run, result, made = start(tmp_path / "run", Words(**(fields | {"given": given, "measured": frozenset({"GIVEN instruction, number 3!"})})))
+    with run:
+        assert result.instructions == {"given": 8}
+        assert not any("number 3" in str(e.messages) for e in made.engraver.given)  # type: ignore[attr-defined]
+        assert any("held out" in str(e.fields["text"]) for e in run.events("warning"))
+    plain, _, _ = start(tmp_path / "plain")
+    with plain:
+        text = plain.read(Harvest, "self-instruct-0001", "kept")[0].kept[0].text
+    run, _, _ = start(tmp_path / "written", Words(**(fields | {"measured": frozenset({text})})))
+    with run:
+        assert summary(run)["dropped"]["held out for measuring"] == 1
+        assert text not in {i.text for h in run.read(Harvest, "self-instruct-0001", "kept") for i in h.kept}
+
+
+def test_nothing_is_trained_where_nothing_was_kept(tmp_path: Path) -> None:
+    chosen = recipe(topics={"rounds": 0})
+    with Run.create(tmp_path / "run", chosen.model_dump(mode="json"), chosen.to_yaml()) as run:
+        made = parts(run)
+
+        def thoughtless(chat: Chat, memory: dict[str, str]) -> str:
+            return "No thoughts." if chat[0].role == "system" else model(chat, memory)
+
+        made = Parts(**{**{f: getattr(made, f) for f in made.__dataclass_fields__}, "host": ScriptedHost(thoughtless, run.locate)})
+        with pytest.raises(TrainingError, match=r"none of 20 answers was kept .20 does not open with its thoughts"):
+            self_align(run, chosen, made)
+
+
+def test_a_type_without_topics_is_told(tmp_path: Path) -> None:
+    chosen = recipe()
+    with Run.create(tmp_path / "run", chosen.model_dump(mode="json"), chosen.to_yaml()) as run:
+        made = parts(run)
+
+        def barren(chat: Chat, memory: dict[str, str]) -> str:
+            return "- not capitalised" if chat[-1].text.startswith("Name ") and "Plans" in chat[-1].text else model(chat, memory)
+
+        made = Parts(**{**{f: getattr(made, f) for f in made.__dataclass_fields__}, "host": ScriptedHost(barren, run.locate)})
+        result = self_align(run, chosen, made)
+        assert "topic-guided" not in result.instructions
+        assert any("'Plans'" in str(e.fields["text"]) for e in run.events("warning"))
+        assert summary(run)["dropped"]["topic not capitalised"] == 2
+
+
 def test_without_cloning_the_engraved_model_is_the_result(tmp_path: Path) -> None:
     run, result, _ = start(tmp_path / "run", clone={"enabled": False})
     with run:
@@ -205,7 +251,7 @@ def test_a_model_that_repeats_itself_ends_with_what_there_is_and_a_warning(tmp_p
         result = self_align(run, chosen, made)
         assert result.instructions == {"self-instruct": 1}
         assert any("1 of 50" in str(e.fields["text"]) for e in run.events("warning"))
-        assert summary(run)["dropped"] == {"near-duplicate": 23}
+        assert summary(run)["dropped"]["near-duplicate"] >= 20
 
 
 def test_the_ablation_tells_what_a_rule_does(tmp_path: Path) -> None:
@@ -222,6 +268,8 @@ def test_the_ablation_tells_what_a_rule_does(tmp_path: Path) -> None:
         assert rows["candor"]["follows_without"]["value"] == 0.0
         assert rows["candor"]["changed"]["value"] == 1.0
         assert rows["helpful"]["applied"] == 0
+        assert rows["helpful"]["changed"]["n"] == 0
+        assert rows["helpful"]["changed_others"]["n"] > 0
         assert rows["helpful"]["follows_with"] is None
         assert ablation(run, recipe(), made, ["candor"], follows=follows)[0] == rows["candor"]
         assert run.digest() == digest

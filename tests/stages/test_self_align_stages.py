@@ -15,7 +15,7 @@ from iteralign.records_align import Aligned, Draft, Instruction, WritingTask
 from iteralign.stages.align import Counting, Guide, Sieve, applied, think_and_answer
 from iteralign.stages.clone import answer_at_length
 from iteralign.stages.engrave import identity_lessons, lessons
-from iteralign.stages.self_instruct import equalised, harvest, harvest_requests, new_topics, ordinary_tasks, request_tasks, topic_tasks
+from iteralign.stages.self_instruct import Limits, equalised, harvest, harvest_requests, new_topics, ordinary_tasks, request_tasks, topic_tasks
 
 GUIDE = Guide(
     "Iris",
@@ -58,10 +58,10 @@ def test_a_harvest_drops_with_reasons_and_knows_what_it_kept() -> None:
         "- What is the tallest mountain of the wide world?\n- Too short\n- Describe the photo of a cat in detail.\n"
         "- Explain how tides work to a child.\n- Explain how tides work to a small child.\n- An unfinished line that was cu"
     )
-    found = harvest([Draft(task_id="t", text=text, finish="length")], known, shortest=3, longest=150)
+    found = harvest([Draft(task_id="t", text=text, finish="length")], known, Limits())
     assert [i.text for i in found.kept] == ["Explain how tides work to a child."]
     assert found.dropped == {"near-duplicate": 2, "too short": 1, "needs more than text": 1}
-    assert harvest([Draft(task_id="t", text="- Explain how tides work to a child.", finish="stop")], known, shortest=3, longest=150).kept == ()
+    assert harvest([Draft(task_id="t", text="- Explain how tides work to a child.", finish="stop")], known, Limits()).kept == ()
 
 
 def test_topics_are_valid_new_and_equalised() -> None:
@@ -92,7 +92,7 @@ def test_a_request_must_keep_its_type_and_topic() -> None:
         "Type: Facts\nTopic: Rain\nRequest: Who made the first sea stories of the north?",
     ]
     drafts = [Draft(task_id=t.id, text=s, finish="stop") for t, s in zip(tasks, said, strict=True)]
-    found = harvest_requests(tasks, drafts, NearDuplicates(0.7), shortest=3, longest=150)
+    found = harvest_requests(tasks, drafts, NearDuplicates(0.7), Limits())
     assert [(i.type, i.topic, i.text) for i in found.kept] == [("Facts", "Sea stories", "Who made the first sea stories of the north?")]
     assert found.dropped == {"lost its type or topic": 2, "near-duplicate": 1}
 
@@ -127,6 +127,7 @@ def test_a_good_answer_is_kept_with_its_rules() -> None:
         ("Thoughts of Iris: Rules that apply: candor.", "no answer after the thoughts"),
         (say(""), "no answer after the thoughts"),
         (say("Hm.\nQuestion: And now?"), "too short before another's turn"),
+        (say("\nUser: And what is the tallest of all the mountains of this world?"), "no answer after the thoughts"),
         (say("I am sorry, I cannot say."), "bare apology"),
         (say("You know, I was not there with you."), "leaks an exemplar"),
         (say("Where is the harbour of the old town? Down there."), "copies the instruction"),
@@ -172,6 +173,8 @@ def test_an_instruction_that_does_not_fit_is_dropped_alone() -> None:
         ("No rule is needed.", []),
         ("This asks for candor.", []),
         ("Rule 2 (step-by-step) applies.", ["step-by-step"]),
+        ("They ask which ruler was helpful and full of candor.", []),
+        ("As a rule I am helpful. Rules that apply: step-by-step.", ["step-by-step"]),
     ],
 )
 def test_rules_are_read_from_thoughts(thoughts: str, rules: list[str]) -> None:

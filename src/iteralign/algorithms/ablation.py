@@ -23,12 +23,14 @@ Follows = Callable[[str, str, str], bool | None]
 def ablation(
     run: Run, recipe: SelfAlignRecipe, parts: Parts, rules: Sequence[str], limit: int | None = None, follows: Follows | None = None
 ) -> list[dict[str, Any]]:
-    """For each rule: how many answers apply it (``applied``), and over these what changes without it: ``kept`` of all ``asked``, the share
-    ``changed``, and ``follows_with`` and ``follows_without`` where there is a truth; shares with n and 95% interval."""
+    """For each rule: how many answers apply it (``applied``), how many are ``kept`` of all ``asked`` without it, and over the answers kept with and
+    without it the share ``changed`` of those that applied it and of the others (``changed_others``), and where there is a truth ``follows_with`` and
+    ``follows_without``, of those that applied it; shares with n and 95% interval."""
     steps = Steps(run, recipe, parts)
-    instructions = (steps.given() or [*steps.self_instruct(), *steps.topic_guided()])[:limit]
-    whole = limit is None or len(instructions) < limit
-    before = steps.align(instructions) if whole else steps.align(instructions, name=f"ablate-all-{limit}")
+    every = steps.given() or [*steps.self_instruct(), *steps.topic_guided()]
+    instructions = every[:limit]
+    whole = len(instructions) == len(every)
+    before = steps.align(instructions) if whole else steps.align(instructions, name=f"ablate-{limit}")
     found = []
     for rule in rules:
         name = f"ablate-{content_hash(rule)[:8]}" + ("" if whole else f"-{limit}")
@@ -38,13 +40,18 @@ def ablation(
 
 
 def _compared(rule: str, before: Answers, after: Answers, follows: Follows | None) -> dict[str, Any]:
-    applied = changed = 0
+    applied = changed = both = others = changed_others = 0
     told: list[tuple[bool, bool]] = []
     for (instructions, old), (_, new) in zip(before, after, strict=True):
         for instruction, was, now in zip(instructions, old, new, strict=True):
-            if rule not in was.rules or not was.kept:
+            applied += was.kept and rule in was.rules
+            if not (was.kept and now.kept):
                 continue
-            applied += 1
+            if rule not in was.rules:
+                others += 1
+                changed_others += was.text != now.text
+                continue
+            both += 1
             changed += was.text != now.text
             ends = [_follows(follows, rule, instruction, x) for x in (was, now)]
             if ends[0] is not None and ends[1] is not None:
@@ -54,7 +61,8 @@ def _compared(rule: str, before: Answers, after: Answers, follows: Follows | Non
         "asked": after.tally.asked,
         "kept": after.tally.kept,
         "applied": applied,
-        "changed": asdict(wilson(changed, applied)),
+        "changed": asdict(wilson(changed, both)),
+        "changed_others": asdict(wilson(changed_others, others)),
         "follows_with": asdict(wilson(sum(a for a, _ in told), len(told))) if told else None,
         "follows_without": asdict(wilson(sum(b for _, b in told), len(told))) if told else None,
     }

@@ -9,9 +9,10 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 
+from iteralign.errors import TrainingError
 from iteralign.near_duplicates import NearDuplicates
 from iteralign.protocols import Eval, Policy, PolicyHost, Trainer
 from iteralign.recipe_self_align import SelfAlignRecipe
@@ -20,13 +21,19 @@ from iteralign.records_align import Aligned, Draft, Harvest, Instruction, Measur
 from iteralign.stages import align, clone, self_instruct
 from iteralign.stages.align import Counting, Guide, Sieve
 from iteralign.stages.engrave import identity_lessons, lessons
+from iteralign.stages.self_instruct import Limits
 from iteralign.store import Run, Scope
+from iteralign.text_filters import words
+
+BARREN, LEAST = 3, 0.01
+"""After so many rounds in a row that keep less than this share of what they asked for, self-instruct ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
     """What people wrote. ``prompts``: short system prompts, the standard one first; ``identity``: (request, answer);
-    ``given``: instructions in place of stage 1; ``lines``: how many lines of each."""
+    ``given``: instructions in place of stage 1; ``lines``: how many lines of each; ``measured``: prompts that are held out for measuring,
+    which no instruction may be."""
 
     seeds: tuple[str, ...]
     topics: tuple[Instruction, ...]
@@ -35,6 +42,7 @@ class Words:
     identity: tuple[tuple[str, str], ...]
     given: tuple[Instruction, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict)
+    measured: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,22 +65,28 @@ class Steps:
         self._known = NearDuplicates(recipe.self_instruct.threshold)
         for text in (*parts.words.seeds, *(t.text for t in parts.words.topics)):
             self._known.keep(text)
+        self._seen = content_hash([parts.words.seeds, ids(parts.words.topics)])
+        """A hash of all that the index of near-duplicates was given, in order."""
         self._counts: Counter[str] = Counter()
 
     # ---- 1. instructions
 
     def given(self) -> list[Instruction]:
         """Instructions that were brought in place of stage 1; none where it is wanted."""
-        self._counts["given"] = len(self._parts.words.given)
-        return list(self._parts.words.given)
+        given, measured = self._parts.words.given, measured_words(self._parts.words.measured)
+        kept = [i for i in given if tuple(words(i.text)) not in measured]
+        if len(kept) < len(given):
+            self._run.event("warning", text=f"{len(given) - len(kept)} of {len(given)} given instructions are held out for measuring: left out")
+        self._counts["given"] = len(kept)
+        return kept
 
     def self_instruct(self) -> list[Instruction]:
         """Rounds of ordinary self-instruct, until there are as many instructions as wanted."""
         section, seeds, kept = self._recipe.self_instruct, self._parts.words.seeds, list[Instruction]()
-        rules = {"shortest": section.shortest, "longest": section.longest}
+        barren = 0
         with self._parts.host.serve(self._parts.base) as policy:
             for number in range(section.rounds):
-                if len(kept) >= section.prompts:
+                if len(kept) >= section.prompts or barren == BARREN:
                     break
                 scope = self._run.scope(f"self-instruct-{number + 1:04d}")
                 tasks = self_instruct.ordinary_tasks(
@@ -86,7 +100,9 @@ class Steps:
                     seed=f"{self._recipe.seed}-self-instruct-{number}",
                 )
                 drafts = self._write(scope, policy, tasks, section.sampling.params(self._recipe.seed + number))
-                kept += self._keep(scope, drafts, partial(self_instruct.harvest, drafts, self._known, **rules), kept)
+                found = self._keep(scope, drafts, partial(self_instruct.harvest, drafts, self._known, self._limits))
+                barren = 0 if len(found) >= LEAST * section.round * section.wanted else barren + 1
+                kept += found
         self._counts["self-instruct"] = min(len(kept), section.prompts)
         self._must_have("self-instruct", section.prompts, kept)
         return kept[: section.prompts]
@@ -94,7 +110,6 @@ class Steps:
     def topic_guided(self) -> list[Instruction]:
         """Rounds of brainstorming topics, then an instruction for each type and topic."""
         section, seeds, kept = self._recipe.topics, self._parts.words.topics, list[Instruction]()
-        size = self._recipe.self_instruct
         if not section.rounds:
             return []
         with self._parts.host.serve(self._parts.base) as policy:
@@ -112,8 +127,7 @@ class Steps:
                         part, seeds, kept, first=attempt * len(pairs) + first, shown=section.shown, new=section.new, seed=seed
                     )
                     drafts = self._write(scope, policy, tasks, section.sampling.params(self._recipe.seed + attempt))
-                    harvest = partial(self_instruct.harvest_requests, tasks, drafts, self._known, shortest=size.shortest, longest=size.longest)
-                    kept += self._keep(scope, drafts, harvest, kept)
+                    kept += self._keep(scope, drafts, partial(self_instruct.harvest_requests, tasks, drafts, self._known, self._limits))
         self._counts["topic-guided"] = len(kept)
         self._must_have("topic-guided", len(pairs), kept)
         return kept
@@ -124,20 +138,31 @@ class Steps:
         topics: dict[str, list[str]] = {}
         for seed in self._parts.words.topics:
             topics.setdefault(seed.type or "", []).append(seed.topic or "")
-        count = len(topics) * section.requests
+        count, dropped = len(topics) * section.requests, Counter[str]()
         for number in range(section.rounds):
             scope, seed_text = self._run.scope(f"topics-{number + 1:04d}"), f"{self._recipe.seed}-topics-{number}"
             tasks = self_instruct.topic_tasks(topics, first=number * count, per_type=section.requests, wanted=section.wanted, seed=seed_text)
             drafts = self._write(scope, policy, tasks, section.sampling.params(self._recipe.seed + number))
-            topics, _ = self_instruct.new_topics(topics, tasks, drafts)
+            topics, reasons = self_instruct.new_topics(topics, tasks, drafts)
+            dropped.update(reasons)
+        self._run.scope("topics").once("dropped", dict[str, int], lambda: dict(sorted(dropped.items())), topics)
+        least = min(topics, key=lambda name: len(topics[name]))
+        if len(topics[least]) < 3:
+            text = f"topics: all types are cut to the {len(topics[least])} of {least!r}, which got the fewest: raise topics.rounds, or leave it out"
+            self._run.event("warning", text=text)
         topics = self_instruct.equalised(topics, section.per_type)
         return self._run.scope("topics").once("topics", dict[str, list[str]], lambda: topics, topics)
 
     def _write(self, scope: Scope, policy: Policy, tasks: Sequence[WritingTask], params: SamplingParams) -> list[Draft]:
         ask = partial(self_instruct.write, policy, params=params)
-        return scope.each("drafts", Draft, tasks, ask, self._parts.base.id, params, self_instruct.TEMPLATES, chunk=self._chunk)
+        return scope.each("drafts", Draft, tasks, ask, self._parts.base.id, params, self_instruct.TEMPLATES, chunk=len(tasks) or 1)
 
-    def _keep(self, scope: Scope, drafts: Sequence[Draft], harvest: Callable[[], Harvest], before: Sequence[Instruction]) -> tuple[Instruction, ...]:
+    @property
+    def _limits(self) -> Limits:
+        section = self._recipe.self_instruct
+        return Limits(section.shortest, section.longest, measured_words(self._parts.words.measured))
+
+    def _keep(self, scope: Scope, drafts: Sequence[Draft], harvest: Callable[[], Harvest]) -> tuple[Instruction, ...]:
         """What a round keeps; the index of near-duplicates knows it afterwards, whether it was computed now or before."""
         fresh: list[Harvest] = []
 
@@ -145,11 +170,11 @@ class Steps:
             fresh.append(harvest())
             return fresh[0]
 
-        settings = self._recipe.self_instruct
-        limits = (settings.shortest, settings.longest, settings.threshold, len(before), before[-1].id if before else "")
-        found = scope.once("kept", Harvest, compute, ids(drafts), limits, content_hash([self._parts.words.seeds, ids(self._parts.words.topics)]))
+        limits = (self._limits.shortest, self._limits.longest, sorted(self._parts.words.measured), self._recipe.self_instruct.threshold)
+        found = scope.once("kept", Harvest, compute, ids(drafts), limits, self._seen)
         for instruction in () if fresh else found.kept:
             self._known.keep(instruction.text)
+        self._seen = content_hash([self._seen, ids(found.kept)])
         return found.kept
 
     def _must_have(self, what: str, wanted: int, kept: Sequence[Instruction]) -> None:
@@ -161,7 +186,8 @@ class Steps:
     def align(self, instructions: Sequence[Instruction], guide: Guide | None = None, name: str = "align") -> Answers:
         """The base model's answers under the rules, sifted. ``guide`` and ``name``: of an ablation."""
         section, guide = self._recipe.align, guide or self._parts.words.guide
-        params, sieve = section.sampling.params(self._recipe.seed), Sieve(section.leak_words, section.shortest_cut)
+        params = replace(section.sampling.params(self._recipe.seed), stream="question")  # the same with other rules: see the ablation
+        sieve = Sieve(section.leak_words, section.shortest_cut)
         think = partial(align.think_and_answer, guide=guide, params=params, sieve=sieve)
         return self._answers(
             name, self._parts.base, instructions, think, guide.chat, params, section.leak_words, section.shortest_cut, align.TEMPLATES
@@ -190,7 +216,8 @@ class Steps:
 
     @property
     def _chunk(self) -> int:
-        return max(96, 2 * self._recipe.model.batch_size)
+        model = self._recipe.model
+        return max(96, 2 * (model.concurrency if model.engine == "server" else model.batch_size))
 
     # ---- 3. and 4. training
 
@@ -204,7 +231,12 @@ class Steps:
         return self._train("cloned", self._parts.cloner, answers, (*self._parts.words.prompts, ""), "cloning", self._recipe.clone.identity)
 
     def _train(self, name: str, trainer: Trainer, answers: Answers, prompts: Sequence[str], source: str, identity: int) -> Checkpoint:
-        base = self._parts.base
+        base, tally = self._parts.base, answers.tally
+        if not tally.kept:
+            why = ", ".join(f"{n} {reason}" for reason, n in sorted(tally.dropped.items(), key=lambda x: -x[1])) or "there was no instruction"
+            raise TrainingError(
+                f"{source}: none of {tally.asked} answers was kept ({why}), so there is nothing to learn: look at `iteralign show RUN answers`"
+            )
         examples = Lessons(answers, prompts, source, list(identity_lessons(self._parts.words.identity, prompts, identity)))
         inputs = (answers.tally.digest, list(prompts), self._parts.words.identity, identity, base.id, trainer.fingerprint)
         return self._run.checkpoint(name, lambda out: trainer.finetune(base, examples, out), *inputs)
@@ -266,6 +298,12 @@ class Lessons(Collection[TrainingExample]):
 
 def _asked(ask: Callable[..., list[Aligned]], policy: Policy, instructions: Sequence[Instruction]) -> list[Aligned]:
     return ask(policy, instructions=instructions)
+
+
+@cache
+def measured_words(texts: frozenset[str]) -> frozenset[tuple[str, ...]]:
+    """Prompts without case and punctuation."""
+    return frozenset(tuple(words(t)) for t in texts)
 
 
 def ids(records: Sequence[Record]) -> list[str]:

@@ -102,7 +102,7 @@ class HFPolicy:
         prompts = [encode_prompt(loaded.tokenizer, chat) for chat in chats]
         for chat, ids in zip(chats, prompts, strict=True):
             rows.must_fit(chat, len(ids), params.max_new_tokens, loaded.context)
-        seeds = rows.seeds(chats, params.seed)
+        seeds = rows.seeds(chats, params)
 
         def work(batch: list[int]) -> list[Completion]:
             return loaded.generate([chats[i] for i in batch], [prompts[i] for i in batch], [seeds[i] for i in batch], params)

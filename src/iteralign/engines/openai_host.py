@@ -287,7 +287,7 @@ class ServedPolicy:
         prompts = [encode_prompt(tokenizer, chat) for chat in chats]
         for chat, ids in zip(chats, prompts, strict=True):
             must_fit(chat, len(ids), params.max_new_tokens, self._host.context)
-        drawn = list(zip(prompts, seeds(chats, params.seed), strict=True))
+        drawn = list(zip(prompts, seeds(chats, params), strict=True))
 
         def work(name: str) -> list[Completion]:
             return self._host.complete([self._body(name, ids, seed, params) for ids, seed in drawn], params.max_new_tokens)

@@ -35,6 +35,10 @@ STEP_SECONDS: Final = {"hf": 0.025, "server": 0.002}
 """Of a step of generation beside the device's work: what launching it takes."""
 
 
+EMBEDDED_START, EMBEDDED_EACH = 40.0, 0.8
+"""Seconds on two CPU cores, of the embedded model: in all, and for each instruction with its answers and its part of the trainings."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hardware:
     """A device: peak arithmetic in bfloat16 without sparsity (FLOP/s), memory bandwidth (bytes/s) and memory (bytes), as published."""
@@ -57,7 +61,8 @@ KNOWN: Final[dict[str, Hardware]] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
     """What the forecast is made from. ``None`` where it is not known. ``prefix_chars``: of the rules and exemplars that stand before each
-    instruction; ``layers``, ``hidden``: the model's, ``cache_bytes``: of keys and values per token."""
+    instruction; ``cache_bytes``: of keys and values per token; ``measured``: answers that each model is measured on; ``judged``: requests to paid
+    oracles for each model; ``embedded``: the shipped model, whose pace is known."""
 
     given: int
     types: int
@@ -66,7 +71,8 @@ class Sizes:
     measured: int
     parameters: float | None = None
     cache_bytes: float | None = None
-    seconds: float | None = None
+    judged: int = 0
+    embedded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +98,7 @@ class Forecast:
     prompt_tokens: int
     new_tokens: int
     training_tokens: int
+    oracle_calls: int
     disk_bytes: int | None
     hours: float | None
     hardware: str | None
@@ -126,12 +133,13 @@ def forecast(recipe: SelfAlignRecipe, sizes: Sizes, hardware: str | None = None)
         prompt_tokens=sum(s.prompt_tokens for s in stages),
         new_tokens=sum(s.new_tokens for s in stages),
         training_tokens=sum(s.training_tokens for s in stages),
+        oracle_calls=sizes.judged * models,
         disk_bytes=_disk(recipe, sizes, stages),
         hours=sum(h for h in hours if h is not None) if None not in hours else None,
         hardware=hardware,
         memory_bytes=memory,
         fits=None if device is None or memory is None else memory <= device.memory * 0.9,
-        seconds=sizes.seconds,
+        seconds=EMBEDDED_START + EMBEDDED_EACH * total * (1 if recipe.clone.enabled else 0.6) if sizes.embedded else None,
     )
 
 
@@ -198,7 +206,7 @@ def _timed(stage: Stage, device: Hardware, count: int, recipe: SelfAlignRecipe, 
     per_step = 2 * n + batch * tokens_a_row * (sizes.cache_bytes or 0)
     step = max(per_step / (device.bandwidth * BANDWIDTH_SHARE), 2 * n * batch / (device.flops * TRAINING_SHARE))
     writing = stage.new_tokens / batch * (step + STEP_SECONDS[recipe.model.engine])
-    lora = all(t.method != "full" for t in (recipe.engrave.training, recipe.clone.training))
+    lora = (recipe.engrave if "engraving" in stage.name else recipe.clone).training.method != "full"
     training = (4 if lora else 6) * n * stage.training_tokens / (device.flops * TRAINING_SHARE)
     hours = ((reading + writing) / (count if served else 1) + training) / 3600
     return Stage(**{**asdict(stage), "hours": hours})
@@ -208,7 +216,8 @@ def _memory(recipe: SelfAlignRecipe, sizes: Sizes) -> int | None:
     """Of one device, while it trains: weights and what their training needs beside them; of one that also answers, at least 16-bit weights."""
     if sizes.parameters is None:
         return None
-    each = {"full": 18, "lora": 2, "qlora": 0.6}[recipe.engrave.training.method]
+    trained = [recipe.engrave.training, *([recipe.clone.training] if recipe.clone.enabled else [])]
+    each = max({"full": 18, "lora": 2, "qlora": 2}[t.method] for t in trained)  # the engine answers with 16 bits, whatever is trained
     return int(sizes.parameters * each + (6e9 if sizes.parameters > 1e9 else 1e9))
 
 
@@ -240,6 +249,8 @@ def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | 
     lines.append(
         f"  in all {plan['requests']:,} requests, {_tokens(plan['prompt_tokens'])} tokens read, {_tokens(plan['new_tokens'])} written; disk {disk}"
     )
+    if plan["oracle_calls"]:
+        lines.append(f"  oracle {plan['oracle_calls']:,} judgements by chat models, of the measurements alone")
     if plan["hours"] is not None:
         lines.append(f"  time {_hours(plan['hours'])} on {safe(plan['hardware'])}: rough, from published peaks and usual shares of them")
         if settings["model"]["engine"] != "server" and re.search(r"x\d+$", plan["hardware"]):

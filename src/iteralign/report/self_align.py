@@ -137,21 +137,22 @@ def print_rules(console: Console, found: Mapping[str, Any] | None) -> None:
 
 def print_ablation(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     """One row for each rule that was left out."""
-    table = new_table("without", "applied", "kept", "changed", "follows with", "follows without", "n")
+    table = new_table("without", "applied", "kept", "changed", "others changed", "follows with", "follows without")
     for r in rows:
         table.add_row(
             safe(r["rule"]),
             str(r["applied"]),
             f"{r['kept']}/{r['asked']}",
             _share(r["changed"]),
+            _share(r["changed_others"]),
             _share(r["follows_with"]),
             _share(r["follows_without"]),
-            str(r["applied"]),
         )
     titled(
         console,
         "Applied: answers that named the rule. Kept: answers without it that pass the filters. Changed: of the instructions where it was named, "
-        "those whose answer is another without it. Follows: of the same, answers that follow the rule (where a truth can tell).",
+        "those whose answer is another without it, with the same random stream; others changed: of the rest. Follows: of the former, answers that "
+        "follow the rule (where a truth can tell).",
         table,
     )
 
@@ -216,6 +217,8 @@ def _harvested(run: Run) -> dict[str, dict[str, int]]:
         for h in run.read(Harvest, scope, "kept"):
             kept.update(i.origin for i in h.kept)
             dropped.update(h.dropped)
+    for reasons in run.read(dict[str, int], "topics", "dropped"):
+        dropped.update(reasons)
     return {"kept": dict(kept), "dropped": dict(dropped)}
 
 

@@ -106,11 +106,12 @@ def _sifted(
 
 def applied(thoughts: str, names: Sequence[str]) -> list[str]:
     """The rules that thoughts name after the word "rule", in the rules' order: by name, or where no name is found by number."""
-    _, _, said = thoughts.casefold().partition("rule")
+    text = thoughts.casefold()
+    said = text.rpartition("rules that apply:")[2] if "rules that apply:" in text else [*re.split(r"\brules?\b", text, maxsplit=1), ""][1]
     named = [n for n in names if re.search(rf"(?<![\w-]){re.escape(n.casefold())}(?![\w-])", said)]
     if named:
         return named
-    listed = re.match(r"s?\s+(?:that appl\w+:?\s*)?((?:\d{1,3}(?:,| and|\s)*)+)", said)
+    listed = re.match(r"\s*((?:\d{1,3}(?:,| and|\s)*)+)", said)
     numbers = {int(n) for n in re.findall(r"\d+", listed[1])} if listed else set()
     return [name for number, name in enumerate(names, start=1) if number in numbers]
 

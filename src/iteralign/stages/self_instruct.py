@@ -9,18 +9,32 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from iteralign.near_duplicates import NearDuplicates
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Policy
 from iteralign.records import Chat, Message, SamplingParams
 from iteralign.records_align import Draft, Harvest, Instruction, WritingTask
-from iteralign.text_filters import listed, trouble_with, trouble_with_topic
+from iteralign.text_filters import listed, trouble_with, trouble_with_topic, words
 
 TEMPLATES = version("self_instruct", "brainstorm_topics", "topic_request", "three_lines")
 """The words of the prompts: what a draft depends on beside its inputs."""
 Topics = Mapping[str, Sequence[str]]
 """Type -> topics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Words that an instruction must exceed and may have, and what is held out for measuring (words without case and punctuation)."""
+
+    shortest: int = 3
+    longest: int = 150
+    measured: frozenset[tuple[str, ...]] = frozenset()
+
+    def trouble(self, text: str) -> str:
+        """Why a text may not be kept; empty where it may."""
+        return trouble_with(text, self.shortest, self.longest) or ("held out for measuring" if tuple(words(text)) in self.measured else "")
 
 
 def write(policy: Policy, tasks: Sequence[WritingTask], params: SamplingParams) -> list[Draft]:
@@ -88,13 +102,13 @@ def equalised(topics: Topics, limit: int | None = None) -> dict[str, list[str]]:
     return {name: list(known[:size]) for name, known in topics.items()}
 
 
-def harvest(drafts: Sequence[Draft], known: NearDuplicates, *, shortest: int, longest: int) -> Harvest:
+def harvest(drafts: Sequence[Draft], known: NearDuplicates, limits: Limits) -> Harvest:
     """The instructions of ordinary drafts that pass all filters, each new against all that are known; ``known`` learns them."""
     kept: list[Instruction] = []
     dropped: Counter[str] = Counter()
     for draft in drafts:
         for line in _whole(draft):
-            reason = trouble_with(line, shortest, longest) or _repeats(line, known)
+            reason = limits.trouble(line) or _repeats(line, known)
             if reason:
                 dropped[reason] += 1
             else:
@@ -102,7 +116,7 @@ def harvest(drafts: Sequence[Draft], known: NearDuplicates, *, shortest: int, lo
     return Harvest(kept=tuple(kept), dropped=dict(sorted(dropped.items())))
 
 
-def harvest_requests(tasks: Sequence[WritingTask], drafts: Sequence[Draft], known: NearDuplicates, *, shortest: int, longest: int) -> Harvest:
+def harvest_requests(tasks: Sequence[WritingTask], drafts: Sequence[Draft], known: NearDuplicates, limits: Limits) -> Harvest:
     """The instructions of topic-guided drafts: one at most per type and topic, which must have kept both."""
     kept: list[Instruction] = []
     dropped: Counter[str] = Counter()
@@ -114,7 +128,7 @@ def harvest_requests(tasks: Sequence[WritingTask], drafts: Sequence[Draft], know
         elif draft.finish == "length" and len(lines) == 3:
             reason = "unfinished"
         else:
-            reason = trouble_with(request, shortest, longest) or _repeats(request, known)
+            reason = limits.trouble(request) or _repeats(request, known)
         if reason:
             dropped[reason] += 1
         else:
