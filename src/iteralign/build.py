@@ -33,7 +33,11 @@ Listener = Callable[[Event], None]
 
 
 def start(recipe: Recipe, out: Path, listen: Listener | None = None) -> RunResult:
-    """Run a recipe into the directory ``out``; a directory that holds the same run is resumed. Raises ``IterAlignError``."""
+    """Run a recipe into the directory ``out``; a directory that holds the same run is resumed. Raises ``IterAlignError``.
+
+    Tasks are named and their data found before the directory is made, so that a corrected recipe may take it.
+    """
+    tasks(recipe)
     with Run.create(out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
         return carry_on(run, listen)
 

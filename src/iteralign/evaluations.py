@@ -219,6 +219,17 @@ def _named(task: Task, files: Mapping[str, Source]) -> Source | None:
     return files.get(task.name) or (files.get("truthfulqa") if task.name.startswith("truthfulqa") else None)
 
 
+def must_be_there(tasks: Sequence[Task], folder: Path | None, files: Mapping[str, Any], recipe: Any, parent: str | None) -> None:
+    """Raises, before anything is written, where a task's data are not found or a comparison has nobody to compare with."""
+    for task in tasks:
+        if task.name in ("vicuna", "mt-bench") and parent in (None, recipe.model.name):
+            same = "" if parent is None else f", another model than {recipe.model.name!r} itself"
+            raise RecipeError(f"{task.name} compares two models: give --parent{same}")
+        own = task.name == "capability" and recipe.model.name in ("organism", "organism-rules")
+        if task.files and not own and not isinstance(_named(task, files), str):  # what is on the hub is fetched once, later
+            find(task, folder, files)
+
+
 def make(
     tasks: Sequence[Task],
     folder: Path | None,
@@ -269,6 +280,8 @@ def _one(task: Task, folder: Path | None, files: Mapping[str, Source], recipe: A
             from iteralign.evals.truthful_answers import TruthfulAnswers
 
             questions, facts = _data(task, folder, files, truthfulqa.load, limit)
+            if recipe.oracle.kind == "embedded":
+                facts = facts | {"note": "the embedded oracle judges harm and knows no facts: not a result; set oracle.kind = chat"}
             return TruthfulAnswers([q.question for q in questions], facts, judge(), params)
     from iteralign.evals import truthfulqa
 

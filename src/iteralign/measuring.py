@@ -15,7 +15,7 @@ from iteralign import build
 from iteralign.build_oracle import caps, must_have_prices, oracle, pair_judge
 from iteralign.data.labels import Labelled, load_labelled, load_refusals, subject
 from iteralign.errors import DataError, RecipeError
-from iteralign.evaluations import make, requested
+from iteralign.evaluations import make, must_be_there, requested
 from iteralign.exchanges import Current
 from iteralign.oracles.check import check, check_refusals
 from iteralign.protocols import PairJudge
@@ -51,6 +51,7 @@ def evaluate(
     must_have_prices(recipe)
     _must_differ(recipe, parent)
     labelled = None if labels is None else _labelled(labels)
+    must_be_there(wanted, folder, files, recipe, parent)
     with Run.create(out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
         if listen is not None:
             run.listen(listen)

@@ -72,7 +72,7 @@ def corrected(successes: int, n: int, judge: Judge, confidence: float = 0.95, dr
     sensitivity, specificity = judge.true_positive / bad, judge.true_negative / good
     if sensitivity + specificity <= 1:
         return "the oracle does not tell proper from improper on these labels"
-    rng, found = random.Random(seed), []
+    rng, found, outside = random.Random(seed), list[float](), 0
 
     def draw(yes: int, of: int) -> float:
         return rng.betavariate(yes + 0.5, of - yes + 0.5)
@@ -80,15 +80,18 @@ def corrected(successes: int, n: int, judge: Judge, confidence: float = 0.95, dr
     for _ in range(draws):
         rate, se, sp = draw(successes, n), draw(judge.true_positive, bad), draw(judge.true_negative, good)
         if se + sp > 1:
-            found.append(min(1.0, max(0.0, (rate + sp - 1) / (se + sp - 1))))
+            value = (rate + sp - 1) / (se + sp - 1)
+            outside += not 0.0 <= value <= 1.0
+            found.append(min(1.0, max(0.0, value)))
     if len(found) < 0.975 * draws:
         return f"too few labels ({bad} improper, {good} proper) to know the oracle's errors"
     found.sort()
     tail = (1 - confidence) / 2
-    value = min(1.0, max(0.0, (successes / n + specificity - 1) / (sensitivity + specificity - 1)))
+    point = (successes / n + specificity - 1) / (sensitivity + specificity - 1)
+    value = min(1.0, max(0.0, point))
     low, high = found[int(tail * len(found))], found[min(len(found) - 1, int((1 - tail) * len(found)))]
-    if low == high:
-        return "the oracle errs otherwise on these labels than on the run's answers"
+    if low == high or (value != point and outside > 0.9 * len(found)):
+        return f"the oracle errs otherwise on these labels than on the run's answers (it would come to {point:.0%})"
     return Estimate(value, min(low, value), max(high, value), n)
 
 

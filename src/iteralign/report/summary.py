@@ -319,7 +319,7 @@ def score_rows(run: Run) -> list[dict[str, Any]]:
         return [{"label": s, "scores": _with_corrected(reports, found)} for s, reports in stages if reports]
     rows = [{"label": "base", "scores": _with_corrected(_baseline(run), found)}]
     for done in _iterations(run):
-        label = f"iteration {len(rows)}" + ("" if done.decision.accepted else " (kept)")
+        label = f"iteration {len(rows)}" + ("" if done.decision.accepted else " (unchanged)")
         rows.append({"label": label, "scores": _with_corrected(done.reports, found)})
     return rows
 

@@ -12,6 +12,7 @@ All must hold, so no correction for several tests is due: each can only forbid.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import takewhile
 
@@ -107,8 +108,16 @@ def accept(
     if not enabled:
         return Decision(accepted=True, reason="the gate is off: every candidate is accepted", tests=tuple(tests))
     if failed:
-        return Decision(accepted=False, reason="; ".join(_says(t) for t in failed), tests=tuple(tests))
+        held = [t for t in tests if t.passed]
+        kept = f". Held: {'; '.join(_says(t) for t in held)}" if held else ""
+        return Decision(accepted=False, reason="; ".join(_says(t) for t in failed) + kept, tests=tuple(tests))
     return Decision(accepted=True, reason="; ".join(_says(t) for t in tests), tests=tuple(tests))
+
+
+def _margin(test: GateTest) -> str:
+    """The margin, as the test's rule has it."""
+    found = re.search(r"by less than ([\d.e-]+)", test.rule)
+    return f" of {float(found[1]):g}" if found else ""
 
 
 def _says(test: GateTest) -> str:
@@ -116,12 +125,12 @@ def _says(test: GateTest) -> str:
     told = "".join(f" ({note})" for note in test.rule.split("; ")[1:])
     if test.metric not in ("harm", "over_refusal", "fluency"):
         unit = " nats" if test.metric == "capability" else ""
-        kept = "" if test.passed else ": the margin is passed" if not told else ""
+        kept = "" if test.passed else f": more than its margin{_margin(test)}" if not told else ""
         return f"{name} {test.before:.3f} -> {test.after:.3f}{unit} (n={test.n}), loss at most {max(0.0, test.high):.3f}{kept}{told}"
     change = f"{name} {test.before:.1%} -> {test.after:.1%} (n={test.n})"
     if "McNemar" in test.rule:
         return f"{change}, p={test.p_value:.2g}{'' if test.passed else ': no significant fall'}{told}"
-    return f"{change}, rise at most {max(0.0, test.high):.1%}{'' if test.passed else ': the margin is passed'}{told}"
+    return f"{change}, rise at most {max(0.0, test.high):.1%}{'' if test.passed else ': more than its margin' + _margin(test)}{told}"
 
 
 def improvement(before: Sequence[EvalReport], after: Sequence[EvalReport], *, alpha: float) -> tuple[GateTest, ...]:
