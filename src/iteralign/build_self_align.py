@@ -14,14 +14,15 @@ from typing import Any
 from iteralign import build
 from iteralign.algorithms.self_align import self_align
 from iteralign.algorithms.self_align_steps import Parts, Words
-from iteralign.build_oracle import caps, chat_models, must_answer, must_have_prices, oracle
+from iteralign.build_oracle import caps, chat_models, must_answer, must_have_prices, oracle, pair_judge
 from iteralign.constitution.export import from_file
 from iteralign.data import self_align_texts as texts
+from iteralign.data.files import read_rows
 from iteralign.data.load import load_prompts
 from iteralign.errors import DataError, IterAlignError, RecipeError
 from iteralign.evals.adherence import Adherence
 from iteralign.evals.length import AnswerLength
-from iteralign.protocols import Eval
+from iteralign.protocols import Eval, Ledger
 from iteralign.recipe_self_align import SelfAlignRecipe
 from iteralign.records import Message, RedTeamPrompt, to_json
 from iteralign.records_align import Instruction, SelfAlignResult
@@ -96,8 +97,19 @@ def parts(run: Run, recipe: SelfAlignRecipe) -> Parts:
         engraver=build.trainer(loop, run.locate, warn),
         cloner=build.trainer(recipe.loop(recipe.clone.training), run.locate, warn),
         evals=[*build.evals(loop, judge, held_out), *own_evals(recipe, held_out, asked)],
+        pairs=None if recipe.clone.questions is None else (lambda: open_questions(recipe, warn, run.calls)),
         words=replace(from_data(words), measured=frozenset(p.text for p in [*held_out, *asked])),
     )
+
+
+def open_questions(recipe: SelfAlignRecipe, warn: Callable[[str], None], ledger: Ledger) -> Eval:
+    """Answers to open questions, compared blind and in both orders by the recipe's chat model. Raises ``DataError``."""
+    from iteralign.evals.pairs import Pairs, load
+
+    path = Path(recipe.clone.questions or "").expanduser()
+    judge = pair_judge(recipe.loop(), warn, ledger)
+    params = recipe.evaluation.sampling.params(recipe.seed)
+    return Pairs("helpfulness", load(path), {"data": path.name, "sha256": read_rows(path)[1]}, judge, params)
 
 
 def warn_of_changed_words(recipe: SelfAlignRecipe, stored: Mapping[str, Any], warn: Callable[[str], None]) -> None:

@@ -94,6 +94,10 @@ class CloneSection(Section):
     shortest: int = Field(128, ge=0, description="characters of an answer")
     leak_words: int = Field(8, ge=2, description="a run of so many words of the extensive prompt in an answer is a leak")
     identity: int = Field(1, ge=0, description="as in `engrave`")
+    questions: str | None = Field(
+        None,
+        description="open questions (Vicuna's or MT-bench's file): a chat oracle compares cloned answers with engraved ones",
+    )
     training: TrainingSection = Field(
         default_factory=lambda: TrainingSection(method="lora", learning_rate=4e-4, epochs=1, lora_alpha=16, max_length=768)
     )
@@ -133,6 +137,12 @@ class SelfAlignRecipe(Section):
     def _can_be_served(self) -> Self:
         if self.model.engine == "server" and self.clone.enabled and self.clone.ngram_penalty > 0:
             raise ValueError("clone.ngram_penalty needs model.engine = hf: a server has no such penalty; set clone.ngram_penalty = 0")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_compared(self) -> Self:
+        if self.clone.questions is not None and self.oracle.kind == "embedded":
+            raise ValueError("clone.questions needs a chat model that compares answers: set oracle.kind = chat and oracle.model, or leave it out")
         return self
 
     def to_yaml(self) -> str:

@@ -120,7 +120,7 @@ class SelfAlignResult(Record):
     """What a finished run came to. ``models``: base, engraved and, where there was a fourth stage, cloned; the last one is the result.
 
     ``instructions``: how many there were of each origin; ``aligned`` and ``cloned``: counts over the answers of stages 2 and 4;
-    ``human_lines``: lines written by people, by what they are.
+    ``human_lines``: lines written by people, by what they are; ``helpfulness``: cloned answers judged against engraved ones, where that was wanted.
     """
 
     _prefix: ClassVar[str] = "result-"
@@ -130,6 +130,7 @@ class SelfAlignResult(Record):
     aligned: Tally
     cloned: Tally | None = None
     human_lines: dict[str, int] = field(default_factory=dict)
+    helpfulness: EvalReport | None = None
 
     @property
     def checkpoint(self) -> Checkpoint:

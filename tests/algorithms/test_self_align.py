@@ -17,9 +17,11 @@ from iteralign.algorithms.self_align_steps import Parts, Words
 from iteralign.engines.scripted import ScriptedHost, ScriptedTrainer
 from iteralign.errors import TrainingError
 from iteralign.evals.length import AnswerLength
+from iteralign.evals.pairs import OpenQuestion, Pairs
 from iteralign.recipe_self_align import SelfAlignRecipe
 from iteralign.records import Chat, Checkpoint, Message, RedTeamPrompt, TrainingExample
 from iteralign.records_align import Aligned, Harvest, Instruction, SelfAlignResult
+from iteralign.records_pairs import Contest, Preference
 from iteralign.report.self_align import answers, print_result, summary
 from iteralign.stages.align import Guide
 from iteralign.store import Run
@@ -173,6 +175,32 @@ def test_it_resumes_from_any_interruption(tmp_path: Path, moment: int) -> None:
     with whole, run:
         assert again == result
         assert run.digest() == whole.digest()
+
+
+def test_the_verbose_tax_is_judged_on_open_questions(tmp_path: Path) -> None:
+    class Longer:
+        name = "longer"
+
+        def compare(self, contests: Sequence[Contest]) -> list[Preference]:
+            return [Preference(contest_id=c.id, better="first" if len(c.first) > len(c.second) else "second", judge=self.name) for c in contests]
+
+    questions = [OpenQuestion(number=i, turns=(f"What of {w}?",)) for i, w in enumerate(WORDS[:6])]
+    params = recipe().evaluation.sampling.params(0)
+    chosen = recipe()
+    for _ in range(2):  # the second time from the store
+        with Run.create(tmp_path / "run", chosen.model_dump(mode="json"), chosen.to_yaml()) as run:
+            made = parts(run)
+            fields = {f: getattr(made, f) for f in made.__dataclass_fields__}
+
+            def tuned(chat: Chat, memory: dict[str, str]) -> str:
+                cloned = any(len(a) > 128 for a in memory.values())
+                return "a much longer answer than that" if cloned and chat[-1].text.startswith("What of") and len(chat) == 1 else model(chat, memory)
+
+            fields |= {"pairs": lambda: Pairs("helpfulness", questions, {}, Longer(), params), "host": ScriptedHost(tuned, run.locate)}
+            result = self_align(run, chosen, Parts(**fields))
+            assert result.helpfulness is not None
+            assert (result.helpfulness.main.value, result.helpfulness.main.n) == (1.0, 6)
+            assert summary(run)["helpfulness"]["helpfulness"]["value"] == 1.0
 
 
 def test_what_is_measured_on_is_never_learnt(tmp_path: Path) -> None:

@@ -32,4 +32,5 @@ def self_align(run: Run, recipe: SelfAlignRecipe, parts: Parts) -> SelfAlignResu
     # 4. Verbose cloning: the engraved model answers at length, and the base learns that under short prompts.
     extensive = steps.answer_at_length(engraved.checkpoint, instructions)
     cloned = steps.measure("cloned", steps.clone(extensive))
-    return steps.result([base, engraved, cloned], answers, extensive)
+    judged = steps.compare(engraved, cloned)
+    return steps.result([base, engraved, cloned], answers, extensive, judged)

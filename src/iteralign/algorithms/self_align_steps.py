@@ -47,7 +47,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the algorithm works with; ``build_self_align`` composes it."""
+    """What the algorithm works with; ``build_self_align`` composes it. ``pairs``: compares each model with the first that it ran on."""
 
     base: Checkpoint
     host: PolicyHost
@@ -55,6 +55,7 @@ class Parts:
     cloner: Trainer
     evals: Sequence[Eval]
     words: Words
+    pairs: Callable[[], Eval] | None = None
 
 
 class Steps:
@@ -254,7 +255,23 @@ class Steps:
         reports = self._run.scope(f"measured-{stage}").once("reports", list[EvalReport], compute, checkpoint.id)
         return Measured(stage=stage, checkpoint=checkpoint, reports=tuple(reports))  # type: ignore[arg-type]
 
-    def result(self, models: Sequence[Measured], answers: Answers, extensive: Answers | None = None) -> SelfAlignResult:
+    def compare(self, before: Measured, after: Measured) -> EvalReport | None:
+        """Answers to open questions after cloning, judged against those before it; None where that is not wanted."""
+        if self._parts.pairs is None:
+            return None
+        pairs = self._parts.pairs()
+
+        def compute() -> EvalReport:
+            for model in (before, after):
+                with self._parts.host.serve(model.checkpoint) as policy:
+                    found = pairs.run(policy, self._run.scope(f"evaluation-{model.checkpoint.id}"))
+            return found
+
+        return self._run.scope("helpfulness").once("report", EvalReport, compute, before.checkpoint.id, after.checkpoint.id)
+
+    def result(
+        self, models: Sequence[Measured], answers: Answers, extensive: Answers | None = None, helpfulness: EvalReport | None = None
+    ) -> SelfAlignResult:
         """What the run came to, stored."""
         result = SelfAlignResult(
             models=tuple(models),
@@ -262,6 +279,7 @@ class Steps:
             aligned=answers.tally,
             cloned=None if extensive is None else extensive.tally,
             human_lines=dict(self._parts.words.lines),
+            helpfulness=helpfulness,
         )
         return self._run.scope("run").once("result", SelfAlignResult, lambda: result, result.id)
 

@@ -52,6 +52,9 @@ def summary(run: Run) -> dict[str, Any]:
         "topics": {k: len(v) for found in run.read(dict[str, list[str]], "topics", "topics") for k, v in found.items()},
         "aligned": _tally(run, "align"),
         "cloned": _tally(run, "clone"),
+        "helpfulness": {n: _estimate(m) for n, m in result.helpfulness.metrics.items()} | {"facts": result.helpfulness.facts}
+        if result and result.helpfulness
+        else None,
         "human_lines": result.human_lines if result else {},
         "spent": spent(run),
         "paths": {
@@ -91,6 +94,11 @@ def print_result(console: Console, data: Mapping[str, Any]) -> None:
         table.add_row(NAMES.get(name, safe(name)), *row, str(first["n"]))
     titled(console, "Before and after, without rules in the prompt, each with its 95% interval.", table)
     print_changes(console, data["changes"])
+    judged = data["helpfulness"]
+    if judged:
+        won, even = judged["helpfulness"], judged.get("helpfulness/length_controlled")
+        controlled = "" if even is None else f"; at equal length {_share(even)}"
+        say(console, f"Judged helpfulness, cloned against engraved (a tie one half): {_share(won)} of {won['n']} questions{controlled}.")
     print_stage(console, data)
     print_human_lines(console, data["human_lines"])
     console.print(Text("Written", style="bold"))
