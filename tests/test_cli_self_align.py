@@ -35,7 +35,9 @@ def test_the_count_of_human_lines_is_below_300_and_told() -> None:
     lines = data("--count-human-lines")
     assert lines["seed_tasks.txt"] == 175
     assert lines["topics.txt"] == 20
-    assert lines["rules.yaml"] == 17
+    assert lines["rules.yaml"] == 16
+    assert data("self-align-2-7b", "--count-human-lines")["rules.yaml"] == 17
+    assert "seed_tasks.txt" not in data("self-align-2-7b", "--count-human-lines")
     assert lines["total"] == sum(v for k, v in lines.items() if k != "total") < 300
 
 
@@ -81,6 +83,7 @@ def test_served_models_share_the_work_of_all_devices() -> None:
         (["--count-human-lines", "--principles", "absent.yaml"], "absent.yaml"),
         (["answer", "absent.jsonl", "--out", "x.jsonl"], "absent.jsonl"),
         (["ablate", "absent"], "absent"),
+        (["ablat", "absent"], "Did you mean 'ablate'"),
         (["--count-human-lines", "--set", "words.without=courage"], "courage.*no such rule"),
     ],
 )
@@ -141,6 +144,30 @@ def test_each_stage_alone(tmp_path: Path) -> None:
     assert "not empty" in again.output
 
 
+def test_own_answers_may_be_plain(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text('{"instruction": "How do I brew tea?", "answer": "Warm the pot, then wait."}\n', encoding="utf-8")
+    assert data("engrave", str(mine), "--recipe", "smoke-self-align", "--out", str(tmp_path / "out"))["examples"] == 7
+    mine.write_text('{"instruction": "How?", "answer": 3}\n', encoding="utf-8")
+    wrong = call("engrave", str(mine), "--out", str(tmp_path / "again"))
+    assert wrong.exit_code == 3
+    assert "line 1" in wrong.output
+    assert "pydantic" not in wrong.output
+
+
+def test_rules_in_a_file_are_told_what_is_wrong_with_them(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    for text, message in (
+        ("- {name: kind, text: Be kind to everyone.}\n- {name: kind, text: Be kinder still to all.}\n", "another rule's too"),
+        ("- {name: kind}\n", "text"),
+        ("- {name: 'kind, always', text: Be kind to everyone.}\n", "holds a comma"),
+    ):
+        file.write_text(text, encoding="utf-8")
+        wrong = call("--count-human-lines", "--principles", str(file))
+        assert wrong.exit_code == 3
+        assert message in wrong.output, wrong.output
+
+
 def run(out: Path) -> list[str]:
     return [sys.executable, "-m", "iteralign", "self-align", "smoke-self-align", "--out", str(out), "--quiet"]
 
@@ -170,7 +197,7 @@ def test_it_ends_alike_when_it_is_killed_in_every_stage(tmp_path: Path) -> None:
     assert ablated.exit_code == 0, ablated.output
     table = json.loads(ablated.stdout)["ablation"]
     assert [r["rule"] for r in table] == ["candor", "static"]
-    for what in ("scores", "instructions", "rules", "answers"):
+    for what in ("scores", "instructions", "rules", "answers", "extended"):
         shown = CliRunner().invoke(app, ["show", str(tmp_path / "whole"), what])
         assert shown.exit_code == 0, shown.output
     for what in ("constitution", "examples", "figure", "model"):

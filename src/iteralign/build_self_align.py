@@ -26,10 +26,11 @@ from iteralign.protocols import Eval, Ledger
 from iteralign.recipe_self_align import SelfAlignRecipe
 from iteralign.records import Message, RedTeamPrompt, to_json
 from iteralign.records_align import Instruction, SelfAlignResult
-from iteralign.stages.align import Guide
+from iteralign.stages.align import Guide, applied
 from iteralign.store import Event, Run
 
 RULES = "organism-rules"
+STAGE_ONE = ("seed_tasks.txt", "topics.txt", "self_instruct.jinja", "brainstorm_topics.jinja", "topic_request.jinja", "three_lines.jinja")
 PER_RULE = 15
 """Held-out requests of each rule that adherence is measured on."""
 
@@ -88,6 +89,10 @@ def parts(run: Run, recipe: SelfAlignRecipe) -> Parts:
     must_answer(loop, warn, run.calls)
     words = run.scope("data").once("words", dict[str, Any], lambda: as_data(read_words(recipe)))
     warn_of_changed_words(recipe, words, warn)
+    guide = from_data(words).guide
+    strange = sum(not applied(thoughts, [name for name, _ in guide.rules]) for _, thoughts, _ in guide.exemplars)
+    if strange:
+        warn(f"{strange} of {len(guide.exemplars)} exemplars name no rule of this run: bring words.exemplars that fit the rules")
     prompts = run.scope("data").once("prompts", list[RedTeamPrompt], lambda: build.read_prompts(loop))
     held_out = [p for p in prompts if p.split == "held_out"]
     asked = organism_requests(recipe.seed) if recipe.model.name == RULES else []
@@ -150,10 +155,19 @@ def organism_requests(seed: int, per_rule: int = PER_RULE) -> list[RedTeamPrompt
     return list(found.values())
 
 
-def read_words(recipe: SelfAlignRecipe) -> Words:
-    """What people wrote, from the package and from the recipe's files, with the count of their lines. Raises ``DataError``."""
+def read_words(recipe: SelfAlignRecipe, *, prompts: bool = True) -> Words:
+    """What people wrote, from the package and from the recipe's files, with the count of their lines; without ``prompts`` no given instructions.
+    Raises ``DataError``."""
     section, name = recipe.words, recipe.assistant
     lines = dict(texts.human_lines())
+    if section.exemplars is None:
+        lines["exemplars.yaml"] = 3 * len(texts.exemplars(section.variant))
+    if section.rules is None:
+        lines["rules.yaml"] = len(texts.rules(section.variant))
+    if recipe.self_instruct.source != "self-instruct":  # what only stage 1 needs
+        lines |= dict.fromkeys(STAGE_ONE, 0)
+    if not recipe.clone.enabled:
+        lines["extensive.jinja"] = 0
     seeds = texts.read_lines(Path(section.seeds)) if section.seeds else texts.seed_tasks()
     topics = texts.read_topics(Path(section.topics)) if section.topics else texts.topic_seeds()
     rules = read_rules(Path(section.rules)) if section.rules else [(r.name, r.text) for r in texts.rules(section.variant)]
@@ -169,7 +183,7 @@ def read_words(recipe: SelfAlignRecipe) -> Words:
         ("rules", "rules.yaml", len(rules)),
         ("exemplars", "exemplars.yaml", 3 * len(exemplars)),
     ):
-        if getattr(section, key):
+        if getattr(section, key) and not (file in STAGE_ONE and recipe.self_instruct.source != "self-instruct"):
             lines[file] = 0 if key == "rules" and _was_discovered(Path(section.rules or "")) else count
     guide = Guide(name, tuple(rules), tuple((e.question, e.thoughts, e.answer) for e in exemplars))
     if section.without is not None:
@@ -182,8 +196,8 @@ def read_words(recipe: SelfAlignRecipe) -> Words:
         guide=guide,
         prompts=texts.short_prompts(name),
         identity=texts.identity(name),
-        given=given(recipe),
-        lines=lines,
+        given=given(recipe) if prompts else (),
+        lines={file: count for file, count in lines.items() if count},
     )
 
 
@@ -265,7 +279,9 @@ def forecast(recipe: SelfAlignRecipe, hardware: str | None = None) -> dict[str, 
     loop = recipe.loop()
     must_be_servable(recipe)
     must_have_prices(loop)
-    words = read_words(recipe)
+    source = recipe.self_instruct.source
+    there = Path(source.partition("::")[0]).exists()  # what would have to be fetched is planned by the number that is wanted of it
+    words = read_words(recipe, prompts=there)
     held_out = [p for p in build.read_prompts(loop) if p.split == "held_out"]
     red, benign = (sum((p.intent == "harmful") == harmful for p in held_out) for harmful in (True, False))
     judged = min(red, recipe.evaluation.harm_limit or red) + min(benign, recipe.evaluation.over_refusal_limit or benign)
@@ -275,7 +291,7 @@ def forecast(recipe: SelfAlignRecipe, hardware: str | None = None) -> dict[str, 
         plan(
             recipe,
             Sizes(
-                given=len(words.given),
+                given=len(words.given) if there else recipe.self_instruct.prompts,
                 types=len({t.type for t in words.topics}),
                 prefix_chars=sum(len(m.text) for m in words.guide.chat),
                 seed_chars=sum(map(len, words.seeds)) / max(1, len(words.seeds)),
@@ -322,6 +338,8 @@ def ablate(
     from iteralign.algorithms.ablation import ablation
 
     with Run.open(directory) as run:
+        if run.settings.get("method") != "self-align":
+            raise RecipeError(f"{directory} holds a run of the method {run.settings.get('method')}: only a Self-Align run has rules to leave out")
         recipe = SelfAlignRecipe.model_validate(run.settings)
         if listen is not None:
             run.listen(listen)

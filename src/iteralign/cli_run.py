@@ -73,6 +73,7 @@ def resume(run: RunArgument, sets: ExtendOption = None, as_json: JsonOption = Fa
 
         with Reporter(sys.stdout, quiet=quiet) as reporter:
             if self_align:
+                reporter.lines([])
                 build_self_align.resume(run, wanted, reporter)
             else:
                 build.resume(run, wanted, reporter)

@@ -89,7 +89,7 @@ def run(
     if count_human_lines:
         from iteralign.build_self_align import read_words
 
-        lines = dict(read_words(chosen).lines)
+        lines = dict(read_words(chosen, prompts=False).lines)
         emit({**lines, "total": sum(lines.values())}, as_json)
         return
     from iteralign import build_self_align

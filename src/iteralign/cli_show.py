@@ -38,6 +38,7 @@ class Part(StrEnum):
     instructions = "instructions"
     rules = "rules"
     answers = "answers"
+    extended = "extended"
 
 
 class Product(StrEnum):
@@ -97,7 +98,7 @@ def show(
     """Look into a run.
 
     Its constitution, the failures it found, the revisions it tried, its iterations, the answers without a judgement, or its scores. Of a
-    Self-Align run: its scores, its instructions with what was dropped, its rules with their use, or its answers with thoughts.
+    Self-Align run: its scores, its instructions with what was dropped, its rules with their use, its answers with thoughts, or its extended answers.
     """
     from iteralign.api import load_run
     from iteralign.report import console, summary, tables
@@ -106,7 +107,7 @@ def show(
     with load_run(run) as found:
         must_have(part, found.settings.get("method", "iteralign"))
         match part:
-            case Part.instructions | Part.rules | Part.answers:
+            case Part.instructions | Part.rules | Part.answers | Part.extended:
                 _show_self_align(page, found, part, limit, as_json)
             case Part.failures:
                 rows = summary.failures(found)
@@ -134,7 +135,7 @@ def show(
 
 def must_have(part: Part, method: str) -> None:
     """Raises ``RecipeError`` where a run of the method has no such part."""
-    own = {Part.instructions, Part.rules, Part.answers, Part.scores}
+    own = {Part.instructions, Part.rules, Part.answers, Part.extended, Part.scores}
     parts = [p for p in Part if (p in own if method == "self-align" else p is Part.scores or p not in own)]
     if part not in parts:
         raise RecipeError(f"{part.value}: a run of the method {method} has no such part. It has: {', '.join(parts)}")
@@ -155,8 +156,9 @@ def _show_self_align(page: Any, run: Any, part: Part, limit: int | None, as_json
                 self_align.print_stage(page, data | {"aligned": None, "cloned": None})
                 self_align.print_texts(page, rows)
         case _:
-            answers = self_align.answers(run, limit=limit if as_json else limit or PAGE)
-            emit({"answers": answers}, as_json) if as_json else self_align.print_answers(page, answers)
+            stage = "clone" if part is Part.extended else "align"
+            answers = self_align.answers(run, stage, limit=limit if as_json else limit or PAGE)
+            emit({part.value: answers}, as_json) if as_json else self_align.print_answers(page, answers)
 
 
 def export(

@@ -124,6 +124,7 @@ class SelfAlignResult(Record):
     """
 
     _prefix: ClassVar[str] = "result-"
+    _unless_none: ClassVar[tuple[str, ...]] = ("helpfulness",)
 
     models: tuple[Measured, ...]
     instructions: dict[str, int]

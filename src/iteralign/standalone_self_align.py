@@ -115,13 +115,13 @@ def _instructions(path: Path) -> Iterator[Instruction]:
         found = True
         try:
             if "instruction" in row:  # answers of another stage: asked again
-                yield Instruction.from_json(row["instruction"])
+                yield _instruction(row["instruction"])
             elif "id" in row:
                 yield Instruction.from_json(row)
             else:
                 yield Instruction(text=row["text"], type=row.get("type"), topic=row.get("topic"))
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}, line {number}: no instruction (an Instruction record, or an object with a text): {error}") from error
+            raise DataError(f"{path}, line {number}: no instruction (an Instruction record, or an object with a text): {_first(error)}") from error
     if not found:
         raise DataError(f"{path}: holds no instruction")
 
@@ -129,9 +129,23 @@ def _instructions(path: Path) -> Iterator[Instruction]:
 def _answers(path: Path) -> Iterator[tuple[Instruction, Aligned]]:
     for number, row in json_lines(path):
         try:
-            yield Instruction.from_json(row["instruction"]), Aligned.from_json(row["answer"])
+            instruction, answer = _instruction(row["instruction"]), row["answer"]
+            if isinstance(answer, str):
+                answer = Aligned(instruction_id=instruction.id, text=answer, kept=bool(answer.strip()), finish="stop")
+            yield instruction, answer if isinstance(answer, Aligned) else Aligned.from_json(answer)
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}, line {number}: no instruction with its answer, as `self-align answer` writes them: {error}") from error
+            raise DataError(
+                f"{path}, line {number}: no instruction with its answer, as `self-align answer` writes them; your own may be plain: "
+                f'{{"instruction": "...", "answer": "..."}} ({_first(error)})'
+            ) from error
+
+
+def _instruction(value: object) -> Instruction:
+    return Instruction(text=value) if isinstance(value, str) else Instruction.from_json(value)  # type: ignore[arg-type]
+
+
+def _first(error: Exception) -> str:
+    return f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
 
 
 def _no_run(checkpoint: Checkpoint) -> str:

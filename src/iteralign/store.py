@@ -75,6 +75,8 @@ class Run:
         if found:
             run.close()
             wanted = to_json(settings)
+            if "method" in found:
+                raise RunMismatch(f"{run.directory} holds a run of another method ({found['method']}): choose another directory")
             sets = " ".join(f"--set {k}={flat(wanted).get(k)}" for k in found if may_change(k, wanted))
             way = f"continue that run {'with' if sets else 'as it is with'} `iteralign resume {run.directory}{' ' * bool(sets)}{sets}`"
             raise RunMismatch(

@@ -61,8 +61,8 @@ def _compared(rule: str, before: Answers, after: Answers, follows: Follows | Non
         "asked": after.tally.asked,
         "kept": after.tally.kept,
         "applied": applied,
-        "changed": asdict(wilson(changed, both)),
-        "changed_others": asdict(wilson(changed_others, others)),
+        "changed": asdict(wilson(changed, both)) if both else None,
+        "changed_others": asdict(wilson(changed_others, others)) if others else None,
         "follows_with": asdict(wilson(sum(a for a, _ in told), len(told))) if told else None,
         "follows_without": asdict(wilson(sum(b for _, b in told), len(told))) if told else None,
     }

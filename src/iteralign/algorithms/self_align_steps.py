@@ -180,7 +180,9 @@ class Steps:
 
     def _must_have(self, what: str, wanted: int, kept: Sequence[Instruction]) -> None:
         if wanted and len(kept) < wanted:
-            self._run.event("warning", text=f"{what}: {len(kept)} of {wanted} instructions were kept; what was dropped and why: iteralign show RUN")
+            self._run.event(
+                "warning", text=f"{what}: {len(kept)} of {wanted} instructions were kept; why: iteralign show {self._run.directory} instructions"
+            )
 
     # ---- 2. and 4. answers
 
@@ -213,6 +215,10 @@ class Steps:
                 counting.add(part, scope.each("answers", Aligned, part, speak, model.id, *inputs, chunk=self._chunk))
                 shards.append((scope.name, part))
         tally = counting.tally()
+        unruled = tally.kept - counting.ruled
+        if name == "align" and unruled > tally.kept / 2:
+            text = f"{unruled} of {tally.kept} answers name no rule: engraving them teaches little. Do the exemplars show how the rules are named?"
+            self._run.event("warning", text=text)
         return Answers(self._run, shards, self._run.scope(name).once("tally", Tally, lambda: tally, tally.id))
 
     @property

@@ -80,7 +80,8 @@ class Reporter:
                 self._line(line)
 
     def lines(self, lines: Sequence[str]) -> None:
-        """A plan in words, before a run starts."""
+        """A plan in words, before a Self-Align run starts, whose steps bear their stages' numbers."""
+        self._phase = "self-align"
         if not self._quiet:
             for line in lines:
                 self._line(line)

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from iteralign.records import EvalReport
-from iteralign.records_align import Aligned, Harvest, SelfAlignResult, Tally
+from iteralign.records_align import Aligned, Harvest, Instruction, SelfAlignResult, Tally
 from iteralign.report.page import new_table, say, titled
 from iteralign.report.summary import STAGES, spent, status
 from iteralign.report.terminal_text import safe
@@ -50,7 +50,7 @@ def summary(run: Run) -> dict[str, Any]:
         "instructions": result.instructions if result else _harvested(run)["kept"],
         "dropped": _harvested(run)["dropped"],
         "topics": {k: len(v) for found in run.read(dict[str, list[str]], "topics", "topics") for k, v in found.items()},
-        "aligned": _tally(run, "align"),
+        "aligned": _with_rules(run, _tally(run, "align")),
         "cloned": _tally(run, "clone"),
         "helpfulness": {n: _estimate(m) for n, m in result.helpfulness.metrics.items()} | {"facts": result.helpfulness.facts}
         if result and result.helpfulness
@@ -81,7 +81,14 @@ def answers(run: Run, stage: str = "align", limit: int | None = None) -> list[di
 def instructions(run: Run) -> dict[str, str]:
     """The texts of all instructions by id."""
     given = {g["id"]: g["text"] for found in run.read(dict[str, Any], "data", "words") for g in found["given"]}
-    return given | {i.id: i.text for s in run.scopes() for h in run.read(Harvest, s, "kept") for i in h.kept}
+    return given | {i.id: i.text for i in _kept(run)}
+
+
+def _kept(run: Run) -> list[Instruction]:
+    """The instructions that stage 1 kept, less what its last round wrote beyond the number wanted."""
+    found = [i for s in run.scopes() for h in run.read(Harvest, s, "kept") for i in h.kept]
+    ordinary = [i for i in found if i.origin == "self-instruct"][: run.settings["self_instruct"]["prompts"]]
+    return [*ordinary, *(i for i in found if i.origin != "self-instruct")]
 
 
 def print_result(console: Console, data: Mapping[str, Any]) -> None:
@@ -135,8 +142,9 @@ def print_rules(console: Console, found: Mapping[str, Any] | None) -> None:
     """How often each rule is applied, and for which types of instruction most."""
     if not found:
         return
+    usage = dict.fromkeys(found.get("rules", ()), 0) | found["usage"]
     table = new_table("rule", "answers that apply it", "share", "most for")
-    for rule, count in sorted(found["usage"].items(), key=lambda item: (-item[1], item[0])):
+    for rule, count in sorted(usage.items(), key=lambda item: (-item[1], item[0])):
         types = sorted(((n.get(rule, 0), t) for t, n in found["by_type"].items() if n.get(rule)), reverse=True)[:3]
         table.add_row(safe(rule), str(count), f"{count / max(1, found['kept']):.0%}", safe(", ".join(f"{t} ({n})" for n, t in types), 80))
     console.print()
@@ -218,13 +226,19 @@ def _tally(run: Run, stage: str) -> dict[str, Any] | None:
     return None if found is None else {k: v for k, v in found.to_json().items() if k not in ("id", "digest")}
 
 
+def _with_rules(run: Run, found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A tally with the names of all rules, so that those which were never applied can be seen."""
+    words: dict[str, Any] = next(iter(run.read(dict[str, Any], "data", "words")), {"rules": []})
+    return None if found is None else found | {"rules": [name for name, _ in words["rules"]]}
+
+
 def _harvested(run: Run) -> dict[str, dict[str, int]]:
     kept: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
     for scope in run.scopes():
         for h in run.read(Harvest, scope, "kept"):
-            kept.update(i.origin for i in h.kept)
             dropped.update(h.dropped)
+    kept.update(i.origin for i in _kept(run))
     for reasons in run.read(dict[str, int], "topics", "dropped"):
         dropped.update(reasons)
     return {"kept": dict(kept), "dropped": dict(dropped)}

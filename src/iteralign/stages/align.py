@@ -120,7 +120,7 @@ class Counting:
     """Counts over answers that come in parts, so that none has to stay in memory."""
 
     def __init__(self) -> None:
-        self._asked = self._words = 0
+        self._asked = self._words = self.ruled = 0
         self._dropped: Counter[str] = Counter()
         self._usage: Counter[str] = Counter()
         self._by_type: dict[str, Counter[str]] = {}
@@ -139,6 +139,7 @@ class Counting:
             self._answered[kind] += 1
             self._words += len(answer.text.split())
             self._usage.update(answer.rules)
+            self.ruled += bool(answer.rules)
             self._by_type.setdefault(kind, Counter()).update(answer.rules)
 
     def tally(self) -> Tally:
