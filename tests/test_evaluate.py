@@ -299,3 +299,18 @@ def test_without_the_hub_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.
     assert "hub:some/set: could not be had (ConnectionError: no route to host)" in told
     assert "offline, download the file elsewhere and give its path" in told
     assert "found when it is named" in told
+
+
+def test_a_checkpoint_of_an_embedded_model_is_known_by_its_run(tmp_path: Path) -> None:
+    from iteralign.evaluations import speaks_grammar
+    from iteralign.recipe import load_recipe
+    from iteralign.store import Run
+
+    for name, known in (("organism", True), ("some/model", False)):
+        recipe = load_recipe("smoke", [f"model.name={name}"])
+        folder = tmp_path / name.replace("/", "-")
+        with Run.create(folder, recipe.model_dump(mode="json"), recipe.to_yaml()):
+            (folder / "checkpoints" / "iteration-0001").mkdir(parents=True)
+        assert speaks_grammar(str(folder / "checkpoints" / "iteration-0001")) is known
+    assert speaks_grammar("organism-rules")
+    assert not speaks_grammar(str(tmp_path))

@@ -16,6 +16,7 @@ from iteralign.build_oracle import caps, chat_models, must_answer, must_have_pri
 from iteralign.data.load import load_prompts
 from iteralign.data.split import split_prompts
 from iteralign.errors import DataError, IterAlignError, RecipeError
+from iteralign.evaluations import EMBEDDED
 from iteralign.exchanges import answer, pair
 from iteralign.ledger import InMemory
 from iteralign.log import log
@@ -27,8 +28,6 @@ from iteralign.store import Event, Run
 from iteralign.weights import sampled_hash
 
 ORGANISM = "organism"
-EMBEDDED = frozenset({ORGANISM, "organism-rules"})
-"""Models that are shipped, known by their names."""
 Listener = Callable[[Event], None]
 
 

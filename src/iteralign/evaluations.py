@@ -17,7 +17,9 @@ from iteralign.data.hub import hub_file
 from iteralign.errors import DataError, RecipeError
 from iteralign.protocols import Eval, Oracle, PairJudge
 from iteralign.records import SamplingParams
+from iteralign.store import Run
 
+EMBEDDED: Final = frozenset({"organism", "organism-rules"})
 DATA_VARIABLE: Final = "ITERALIGN_DATA"
 HARNESS: Final = "lm-eval:"
 """Before the name of a task of lm-eval, or the path of its YAML file."""
@@ -225,9 +227,29 @@ def must_be_there(tasks: Sequence[Task], folder: Path | None, files: Mapping[str
         if task.name in ("vicuna", "mt-bench") and parent in (None, recipe.model.name):
             same = "" if parent is None else f", another model than {recipe.model.name!r} itself"
             raise RecipeError(f"{task.name} compares two models: give --parent{same}")
-        own = task.name == "capability" and recipe.model.name in ("organism", "organism-rules")
+        own = task.name == "capability" and speaks_grammar(recipe.model.name)
         if task.files and not own and not isinstance(_named(task, files), str):  # what is on the hub is fetched once, later
             find(task, folder, files)
+
+
+def run_of(model: str) -> Path | None:
+    """The run directory that a model's folder lies in: with run.sqlite beside checkpoints/."""
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        return None
+    place = folder.resolve()
+    return next((d for d in place.parents if (d / "run.sqlite").is_file() and place.is_relative_to(d / "checkpoints")), None)
+
+
+def speaks_grammar(model: str) -> bool:
+    """Whether a model is embedded, or was trained from one in a run: then the organism's grammar has references for it."""
+    if model in EMBEDDED:
+        return True
+    directory = run_of(model)
+    if directory is None:
+        return False
+    with Run.open(directory, readonly=True) as run:
+        return run.settings.get("model", {}).get("name") in EMBEDDED
 
 
 def make(
@@ -269,7 +291,7 @@ def _one(task: Task, folder: Path | None, files: Mapping[str, Source], recipe: A
         case "capability":
             from iteralign.evals import capability
 
-            if recipe.model.name in ("organism", "organism-rules") and task.name not in files:
+            if speaks_grammar(recipe.model.name) and task.name not in files:
                 own, facts = _some(organism_references(recipe.seed), None, limit)
                 return capability.Capability(own, facts | {"data": "the organism's grammar"})
             return capability.Capability(*_data(task, folder, files, capability.load, limit))

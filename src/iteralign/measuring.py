@@ -15,7 +15,7 @@ from iteralign import build
 from iteralign.build_oracle import caps, must_have_prices, oracle, pair_judge
 from iteralign.data.labels import Labelled, load_labelled, load_refusals, subject
 from iteralign.errors import DataError, RecipeError
-from iteralign.evaluations import make, must_be_there, requested
+from iteralign.evaluations import make, must_be_there, requested, run_of
 from iteralign.exchanges import Current
 from iteralign.oracles.check import check, check_refusals
 from iteralign.protocols import PairJudge
@@ -173,15 +173,6 @@ def held_out_prompts(recipe: Recipe, models: Sequence[str]) -> HeldOut:
         whose = f"held out by the run {told[0]}" if found is not None else "by the recipe"
         kept.split = f"{whose}; {len(prompts) - len(kept)} prompts that {' or '.join(told)} trained on are left out"
     return kept
-
-
-def run_of(model: str) -> Path | None:
-    """The run directory that a model's folder lies in: with run.sqlite beside checkpoints/."""
-    folder = Path(model).expanduser()
-    if not folder.is_dir():
-        return None
-    place = folder.resolve()
-    return next((d for d in place.parents if (d / "run.sqlite").is_file() and place.is_relative_to(d / "checkpoints")), None)
 
 
 def _trusted(agreement: dict[str, dict[str, Any]] | None, report: EvalReport) -> dict[str, Any]:

@@ -228,6 +228,10 @@ def test_a_duplicate_option_is_named(tmp_path: Path) -> None:
         ({"subset": "other", "input": "m", "chosen": "a"}, r"line 1, field 'rejected': None instead of a text"),
         ({"subset": "other", "input": "m", "chosen": "a ", "rejected": "a"}, r"line 1: both replies are the same text"),
         ({"subset": "other", "input": "m", "target_scores": {"a": 1}}, r"line 1, field 'target_scores': two"),
+        (
+            {"subset": "other", "input": "m", "chosen": "a", "rejected": "b", "target_scores": {"a": 0, "b": 1}},
+            r"line 1, field 'target_scores': it contradicts",
+        ),
     ],
 )
 def test_bad_hhh_items_are_named(tmp_path: Path, row: dict[str, Any], message: str) -> None:

@@ -78,6 +78,10 @@ def _replies(row: Row, value: Mapping[str, Any]) -> tuple[str, str]:
         for name in ("chosen", "rejected"):
             if not isinstance(value.get(name), str) or not value[name].strip():
                 raise DataError(f"{row.where}, field {name!r}: {value.get(name)!r} instead of a text")
+        told = value.get("target_scores")
+        agrees = not isinstance(told, dict) or len(told) != 2 or (told.get(value["chosen"]) == 1 and told.get(value["rejected"]) == 0)
+        if not agrees:
+            raise DataError(f"{row.where}, field 'target_scores': it contradicts 'chosen' and 'rejected'; delete what is wrong")
         return value["chosen"], value["rejected"]
     targets = value.get("target_scores")
     if not isinstance(targets, dict) or len(targets) != 2 or sorted(targets.values(), key=float) != [0, 1]:
