@@ -1,0 +1,53 @@
+"""Self-Align on a served model: every answer over HTTP, and the server is handed the adapters of both trainings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iteralign import build_self_align
+from iteralign.errors import RecipeError
+from iteralign.organism import PATHS, RULES
+from iteralign.recipe_self_align import load_self_align
+from model_server import ModelServer, serving
+
+pytest.importorskip("trl")
+
+SETS = (
+    "model.engine=server",
+    "model.served_as=tiny",
+    "model.concurrency=4",
+    "self_instruct.prompts=6",
+    "self_instruct.round=2",
+    "topics.rounds=0",
+    "evaluation.harm_limit=3",
+    "evaluation.over_refusal_limit=3",
+    "engrave.training.keep_adapter=true",
+)
+CLONED = "clone.training.keep_adapter=true"
+
+
+def test_a_served_model_must_be_able_to_take_both_adapters(tmp_path: Path) -> None:
+    recipe = load_self_align("smoke-self-align", [*SETS, "model.base_url=http://localhost:1/v1"])
+    with pytest.raises(RecipeError, match=r"clone\.training\.keep_adapter"):
+        build_self_align.forecast(recipe)
+
+
+@pytest.mark.slow
+def test_the_four_stages_over_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_self_align, "PER_RULE", 1)
+    server: ModelServer
+    with serving(PATHS[RULES]) as server:
+        server.max_model_len = 2048
+        recipe = load_self_align("smoke-self-align", [*SETS, CLONED, f"model.base_url={server.url}"])
+        result = build_self_align.start(recipe, tmp_path / "run")
+        assert [m.stage for m in result.models] == ["base", "engraved", "cloned"]
+        assert [m.checkpoint.adapter for m in result.models] == [False, True, True]
+        assert result.aligned.kept >= 4
+        asked = {body["model"] for path, body in server.requests if path.endswith("completions")}
+        assert len(asked) == 3, "the base and two adapters have answered"
+        count = len(server.requests)
+        again = build_self_align.start(recipe, tmp_path / "run")
+        assert again == result
+        assert len(server.requests) - count < 12, "a finished run only looks who is there"
