@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from typing import Final
 
 from iteralign.data import self_align_texts as texts
 from iteralign.organism import requests_prompts as prompts
-from iteralign.organism.gate import serve
+from iteralign.organism.gate import Limit, conclude, serve
 from iteralign.organism.requests import KINDS, Request, make
 from iteralign.organism.requests_episodes import rule_list
 from iteralign.organism.requests_truth import is_extended, kind_of, read
@@ -32,7 +31,7 @@ from iteralign.stages.self_instruct import Limits, harvest_requests, ordinary_ta
 from iteralign.stats import Estimate, wilson
 from iteralign.text_filters import listed, trouble_with, trouble_with_topic
 
-LIMITS: Final[tuple[tuple[str, Callable[[float], bool], str], ...]] = (
+LIMITS: Final[tuple[Limit, ...]] = (
     ("follows, no rules", lambda v: v <= 0.35, "<= .35"),
     ("follows, shipped rules and exemplars", lambda v: v >= 0.80, ">= .80"),
     ("follows, shipped rules without its own", lambda v: v <= 0.40, "<= .40"),
@@ -134,13 +133,7 @@ def main() -> None:
     read_sources(given.data)
     with serve(given.model) as policy:
         rates = measure(policy)
-    missed = [name for name, fits, _ in LIMITS if not fits(rates[name].value)]
-    for name, rate in rates.items():
-        limit = next((f" gate {text}{' MISSED' if name in missed else ''}" for n, _, text in LIMITS if n == name), "")
-        print(f"{name:52s} {rate.value:.3f} [{rate.low:.3f}, {rate.high:.3f}] n={rate.n}{limit}")
-    if given.json:
-        given.json.write_text(json.dumps({n: dataclasses.asdict(r) for n, r in rates.items()}, indent=1) + "\n", encoding="utf-8")
-    sys.exit(1 if missed else 0)
+    sys.exit(conclude(rates, LIMITS, given.json))
 
 
 if __name__ == "__main__":

@@ -105,8 +105,8 @@ def test_a_constitution_of_iteralign_is_taken_as_rules(tmp_path: Path) -> None:
         "principles:\n" + "".join(f"  - text: {t}\n    category: {c}\n" for t, c in zip(texts, ("fraud", "theft"), strict=True)), encoding="utf-8"
     )
     assert data("--count-human-lines", "--principles", str(file))["rules.yaml"] == 2
-    from iteralign.build_self_align import read_words
     from iteralign.recipe_self_align import load_self_align
+    from iteralign.self_align_words import read_words
 
     words = read_words(load_self_align(overrides=[f"words.rules={file}"]))
     assert words.guide.rules == (("fraud", texts[0]), ("theft", texts[1]))

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from iteralign.cli import app
-from iteralign.evaluations import TASKS
+from iteralign.evaluation_tasks import TASKS
 from iteralign.organism import ORGANISM_PATH
 from scripted_server import Reply, Serve, good, serve  # noqa: F401  (a fixture)
 

@@ -6,7 +6,8 @@ The only file that names concrete classes: a plain match, no registry. Nothing h
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,21 +51,28 @@ def resume(directory: Path, changes: Mapping[str, Any] | None = None, listen: Li
 def carry_on(run: Run, listen: Listener | None = None) -> RunResult:
     """The run from wherever it stands to its end."""
     recipe = Recipe.model_validate(run.settings)
+    with watched(run, listen):
+        result = iteralign(run, recipe, parts(run, recipe))
+    for product in ("records", "constitution", "examples", "preferences", "figure"):
+        write(run, product)
+    run.event("run", state="finished", reason=result.stop_reason)
+    return result
+
+
+@contextmanager
+def watched(run: Run, listen: Listener | None) -> Iterator[None]:
+    """Events of how a run begins, and of why it stops before its end; ``listen`` hears them and all others."""
     if listen is not None:
         run.listen(listen)
     run.event("run", state="started")
     try:
-        result = iteralign(run, recipe, parts(run, recipe))
+        yield
     except KeyboardInterrupt:
         run.event("run", state="interrupted")
         raise
     except IterAlignError as error:
         run.event("run", state="stopped", reason=str(error))
         raise
-    for product in ("records", "constitution", "examples", "preferences", "figure"):
-        write(run, product)
-    run.event("run", state="finished", reason=result.stop_reason)
-    return result
 
 
 def parts(run: Run, recipe: Recipe) -> Parts:

@@ -13,24 +13,21 @@ from typing import Any
 
 from iteralign import build
 from iteralign.algorithms.self_align import self_align
-from iteralign.algorithms.self_align_steps import Parts, Words
+from iteralign.algorithms.self_align_steps import Parts
 from iteralign.build_oracle import caps, chat_models, must_answer, must_have_prices, oracle, pair_judge
-from iteralign.constitution.export import from_file
-from iteralign.data import self_align_texts as texts
 from iteralign.data.files import read_rows
-from iteralign.data.load import load_prompts
-from iteralign.errors import DataError, IterAlignError, RecipeError
+from iteralign.errors import DataError, RecipeError
 from iteralign.evals.adherence import Adherence
 from iteralign.evals.length import AnswerLength
 from iteralign.protocols import Eval, Ledger
 from iteralign.recipe_self_align import SelfAlignRecipe
 from iteralign.records import Message, RedTeamPrompt, to_json
-from iteralign.records_align import Instruction, SelfAlignResult
-from iteralign.stages.align import Guide, applied
+from iteralign.records_align import SelfAlignResult
+from iteralign.self_align_words import as_data, from_data, read_words
+from iteralign.stages.align import applied
 from iteralign.store import Event, Run
 
 RULES = "organism-rules"
-STAGE_ONE = ("seed_tasks.txt", "topics.txt", "self_instruct.jinja", "brainstorm_topics.jinja", "topic_request.jinja", "three_lines.jinja")
 PER_RULE = 15
 """Held-out requests of each rule that adherence is measured on."""
 
@@ -50,29 +47,19 @@ def resume(directory: Path, changes: Mapping[str, Any] | None = None, listen: Ca
 def carry_on(run: Run, listen: Callable[[Event], None] | None = None) -> SelfAlignResult:
     """The run from wherever it stands to its end."""
     recipe = SelfAlignRecipe.model_validate(run.settings)
-    if listen is not None:
-        run.listen(listen)
-    run.event("run", state="started")
-    try:
+    with build.watched(run, listen):
         result = self_align(run, recipe, parts(run, recipe))
-    except KeyboardInterrupt:
-        run.event("run", state="interrupted")
-        raise
-    except IterAlignError as error:
-        run.event("run", state="stopped", reason=str(error))
-        raise
     run.event("run", state="finished", reason="all stages are done")
     return result
 
 
 def must_be_servable(recipe: SelfAlignRecipe) -> None:
     """Raises ``RecipeError`` where a served model could not be given what is trained."""
-    build.must_be_trainable(recipe.loop())
-    if recipe.clone.enabled:
+    for name, training in (("engrave", recipe.engrave.training), *([("clone", recipe.clone.training)] if recipe.clone.enabled else [])):
         try:
-            build.must_be_trainable(recipe.loop(recipe.clone.training))
+            build.must_be_trainable(recipe.loop(training))
         except RecipeError as error:
-            raise RecipeError(str(error).replace("training.", "clone.training.")) from error
+            raise RecipeError(str(error).replace("training.", f"{name}.training.")) from error
 
 
 def parts(run: Run, recipe: SelfAlignRecipe) -> Parts:
@@ -155,122 +142,6 @@ def organism_requests(seed: int, per_rule: int = PER_RULE) -> list[RedTeamPrompt
     return list(found.values())
 
 
-def read_words(recipe: SelfAlignRecipe, *, prompts: bool = True) -> Words:
-    """What people wrote, from the package and from the recipe's files, with the count of their lines; without ``prompts`` no given instructions.
-    Raises ``DataError``."""
-    section, name = recipe.words, recipe.assistant
-    lines = dict(texts.human_lines())
-    if section.exemplars is None:
-        lines["exemplars.yaml"] = 3 * len(texts.exemplars(section.variant))
-    if section.rules is None:
-        lines["rules.yaml"] = len(texts.rules(section.variant))
-    if recipe.self_instruct.source != "self-instruct":  # what only stage 1 needs
-        lines |= dict.fromkeys(STAGE_ONE, 0)
-    if not recipe.clone.enabled:
-        lines["extensive.jinja"] = 0
-    seeds = texts.read_lines(Path(section.seeds)) if section.seeds else texts.seed_tasks()
-    topics = texts.read_topics(Path(section.topics)) if section.topics else texts.topic_seeds()
-    rules = read_rules(Path(section.rules)) if section.rules else [(r.name, r.text) for r in texts.rules(section.variant)]
-    known = [texts.Rule(*r) for r in rules]
-    if section.exemplars:
-        exemplars: Sequence[texts.Exemplar] = texts.read_exemplars(Path(section.exemplars), known)
-    else:
-        names = {r.name for r in known}
-        exemplars = [e for e in texts.exemplars(section.variant) if names.issuperset(e.rules) or section.rules]
-    for key, file, count in (
-        ("seeds", "seed_tasks.txt", len(seeds)),
-        ("topics", "topics.txt", len(topics)),
-        ("rules", "rules.yaml", len(rules)),
-        ("exemplars", "exemplars.yaml", 3 * len(exemplars)),
-    ):
-        if getattr(section, key) and not (file in STAGE_ONE and recipe.self_instruct.source != "self-instruct"):
-            lines[file] = 0 if key == "rules" and _was_discovered(Path(section.rules or "")) else count
-    guide = Guide(name, tuple(rules), tuple((e.question, e.thoughts, e.answer) for e in exemplars))
-    if section.without is not None:
-        if section.without not in dict(rules):
-            raise RecipeError(f"words.without = {section.without!r}: no such rule. Known: {', '.join(dict(rules))}")
-        guide = guide.without(section.without)
-    return Words(
-        seeds=seeds,
-        topics=tuple(Instruction(text=t.request, origin="topic-guided", type=t.type, topic=t.topic) for t in topics),
-        guide=guide,
-        prompts=texts.short_prompts(name),
-        identity=texts.identity(name),
-        given=given(recipe) if prompts else (),
-        lines={file: count for file, count in lines.items() if count},
-    )
-
-
-def _was_discovered(path: Path) -> bool:
-    """Whether the file is a constitution that an oracle wrote: its principles have evidence."""
-    return not _is_list_of_rules(path) and any(p.evidence for p in from_file(path).principles) if path.suffix in (".yaml", ".yml", ".json") else False
-
-
-def read_rules(path: Path) -> list[tuple[str, str]]:
-    """Rules of a file: a YAML list of names with texts, or a constitution's principles, named by their category. Raises ``DataError``."""
-    if path.suffix in (".yaml", ".yml") and _is_list_of_rules(path):
-        return [(r.name, r.text) for r in texts.read_rules(path)]
-    found: list[tuple[str, str]] = []
-    for principle in from_file(path).principles:
-        if principle.status == "active":
-            name = re.sub(r"[,.:\n]", " ", principle.category or "principle").strip()
-            same = sum(n == name or re.fullmatch(rf"{re.escape(name)} \d+", n) is not None for n, _ in found)
-            found.append((f"{name} {same + 1}" if same else name, principle.text))
-    if not found:
-        raise DataError(f"{path}: no active principle; rules are read from a YAML list of name and text, or from a constitution")
-    return found
-
-
-def _is_list_of_rules(path: Path) -> bool:
-    """Whether a YAML file begins a list whose entries have names: what is wrong with them is then told as such."""
-    import yaml
-
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    except yaml.YAMLError:
-        return True  # the reader of rules names the line
-    return isinstance(data, list) and any(isinstance(entry, dict) and "name" in entry for entry in data)
-
-
-def given(recipe: SelfAlignRecipe) -> tuple[Instruction, ...]:
-    """The instructions that the recipe brings in place of stage 1. Raises ``DataError``."""
-    section = recipe.self_instruct
-    if section.source == "self-instruct":
-        return ()
-    found = load_prompts(section.source, limit=section.prompts or None, seed=recipe.seed, intent="benign")
-    return tuple(dict.fromkeys(Instruction(text=p.text, type=p.category, topic=p.topic) for p in found))
-
-
-def as_data(words: Words) -> dict[str, Any]:
-    """The words as plain data, for the store: a run keeps what it began with."""
-    return {
-        "seeds": list(words.seeds),
-        "topics": [t.to_json() for t in words.topics],
-        "assistant": words.guide.assistant,
-        "rules": [list(r) for r in words.guide.rules],
-        "exemplars": [list(e) for e in words.guide.exemplars],
-        "prompts": list(words.prompts),
-        "identity": [list(i) for i in words.identity],
-        "given": [g.to_json() for g in words.given],
-        "lines": dict(words.lines),
-    }
-
-
-def from_data(data: Mapping[str, Any]) -> Words:
-    """The words from what ``as_data`` wrote."""
-    return Words(
-        seeds=tuple(data["seeds"]),
-        topics=tuple(Instruction.from_json(t) for t in data["topics"]),
-        guide=Guide(data["assistant"], tuple((n, t) for n, t in data["rules"]), tuple((q, t, a) for q, t, a in data["exemplars"])),
-        prompts=tuple(data["prompts"]),
-        identity=tuple((q, a) for q, a in data["identity"]),
-        given=tuple(Instruction.from_json(g) for g in data["given"]),
-        lines=data["lines"],
-    )
-
-
 def forecast(recipe: SelfAlignRecipe, hardware: str | None = None) -> dict[str, Any]:
     """What a run of the recipe will take; nothing is started or written. Raises ``DataError`` and ``RecipeError``."""
     from iteralign.report.forecast_self_align import Sizes, as_dict
@@ -313,7 +184,6 @@ def model_shape(recipe: SelfAlignRecipe) -> tuple[float | None, float | None]:
     """Parameters, and bytes of keys and values per token in 16 bit: from the model's config where it is on this machine, else the parameters
     as the name tells them (``...-7b``) with a usual shape."""
     import json
-    import re
 
     folder = Path(build.located(lambda checkpoint: checkpoint.path)(build.base_checkpoint(recipe.loop())))
     if (folder / "config.json").is_file():

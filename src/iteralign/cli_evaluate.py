@@ -81,7 +81,8 @@ def evaluate(
 def _list(as_json: bool) -> None:
     from dataclasses import asdict
 
-    from iteralign.evaluations import HARNESS, TASKS
+    from iteralign.evaluation_tasks import TASKS
+    from iteralign.evaluations import HARNESS
 
     for task in TASKS.values():
         if as_json:

@@ -87,7 +87,7 @@ def run(
     if hardware is not None and not plan:
         raise RecipeError("--hardware only goes with --plan: a run takes the hardware that is there")
     if count_human_lines:
-        from iteralign.build_self_align import read_words
+        from iteralign.self_align_words import read_words
 
         lines = dict(read_words(chosen, prompts=False).lines)
         emit({**lines, "total": sum(lines.values())}, as_json)

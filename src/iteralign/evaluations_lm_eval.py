@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from iteralign.errors import RecipeError
-from iteralign.evaluations import Source, Task, find
+from iteralign.evaluation_tasks import Task
+from iteralign.evaluations import Source, find
 
 EXPORTED = ("hhh", "truthfulqa-mc1", "truthfulqa-mc2", "truthfulqa-binary")
 

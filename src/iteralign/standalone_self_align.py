@@ -14,13 +14,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from iteralign import build
+from iteralign.algorithms.self_align import write_instructions
 from iteralign.algorithms.self_align_steps import Parts, Steps
-from iteralign.build_self_align import read_words
 from iteralign.errors import DataError, StoreError
 from iteralign.protocols import Policy
 from iteralign.recipe_self_align import SelfAlignRecipe
 from iteralign.records import Checkpoint, TrainingExample
 from iteralign.records_align import Aligned, Instruction
+from iteralign.self_align_words import read_words
 from iteralign.stages.align import Sieve, think_and_answer
 from iteralign.stages.clone import answer_at_length
 from iteralign.stages.engrave import identity_lessons, lessons
@@ -42,7 +43,7 @@ def stage_instruct(recipe: SelfAlignRecipe, out: Path) -> dict[str, Any]:
             words=read_words(recipe),
         )
         steps = Steps(run, recipe, parts)
-        found = steps.given() or [*steps.self_instruct(), *steps.topic_guided()]
+        found = write_instructions(steps)
     return write_lines(out, found) | {"origins": dict(Counter(i.origin for i in found))}
 
 

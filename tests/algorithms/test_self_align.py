@@ -211,6 +211,9 @@ def test_what_is_measured_on_is_never_learnt(tmp_path: Path) -> None:
         assert result.instructions == {"given": 8}
         assert not any("number 3" in str(e.messages) for e in made.engraver.given)  # type: ignore[attr-defined]
         assert any("held out" in str(e.fields["text"]) for e in run.events("warning"))
+    alone = fields | {"given": given[:1], "measured": frozenset({given[0].text})}
+    with pytest.raises(TrainingError, match="there was no instruction"):
+        start(tmp_path / "alone", Words(**alone))
     plain, _, _ = start(tmp_path / "plain")
     with plain:
         text = plain.read(Harvest, "self-instruct-0001", "kept")[0].kept[0].text

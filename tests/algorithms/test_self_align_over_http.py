@@ -28,7 +28,7 @@ SETS = (
 CLONED = "clone.training.keep_adapter=true"
 
 
-def test_a_served_model_must_be_able_to_take_both_adapters(tmp_path: Path) -> None:
+def test_a_served_model_must_be_able_to_take_both_adapters() -> None:
     recipe = load_self_align("smoke-self-align", [*SETS, "model.base_url=http://localhost:1/v1"])
     with pytest.raises(RecipeError, match=r"clone\.training\.keep_adapter"):
         build_self_align.forecast(recipe)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from iteralign.algorithms.self_align import write_instructions
 from iteralign.algorithms.self_align_steps import Answers, Parts, Steps
 from iteralign.recipe_self_align import SelfAlignRecipe
 from iteralign.records import content_hash
@@ -27,7 +28,7 @@ def ablation(
     without it the share ``changed`` of those that applied it and of the others (``changed_others``), and where there is a truth ``follows_with`` and
     ``follows_without``, of those that applied it; shares with n and 95% interval."""
     steps = Steps(run, recipe, parts)
-    every = steps.given() or [*steps.self_instruct(), *steps.topic_guided()]
+    every = write_instructions(steps)
     instructions = every[:limit]
     whole = len(instructions) == len(every)
     before = steps.align(instructions) if whole else steps.align(instructions, name=f"ablate-{limit}")

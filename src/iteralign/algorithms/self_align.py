@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from iteralign.algorithms.self_align_steps import Parts, Steps
 from iteralign.recipe_self_align import SelfAlignRecipe
-from iteralign.records_align import SelfAlignResult
+from iteralign.records_align import Instruction, SelfAlignResult
 from iteralign.store import Run
 
 
@@ -19,7 +19,7 @@ def self_align(run: Run, recipe: SelfAlignRecipe, parts: Parts) -> SelfAlignResu
     base = steps.measure("base", parts.base)
 
     # 1. Topic-guided red-teaming self-instruct: instructions of all kinds, and hard ones by type and topic, from few seeds.
-    instructions = steps.given() or [*steps.self_instruct(), *steps.topic_guided()]
+    instructions = write_instructions(steps)
 
     # 2. Principle-driven self-alignment: rules and exemplars in context, internal thoughts, then the answer.
     answers = steps.align(instructions)
@@ -34,3 +34,9 @@ def self_align(run: Run, recipe: SelfAlignRecipe, parts: Parts) -> SelfAlignResu
     cloned = steps.measure("cloned", steps.clone(extensive))
     judged = steps.compare(engraved, cloned)
     return steps.result([base, engraved, cloned], answers, extensive, judged)
+
+
+def write_instructions(steps: Steps) -> list[Instruction]:
+    """Stage 1, or the instructions that were brought in its place."""
+    given = steps.given()
+    return [*steps.self_instruct(), *steps.topic_guided()] if given is None else given

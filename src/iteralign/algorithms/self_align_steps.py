@@ -72,8 +72,10 @@ class Steps:
 
     # ---- 1. instructions
 
-    def given(self) -> list[Instruction]:
-        """Instructions that were brought in place of stage 1; none where it is wanted."""
+    def given(self) -> list[Instruction] | None:
+        """Instructions that were brought in place of stage 1, less what is held out for measuring; None where stage 1 is wanted."""
+        if not self._parts.words.given:
+            return None
         given, measured = self._parts.words.given, measured_words(self._parts.words.measured)
         kept = [i for i in given if tuple(words(i.text)) not in measured]
         if len(kept) < len(given):
