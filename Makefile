@@ -1,7 +1,7 @@
 # make run    sets everything up and runs the main job: IterAlign on the embedded model, no GPU, key or download of a model
 # make test   sets everything up and runs the tests
 # make integration   the tests against real servers of other makes (vLLM on the CPU, transformers serve), in an environment of their own
-# make lint   ruff and mypy;  make bench  timings;  make docs  the generated pages;  make setup  only the set-up
+# make lint   ruff, mypy and the layers (import-linter);  make bench  timings;  make docs  the generated pages;  make setup  only the set-up
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -40,6 +40,7 @@ lint: $(DEV)
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: $(DEV)
 	$(BIN)/python benchmarks/startup.py

@@ -1,9 +1,11 @@
-"""Is it the constitution? The same run with the real principles, with none, and with irrelevant ones in the reflection.
+"""Is it the constitution? The same run with the real principles, with none, and with irrelevant ones in the
+reflection.
 
     python benchmarks/ablation.py --out DIR [--seeds 0 1 2] [--red-team SET]
 
-Prints, per seed and arm, the held-out harm rate before and after (truth and oracle), with n and 95% intervals.
-The gate is on in every arm: what it rolls back is part of the result. `--no-gate` accepts every candidate.
+Prints, per seed and arm, the held-out harm rate before and after (truth and oracle), with n and 95%
+intervals. The gate is on in every arm: what it rolls back is part of the result. `--no-gate` accepts every
+candidate.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import argparse
 from pathlib import Path
 
 from iteralign import align
-from iteralign.records import EvalReport, RunResult
+from iteralign.records.iteralign import EvalReport, RunResult
 
 ARMS = ("relevant", "none", "irrelevant")
 
@@ -36,7 +38,9 @@ def main() -> None:
     parser.add_argument("--red-team")
     parser.add_argument("--no-gate", action="store_true")
     given = parser.parse_args()
-    print("| seed | principles | harm (truth) before | after | harm (oracle) after | over-refusal after | kept revisions | accepted |")
+    print(
+        "| seed | principles | harm (truth) before | after | harm (oracle) after | over-refusal after | kept revisions | accepted |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for seed in given.seeds:
         for which in ARMS:

@@ -1,9 +1,11 @@
-"""How much batching and sorting are worth: our engine beside one-by-one ``generate``, and beside batches in the caller's order.
+"""How much batching and sorting are worth: our engine beside one-by-one ``generate``, and beside batches in
+the caller's order.
 
     python benchmarks/generation.py [--model FOLDER_OR_NAME] [--chats 128] [--repeats 5] [--device auto]
 
-The three ways take turns within one run, on the same prompts of uneven length and the same number of new tokens, so that a busy
-machine slows all alike. Prints new tokens per second and the ratios with their spread over the repeats.
+The three ways take turns within one run, on the same prompts of uneven length and the same number of new
+tokens, so that a busy machine slows all alike. Prints new tokens per second and the ratios with their spread
+over the repeats.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from iteralign.engines.hf import HFHost, HFPolicy
+from iteralign.engines.hf.host import HFHost, HFPolicy
 from iteralign.organism import ORGANISM_PATH
-from iteralign.records import Chat, Checkpoint, Message, SamplingParams
+from iteralign.records.iteralign import Chat, Checkpoint, Message, SamplingParams
 
 WORDS = [
     "the",
@@ -64,7 +66,9 @@ def one_by_one(loaded: Any, chats: list[Chat], params: SamplingParams) -> int:
     made = 0
     for chat in chats:
         turns = [{"role": m.role, "content": m.text} for m in chat]
-        inputs = loaded.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_tensors="pt", return_dict=True).to(loaded.device)
+        inputs = loaded.tokenizer.apply_chat_template(
+            turns, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        ).to(loaded.device)
         with torch.inference_mode():
             out = loaded.model.generate(
                 **inputs,
@@ -81,11 +85,16 @@ def one_by_one(loaded: Any, chats: list[Chat], params: SamplingParams) -> int:
 
 def in_order(policy: HFPolicy, chats: list[Chat], params: SamplingParams, batch: int) -> int:
     """Our engine on batches in the caller's order: a batch is as wide as its longest prompt."""
-    return sum(sum(c.completion_tokens for c in policy.generate(chats[i : i + batch], params)) for i in range(0, len(chats), batch))
+    return sum(
+        sum(c.completion_tokens for c in policy.generate(chats[i : i + batch], params))
+        for i in range(0, len(chats), batch)
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default=str(ORGANISM_PATH))
     parser.add_argument("--chats", type=int, default=128)
     parser.add_argument("--batch", type=int, default=32)
@@ -98,8 +107,16 @@ def main() -> None:
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    chats, params = make_chats(options.chats), SamplingParams(max_new_tokens=options.new_tokens, temperature=0.7, top_p=0.9)
-    host = HFHost(locate=lambda c: c.path, warn=lambda text: print(text, file=sys.stderr), device=options.device, batch_size=options.batch)
+    chats, params = (
+        make_chats(options.chats),
+        SamplingParams(max_new_tokens=options.new_tokens, temperature=0.7, top_p=0.9),
+    )
+    host = HFHost(
+        locate=lambda c: c.path,
+        warn=lambda text: print(text, file=sys.stderr),
+        device=options.device,
+        batch_size=options.batch,
+    )
     checkpoint = Checkpoint(path=options.model)
     with host.serve(checkpoint) as policy:
         loaded = host.load(checkpoint)
@@ -120,10 +137,14 @@ def main() -> None:
         f"{options.chats} chats, batches of {options.batch}, up to {options.new_tokens} new tokens, {loaded.device}, {torch.get_num_threads()} threads"
     )
     for name, seen in speeds.items():
-        print(f"{name:<18} {statistics.median(seen):9,.0f} tokens/s   [{min(seen):,.0f}, {max(seen):,.0f}]   n={options.repeats}")
+        print(
+            f"{name:<18} {statistics.median(seen):9,.0f} tokens/s   [{min(seen):,.0f}, {max(seen):,.0f}]   n={options.repeats}"
+        )
     for name in ("unsorted batches", "one by one"):
         ratios = [a / b for a, b in zip(speeds["sorted batches"], speeds[name], strict=True)]
-        print(f"sorted batches / {name:<18} {statistics.median(ratios):6.2f}   [{min(ratios):.2f}, {max(ratios):.2f}]")
+        print(
+            f"sorted batches / {name:<18} {statistics.median(ratios):6.2f}   [{min(ratios):.2f}, {max(ratios):.2f}]"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Kills a run with SIGKILL at random moments, resumes it each time, and compares its digest with an uninterrupted run's.
+"""Kills a run with SIGKILL at random moments, resumes it each time, and compares its digest with an
+uninterrupted run's.
 
     python benchmarks/kill.py --out DIR [--kills 20] [--seed 0] [--recipe smoke]
 
@@ -26,7 +27,11 @@ def last_step(out: Path) -> str:
     try:
         with load_run(out) as run:
             steps = run.events("step")
-            return f"{steps[-1].fields['scope']}/{steps[-1].fields['name']} {steps[-1].fields['state']}" if steps else "before the first step"
+            return (
+                f"{steps[-1].fields['scope']}/{steps[-1].fields['name']} {steps[-1].fields['state']}"
+                if steps
+                else "before the first step"
+            )
     except Exception as error:  # noqa: BLE001 - whatever is there after a kill is shown, the resume below judges it
         return f"({error})"
 
@@ -47,7 +52,9 @@ def main() -> None:
 
     killed, kills, rounds = given.out / "killed", 0, 1
     while kills < given.kills:
-        process = subprocess.Popen(command(given.recipe, killed), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            command(given.recipe, killed), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
         delay = rng.uniform(0.2, 1.0) * min(whole, 4 + whole * (kills + 1) / given.kills)
         try:
             process.wait(delay)

@@ -1,9 +1,11 @@
-"""Near-duplicates of instructions: the plain scan with rouge-score beside ours, every decision equal; then ours alone as the number grows.
+"""Near-duplicates of instructions: the plain scan with rouge-score beside ours, every decision equal; then
+ours alone as the number grows.
 
     python benchmarks/near_duplicates.py [--scan 500 1000 2000] [--alone 12500 25000 50000 100000] [--seed 0] [--json]
 
-The instructions are made up: 5 to 25 words of a Zipf vocabulary, and a share of them are others with a few words changed. Both sides read the
-same ones in one run, each keeps what is not too near to what it kept. Peak memory is the whole process's, above what it was before the first text.
+The instructions are made up: 5 to 25 words of a Zipf vocabulary, and a share of them are others with a few
+words changed. Both sides read the same ones in one run, each keeps what is not too near to what it kept. Peak
+memory is the whole process's, above what it was before the first text.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import resource
 import time
 from collections.abc import Iterator
 
-from iteralign.near_duplicates import NearDuplicates
+from iteralign.text.near_duplicates import NearDuplicates
 
 THRESHOLD = 0.7
 VOCABULARY = 6000
@@ -27,8 +29,14 @@ RECENT = 5000
 
 def instructions(seed: int) -> Iterator[str]:
     rng = random.Random(seed)
-    words = list(dict.fromkeys("".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 9))) for _ in range(VOCABULARY)))
-    weights = list(itertools.accumulate(1 / (rank + 2.7) for rank in range(len(words))))  # Zipf and Mandelbrot
+    words = list(
+        dict.fromkeys(
+            "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 9))) for _ in range(VOCABULARY)
+        )
+    )
+    weights = list(
+        itertools.accumulate(1 / (rank + 2.7) for rank in range(len(words)))
+    )  # Zipf and Mandelbrot
     recent: list[list[str]] = []
 
     def some(count: int) -> list[str]:
@@ -78,15 +86,22 @@ def peak() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--scan", type=int, nargs="*", default=[500, 1000, 2000])
     parser.add_argument("--alone", type=int, nargs="*", default=[12_500, 25_000, 50_000, 100_000])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true", help="one line of JSON for each row in place of the tables")
+    parser.add_argument(
+        "--json", action="store_true", help="one line of JSON for each row in place of the tables"
+    )
     given = parser.parse_args()
 
     def row(fields: dict[str, float | int | str]) -> None:
-        print(json.dumps(fields) if given.json else "| " + " | ".join(str(v) for v in fields.values()) + " |", flush=True)
+        print(
+            json.dumps(fields) if given.json else "| " + " | ".join(str(v) for v in fields.values()) + " |",
+            flush=True,
+        )
 
     def heading(*names: str) -> None:
         if not given.json:
@@ -120,7 +135,16 @@ def main() -> None:
         seconds, decisions = ours(texts)
         assert decisions == expected, f"{count} texts: not the plain scan's decisions"
         kept = decisions.count(None)
-        row({"texts": count, "kept": kept, "scan": round(plain, 2), "ours": round(seconds, 4), "ratio": round(plain / seconds), "decisions": "equal"})
+        row(
+            {
+                "texts": count,
+                "kept": kept,
+                "scan": round(plain, 2),
+                "ours": round(seconds, 4),
+                "ratio": round(plain / seconds),
+                "decisions": "equal",
+            }
+        )
 
 
 if __name__ == "__main__":

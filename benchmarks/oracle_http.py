@@ -1,9 +1,11 @@
-"""How near the chat oracle comes to the ideal: judgements a second against a server that takes a fixed time for each.
+"""How near the chat oracle comes to the ideal: judgements a second against a server that takes a fixed time
+for each.
 
     python benchmarks/oracle_http.py [--judgements 1000] [--concurrency 64] [--latency 0.2]
 
-Side by side in one run, against one server process: a sequential client (over fewer requests), the bare AsyncOpenAI with a semaphore, and the
-chat oracle with a run's ledger. Prints seconds, the ratio to the ideal (requests / concurrency x latency, in whole waves), and peak memory.
+Side by side in one run, against one server process: a sequential client (over fewer requests), the bare
+AsyncOpenAI with a semaphore, and the chat oracle with a run's ledger. Prints seconds, the ratio to the ideal
+(requests / concurrency x latency, in whole waves), and peak memory.
 """
 
 from __future__ import annotations
@@ -76,7 +78,9 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.2)
     given = parser.parse_args()
     os.environ["BENCH_KEY"] = "none"
-    server = subprocess.Popen([sys.executable, "-c", SERVER, str(given.latency)], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(given.latency)], stdout=subprocess.PIPE, text=True
+    )
     assert server.stdout is not None
     try:
         measure(f"http://127.0.0.1:{server.stdout.readline().strip()}/v1", given)
@@ -86,21 +90,42 @@ def main() -> None:
 
 def measure(url: str, given: argparse.Namespace) -> None:
     from iteralign.data.categories import CATEGORIES
-    from iteralign.engines.openai import OpenAIEngine
-    from iteralign.oracles.chat import ChatOracle
+    from iteralign.engines.openai.generator import OpenAIEngine
+    from iteralign.oracles.chat.oracle import ChatOracle
     from iteralign.prompts.render import render
-    from iteralign.records import Exchange, Message, PromptId, RedTeamPrompt, Response, SamplingParams
-    from iteralign.store import Run
+    from iteralign.records.iteralign import (
+        Exchange,
+        Message,
+        PromptId,
+        RedTeamPrompt,
+        Response,
+        SamplingParams,
+    )
+    from iteralign.store.run import Run
 
-    prompts = [RedTeamPrompt(messages=(Message("user", f"question {i}?"),), source="bench") for i in range(given.judgements)]
+    prompts = [
+        RedTeamPrompt(messages=(Message("user", f"question {i}?"),), source="bench")
+        for i in range(given.judgements)
+    ]
     params = SamplingParams()
     exchanges = [
-        Exchange(prompt=p, response=Response(prompt_id=PromptId(p.id), text=f"answer {i}", finish="stop", model="m", sampling=params))
+        Exchange(
+            prompt=p,
+            response=Response(
+                prompt_id=PromptId(p.id), text=f"answer {i}", finish="stop", model="m", sampling=params
+            ),
+        )
         for i, p in enumerate(prompts)
     ]
     system = render("judge", categories=CATEGORIES)
     bodies: list[dict[str, object]] = [
-        {"model": "m", "messages": [{"role": "system", "content": system}, {"role": "user", "content": f"The mark of this request is x{i}."}]}
+        {
+            "model": "m",
+            "messages": [
+                {"role": "system", "content": system},
+                {"role": "user", "content": f"The mark of this request is x{i}."},
+            ],
+        }
         for i in range(given.judgements)
     ]
     few = min(25, given.judgements)

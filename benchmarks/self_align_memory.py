@@ -2,8 +2,9 @@
 
     python benchmarks/self_align_memory.py --out DIR [--prompts 100000] [--json FILE]
 
-The model is a function that writes made-up instructions and answers of realistic lengths, so that what is measured is ours: the store, the
-near-duplicates, the filters, the shards, and the training data set (token ids of a byte tokenizer stand for a model's).
+The model is a function that writes made-up instructions and answers of realistic lengths, so that what is
+measured is ours: the store, the near-duplicates, the filters, the shards, and the training data set (token
+ids of a byte tokenizer stand for a model's).
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ from pathlib import Path
 
 from iteralign.algorithms.self_align_steps import Parts, Steps, Words
 from iteralign.engines.scripted import ScriptedHost, ScriptedTrainer
-from iteralign.recipe_self_align import SelfAlignRecipe
-from iteralign.records import Chat, Checkpoint
-from iteralign.records_align import Instruction
+from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.records.iteralign import Chat, Checkpoint
+from iteralign.records.self_align import Instruction
 from iteralign.stages.align import Guide
-from iteralign.store import Run
+from iteralign.store.run import Run
 
 _RNG = random.Random(0)
-VOCABULARY = ["".join(_RNG.choice("bcdfglmnprstvz") + _RNG.choice("aeiou") for _ in range(_RNG.randint(1, 4))) for _ in range(6000)]
+VOCABULARY = [
+    "".join(_RNG.choice("bcdfglmnprstvz") + _RNG.choice("aeiou") for _ in range(_RNG.randint(1, 4)))
+    for _ in range(6000)
+]
 WEIGHTS = [1 / (rank + 10) for rank in range(len(VOCABULARY))]
 
 
@@ -70,10 +74,28 @@ def main() -> None:
     with Run.create(given.out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
         trainer = ScriptedTrainer(run.locate)
         base = Checkpoint(path="base", weights_hash="w")
-        steps = Steps(run, recipe, Parts(base=base, host=ScriptedHost(model, run.locate), engraver=trainer, cloner=trainer, evals=(), words=words))
+        steps = Steps(
+            run,
+            recipe,
+            Parts(
+                base=base,
+                host=ScriptedHost(model, run.locate),
+                engraver=trainer,
+                cloner=trainer,
+                evals=(),
+                words=words,
+            ),
+        )
 
         def told(stage: str, started: float, count: int) -> None:
-            rows.append({"stage": stage, "count": count, "seconds": round(time.perf_counter() - started, 1), "peak_mib": round(megabytes())})
+            rows.append(
+                {
+                    "stage": stage,
+                    "count": count,
+                    "seconds": round(time.perf_counter() - started, 1),
+                    "peak_mib": round(megabytes()),
+                }
+            )
             print(rows[-1], flush=True)
 
         told("before", time.perf_counter(), 0)

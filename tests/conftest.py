@@ -1,6 +1,8 @@
-"""A scripted world for tests that need a whole run: a model that learns by heart, an oracle that knows three kinds of harm.
+"""A scripted world for tests that need a whole run: a model that learns by heart, an oracle that knows three
+kinds of harm.
 
-The model's improper answers are hostile to terminals: escape sequences, markup and characters that reorder a line.
+The model's improper answers are hostile to terminals: escape sequences, markup and characters that reorder a
+line.
 """
 
 from __future__ import annotations
@@ -12,15 +14,28 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from iteralign import build
 from iteralign.algorithms.steps import Parts
+from iteralign.build import iteralign as build
 from iteralign.engines.scripted import ScriptedHost, ScriptedTrainer
 from iteralign.evals.fluency import Fluency
 from iteralign.evals.harm import Harm
 from iteralign.evals.over_refusal import OverRefusal
-from iteralign.recipe import Recipe
-from iteralign.records import Chat, Checkpoint, Constitution, Exchange, Failure, Message, Principle, RedTeamPrompt, Split, Verdict
-from iteralign.store import Run
+from iteralign.recipe.iteralign import Recipe
+from iteralign.records.iteralign import (
+    Chat,
+    Checkpoint,
+    Constitution,
+    Exchange,
+    Failure,
+    Message,
+    Principle,
+    RedTeamPrompt,
+    Split,
+    Verdict,
+)
+from iteralign.store.run import Run
+from scripted_server import serve  # noqa: F401  (a fixture)
+from tiny_model import tiny  # noqa: F401  (a fixture)
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
@@ -35,13 +50,17 @@ def kind_of(text: str) -> str | None:
 
 
 def say(chat: Chat, memory: dict[str, str]) -> str:
-    """Complies with anything; refuses a kind that a principle names, or of which it learnt to refuse a question."""
+    """Complies with anything; refuses a kind that a principle names, or of which it learnt to refuse a
+    question.
+    """
     question, rules = chat[-1].text, chat[0].text if chat[0].role == "system" else ""
     kind = kind_of(question)
     if "Does the first answer break" in question:
         return "It breaks a rule."
     learnt = any(kind in q and a == REFUSAL for q, a in memory.items()) if kind else False
-    return REFUSAL if kind and (kind in rules or learnt) else HOSTILE if kind else "Mix, bake, and let it cool."
+    return (
+        REFUSAL if kind and (kind in rules or learnt) else HOSTILE if kind else "Mix, bake, and let it cool."
+    )
 
 
 class KindOracle:
@@ -66,24 +85,49 @@ class KindOracle:
         kind = failures[0].category
         if kind in {p.category for p in constitution.principles}:
             return []
-        return [Principle(text=f"Decline to help with {kind}, and offer a fair way.", category=kind, evidence=tuple(f.response.id for f in failures))]
+        return [
+            Principle(
+                text=f"Decline to help with {kind}, and offer a fair way.",
+                category=kind,
+                evidence=tuple(f.response.id for f in failures),
+            )
+        ]
 
 
 def _prompts(split: Split, n: int) -> list[RedTeamPrompt]:
     return [
-        RedTeamPrompt(messages=(Message("user", f"{split} {k} question {i}?"),), source="t", topic=k, category=k, split=split)
+        RedTeamPrompt(
+            messages=(Message("user", f"{split} {k} question {i}?"),),
+            source="t",
+            topic=k,
+            category=k,
+            split=split,
+        )
         for i in range(n)
         for k in KINDS
     ]
 
 
 def _benign(split: Split, n: int) -> list[RedTeamPrompt]:
-    return [RedTeamPrompt(messages=(Message("user", f"{split} cake question {i}?"),), source="b", intent="benign", split=split) for i in range(n)]
+    return [
+        RedTeamPrompt(
+            messages=(Message("user", f"{split} cake question {i}?"),),
+            source="b",
+            intent="benign",
+            split=split,
+        )
+        for i in range(n)
+    ]
 
 
 def scripted_parts(run: Run, recipe: Recipe) -> Parts:
     """In place of ``build.parts``: the same steps on scripted parts."""
-    made = [*_prompts("train", 20), *_prompts("held_out", 20), *_benign("train", 20), *_benign("held_out", 40)]
+    made = [
+        *_prompts("train", 20),
+        *_prompts("held_out", 20),
+        *_benign("train", 20),
+        *_benign("held_out", 40),
+    ]
     prompts = run.scope("data").once("prompts", list[RedTeamPrompt], lambda: made)
     oracle, params = KindOracle(), recipe.evaluation.sampling.params(recipe.seed)
     held = [p for p in prompts if p.split == "held_out" and p.intent == "harmful"]
@@ -93,7 +137,11 @@ def scripted_parts(run: Run, recipe: Recipe) -> Parts:
         host=ScriptedHost(say, locate=run.locate),
         oracle=oracle,
         trainer=ScriptedTrainer(locate=run.locate),
-        evals=[Harm(held, oracle, params), OverRefusal(good, oracle, params), Fluency([*held, *good], params)],
+        evals=[
+            Harm(held, oracle, params),
+            OverRefusal(good, oracle, params),
+            Fluency([*held, *good], params),
+        ],
         red_team=[p for p in prompts if p.split == "train" and p.intent == "harmful"],
         benign=[p for p in prompts if p.split == "train" and p.intent == "benign"],
     )

@@ -1,4 +1,5 @@
-"""A real HTTP server on this machine that serves a transformers model as vLLM does: completions of token ids, echo, adapters.
+"""A real HTTP server on this machine that serves a transformers model as vLLM does: completions of token ids,
+echo, adapters.
 
 ``faults`` make it a worse one: a test's script sees every request first and may answer it.
 """
@@ -18,7 +19,9 @@ Script = Callable[[str, dict[str, Any]], Answer | None]
 
 
 class ModelServer:
-    """Serves the model of a folder as ``served``. ``requests``: (path, body) in order; ``adapters``: name -> folder."""
+    """Serves the model of a folder as ``served``. ``requests``: (path, body) in order; ``adapters``: name ->
+    folder.
+    """
 
     def __init__(self, folder: Path, served: str = "tiny", script: Script = lambda path, body: None) -> None:
         self.folder, self.served, self.script = folder, served, script
@@ -65,7 +68,9 @@ class ModelServer:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        ).start()
 
     def restart(self) -> None:
         """Forget what was loaded, as a new process would."""
@@ -91,7 +96,11 @@ class ModelServer:
             return 200, "Success"
         if path == "/unload_lora_adapter":
             self._models.pop(body["lora_name"], None)
-            return (200, "Success") if self.adapters.pop(body["lora_name"], None) else (404, {"error": {"message": "no such adapter"}})
+            return (
+                (200, "Success")
+                if self.adapters.pop(body["lora_name"], None)
+                else (404, {"error": {"message": "no such adapter"}})
+            )
         if path == "/completions":
             if body["model"] not in (self.served, *self.adapters):
                 return 404, {"error": {"message": f"The model `{body['model']}` does not exist."}}
@@ -108,8 +117,15 @@ class ModelServer:
         if body.get("echo"):
             with torch.inference_mode():
                 steps = torch.log_softmax(model(input_ids=ids).logits[0].float(), -1)
-            values = [None, *steps[:-1].gather(-1, ids[0, 1:, None])[:, 0].tolist(), -0.5]  # the last: a generated token
-            logprobs = {"tokens": [*(tokenizer.decode([t]) for t in body["prompt"]), "x"], "token_logprobs": values}
+            values = [
+                None,
+                *steps[:-1].gather(-1, ids[0, 1:, None])[:, 0].tolist(),
+                -0.5,
+            ]  # the last: a generated token
+            logprobs = {
+                "tokens": [*(tokenizer.decode([t]) for t in body["prompt"]), "x"],
+                "token_logprobs": values,
+            }
         torch.manual_seed(body.get("seed", 0))
         sampled = body["temperature"] > 0
         config = GenerationConfig(
@@ -120,19 +136,29 @@ class ModelServer:
             pad_token_id=tokenizer.pad_token_id,
         )
         with torch.inference_mode():
-            new = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=config)[0, ids.shape[1] :].tolist()
+            new = model.generate(
+                input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=config
+            )[0, ids.shape[1] :].tolist()
         ended = new[-1] in body.get("stop_token_ids", [])
-        choice: dict[str, Any] = {"text": tokenizer.decode(new, skip_special_tokens=True), "finish_reason": "stop" if ended else "length"}
+        choice: dict[str, Any] = {
+            "text": tokenizer.decode(new, skip_special_tokens=True),
+            "finish_reason": "stop" if ended else "length",
+        }
         if body.get("return_token_ids"):
             choice["token_ids"] = new
-        return {"choices": [choice | {"logprobs": logprobs}], "usage": {"prompt_tokens": ids.shape[1], "completion_tokens": len(new)}}
+        return {
+            "choices": [choice | {"logprobs": logprobs}],
+            "usage": {"prompt_tokens": ids.shape[1], "completion_tokens": len(new)},
+        }
 
     def _model(self, name: str) -> tuple[Any, Any]:
-        from iteralign.weights import load
+        from iteralign.engines.weights import load
 
         if name not in self._models:
             place = self.adapters.get(name, str(self.folder))
-            self._models[name] = load(place, device="cpu", precision="float32", template=None, warn=lambda text: None)
+            self._models[name] = load(
+                place, device="cpu", precision="float32", template=None, warn=lambda text: None
+            )
         return self._models[name]  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,6 @@
-"""A chat model that judges the organism's answers by its grammar, as the script of a ``scripted_server.Server``; kept to the oracle's templates."""
+"""A chat model that judges the organism's answers by its grammar, as the script of a
+``scripted_server.Server``; kept to the oracle's templates.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ def judge_and_propose(request: dict[str, Any], nth: int, stall: float = 0.0) -> 
     if f"{mark} answer begins" in said:
         return Reply(body=good(json.dumps({"mark": mark} | _verdict(said, mark))), stall=stall)
     kinds = dict.fromkeys(re.findall(rf"{mark} failure \d+ \(([a-z-]+)", said))
-    rules = [{"text": f"Decline to help anyone with {kind}, and offer an honest way instead.", "examples": [1]} for kind in kinds]
+    rules = [
+        {"text": f"Decline to help anyone with {kind}, and offer an honest way instead.", "examples": [1]}
+        for kind in kinds
+    ]
     return Reply(body=good(json.dumps({"mark": mark, "principles": rules})), stall=stall)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from iteralign.records import Chat, Message
+from iteralign.records.iteralign import Chat, Message
 
 KEY = "canary-3f9a-key"
 
@@ -25,8 +25,19 @@ def chats(n: int) -> list[Chat]:
 
 
 def good(text: str, finish: str = "stop", **message: Any) -> bytes:
-    choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text, **message}}
-    return json.dumps({"id": "x", "object": "chat.completion", "choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}).encode()
+    choice = {
+        "index": 0,
+        "finish_reason": finish,
+        "message": {"role": "assistant", "content": text, **message},
+    }
+    return json.dumps(
+        {
+            "id": "x",
+            "object": "chat.completion",
+            "choices": [choice],
+            "usage": {"prompt_tokens": 3, "completion_tokens": 2},
+        }
+    ).encode()
 
 
 def bad(message: str, **facts: Any) -> bytes:
@@ -34,10 +45,19 @@ def bad(message: str, **facts: Any) -> bytes:
 
 
 class Reply:
-    """Status, body and headers of one answer; ``stall`` seconds before, ``reset`` instead, ``trickle`` seconds between bytes."""
+    """Status, body and headers of one answer; ``stall`` seconds before, ``reset`` instead, ``trickle``
+    seconds between bytes.
+    """
 
     def __init__(
-        self, status: int = 200, body: bytes = b"", *, stall: float = 0.0, reset: bool = False, trickle: float = 0.0, **headers: str
+        self,
+        status: int = 200,
+        body: bytes = b"",
+        *,
+        stall: float = 0.0,
+        reset: bool = False,
+        trickle: float = 0.0,
+        **headers: str,
     ) -> None:
         self.status, self.body, self.stall, self.reset, self.trickle = status, body, stall, reset, trickle
         self.headers = {k.replace("_", "-"): v for k, v in headers.items()}
@@ -66,7 +86,9 @@ class Server:
                     outer.busy += 1
                     outer.busiest = max(outer.busiest, outer.busy)
                 try:
-                    self._answer(script(request, nth) or Reply(body=good(f"echo {request['messages'][-1]['content']}")))
+                    self._answer(
+                        script(request, nth) or Reply(body=good(f"echo {request['messages'][-1]['content']}"))
+                    )
                 finally:
                     with lock:
                         outer.busy -= 1
@@ -77,7 +99,11 @@ class Server:
                     self.close_connection = True
                     return
                 self.send_response(reply.status)
-                for name, value in {"Content-Type": "application/json", "Content-Length": str(len(reply.body)), **reply.headers}.items():
+                for name, value in {
+                    "Content-Type": "application/json",
+                    "Content-Length": str(len(reply.body)),
+                    **reply.headers,
+                }.items():
                     self.send_header(name, value)
                 self.end_headers()
                 if not reply.trickle:
@@ -106,7 +132,9 @@ class Server:
         self._server = Quiet(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        ).start()
 
     def asked(self) -> list[str]:
         return [r["messages"][-1]["content"] for r in self.requests]

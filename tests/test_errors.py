@@ -10,7 +10,9 @@ from iteralign import errors
 from iteralign.errors import IterAlignError
 
 CLASSES = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, IterAlignError)]
-DOCUMENTED = dict(re.findall(r"^ +(\w+)(?: \(\w+\))? +(\d+)(?: |$)", errors.__doc__ or "", flags=re.MULTILINE))
+DOCUMENTED = dict(
+    re.findall(r"^ +(\w+)(?: \(\w+\))? +(\d+)(?: |$)", errors.__doc__ or "", flags=re.MULTILINE)
+)
 IN_TREE = re.findall(r"^ {4,}([A-Z]\w+)", errors.__doc__ or "", flags=re.MULTILINE)
 
 
@@ -23,7 +25,9 @@ def test_an_exit_code_is_the_documented_one(kind: type[IterAlignError]) -> None:
     if kind.__name__ in DOCUMENTED:
         assert kind.exit_code == int(DOCUMENTED[kind.__name__])
     else:
-        assert kind.exit_code == kind.__mro__[1].exit_code, "an error that is not documented has its parent's code"
+        assert kind.exit_code == kind.__mro__[1].exit_code, (
+            "an error that is not documented has its parent's code"
+        )
 
 
 def test_exit_codes_are_unique_and_fit_a_shell() -> None:

@@ -8,7 +8,15 @@ import iteralign
 
 
 def test_the_public_names() -> None:
-    assert sorted(iteralign.__all__) == ["Recipe", "SelfAlignRecipe", "__version__", "align", "evaluate", "load_run", "self_align"]
+    assert sorted(iteralign.__all__) == [
+        "Recipe",
+        "SelfAlignRecipe",
+        "__version__",
+        "align",
+        "evaluate",
+        "load_run",
+        "self_align",
+    ]
 
 
 def test_each_public_name_is_there() -> None:

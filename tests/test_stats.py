@@ -20,7 +20,13 @@ pairs = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=8
 # ---- one rate
 
 # Newcombe (1998), Statistics in Medicine 17, Table I, method 3 (Wilson's score without continuity correction)
-WILSON = [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718), (29, 29, 0.8830, 1.0)]
+WILSON = [
+    (81, 263, 0.2553, 0.3662),
+    (15, 148, 0.0624, 0.1605),
+    (0, 20, 0.0, 0.1611),
+    (1, 29, 0.0061, 0.1718),
+    (29, 29, 0.8830, 1.0),
+]
 
 
 @pytest.mark.parametrize(("successes", "n", "low", "high"), WILSON)
@@ -62,7 +68,9 @@ def test_a_confidence_is_a_share(confidence: float) -> None:
 
 
 def brute_force(b: int, c: int) -> float:
-    """Two-sided: the share of all 2^(b+c) ways to toss the discordant pairs that are at least as one-sided as this one."""
+    """Two-sided: the share of all 2^(b+c) ways to toss the discordant pairs that are at least as one-sided as
+    this one.
+    """
     n = b + c
     outcomes = [sum(toss) for toss in itertools.product((0, 1), repeat=n)]
     return sum(abs(2 * k - n) >= abs(2 * b - n) for k in outcomes) / len(outcomes)
@@ -133,7 +141,9 @@ def test_holm_lies_between_no_correction_and_bonferroni_and_keeps_the_order(p_va
     adjusted = holm(p_values)
     m = len(p_values)
     for p, a in zip(p_values, adjusted, strict=True):
-        assert p <= a <= min(1.0, m * p) or math.isclose(a, max(adjusted[i] for i in range(m) if p_values[i] <= p))
+        assert p <= a <= min(1.0, m * p) or math.isclose(
+            a, max(adjusted[i] for i in range(m) if p_values[i] <= p)
+        )
     for i, j in itertools.product(range(m), repeat=2):
         if p_values[i] < p_values[j]:
             assert adjusted[i] <= adjusted[j]
@@ -175,7 +185,9 @@ def test_kappa_on_a_worked_example() -> None:
 
 
 def test_a_corrected_rate_is_rogan_and_gladens() -> None:
-    found = corrected(30, 100, Judge(true_positive=80, false_negative=20, false_positive=10, true_negative=90))
+    found = corrected(
+        30, 100, Judge(true_positive=80, false_negative=20, false_positive=10, true_negative=90)
+    )
     assert isinstance(found, Estimate)
     assert found.value == pytest.approx((0.3 + 0.9 - 1) / (0.8 + 0.9 - 1))
     assert found.low < found.value < found.high
@@ -204,7 +216,9 @@ def test_a_perfect_judge_corrects_nothing_and_a_small_calibration_widens() -> No
         (Judge(1, 0, 0, 1), "too few labels (1 improper, 1 proper)"),
     ],
 )
-def test_a_judge_that_does_not_tell_the_two_apart_corrects_nothing_and_says_why(judge: Judge, why: str) -> None:
+def test_a_judge_that_does_not_tell_the_two_apart_corrects_nothing_and_says_why(
+    judge: Judge, why: str
+) -> None:
     assert why in str(corrected(30, 100, judge))
     assert corrected(0, 0, Judge(80, 20, 10, 90)) == "no answer was judged"
 

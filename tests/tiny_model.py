@@ -1,4 +1,6 @@
-"""A tiny random Llama with a byte-level tokenizer and a chat template of its own, made in the test session. Import its fixture."""
+"""A tiny random Llama with a byte-level tokenizer and a chat template of its own, made in the test session.
+Import its fixture.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def make_tokenizer(template: str | None = TEMPLATE, **named: str) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     bpe = ByteLevelBPETokenizer()
-    bpe.train_from_iterator(CORPUS, vocab_size=400, min_frequency=1, special_tokens=SPECIALS, show_progress=False)
+    bpe.train_from_iterator(
+        CORPUS, vocab_size=400, min_frequency=1, special_tokens=SPECIALS, show_progress=False
+    )
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe._tokenizer,
         eos_token="<|end|>",
@@ -48,7 +52,8 @@ def make_model(vocabulary: int, seed: int = 0, tied: bool = True) -> Any:
             num_key_value_heads=2,
             max_position_embeddings=256,
             tie_word_embeddings=tied,
-            initializer_range=0.3,  # lively: a freshly initialised model would say every token with the same probability
+            # lively: a freshly initialised model would say every token with the same probability
+            initializer_range=0.3,
             eos_token_id=1,
             pad_token_id=0,
             bos_token_id=None,

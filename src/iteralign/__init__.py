@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from iteralign.api import align, evaluate, load_run, self_align
-    from iteralign.recipe import Recipe
-    from iteralign.recipe_self_align import SelfAlignRecipe
+    from iteralign.recipe.iteralign import Recipe
+    from iteralign.recipe.self_align import SelfAlignRecipe
 
 __version__ = "0.1.0"
 __all__ = ["Recipe", "SelfAlignRecipe", "__version__", "align", "evaluate", "load_run", "self_align"]
 
 _HOMES = dict.fromkeys(("align", "self_align", "evaluate", "load_run"), "iteralign.api")
-_HOMES |= {"Recipe": "iteralign.recipe", "SelfAlignRecipe": "iteralign.recipe_self_align"}
+_HOMES |= {"Recipe": "iteralign.recipe.iteralign", "SelfAlignRecipe": "iteralign.recipe.self_align"}
 
 
 def __getattr__(name: str) -> Any:

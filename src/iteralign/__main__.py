@@ -1,6 +1,6 @@
 """``python -m iteralign`` is the command line."""
 
-from iteralign.cli import main
+from iteralign.cli.main import main
 
 if __name__ == "__main__":
     main()

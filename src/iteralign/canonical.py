@@ -14,13 +14,17 @@ from typing import Any
 
 
 def canonical(value: object) -> str:
-    """One JSON text per value: sorted keys, no spaces, whole floats as integers; records inside are spelled by their fields.
+    """One JSON text per value: sorted keys, no spaces, whole floats as integers; records inside are spelled
+    by their fields.
 
-    A record's fields named in its ``_unless_none`` are left out where they are None: what was written before there was such a field keeps its hash.
+    A record's fields named in its ``_unless_none`` are left out where they are None: what was written before
+    there was such a field keeps its hash.
 
     Raises ``TypeError`` for what JSON cannot say and ``ValueError`` for NaN and infinities.
     """
-    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return json.dumps(
+        _plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    )
 
 
 def content_hash(*values: object) -> str:
@@ -32,7 +36,9 @@ def _plain(value: object) -> object:
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
-        return int(value) if value.is_integer() else value  # 1 and 1.0 are one value: a field typed float reads both alike
+        return (
+            int(value) if value.is_integer() else value
+        )  # 1 and 1.0 are one value: a field typed float reads both alike
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -59,6 +65,7 @@ def to_json(value: object) -> Any:
 def from_json(kind: Any, data: object) -> Any:
     """A value of type ``kind`` (a record class, ``list[Record]``, ...) from plain JSON data.
 
-    Raises ``ValueError`` (pydantic's, naming the field) where the data do not fit, or where an id does not fit its content.
+    Raises ``ValueError`` (pydantic's, naming the field) where the data do not fit, or where an id does not
+    fit its content.
     """
     return _adapter(kind).validate_python(data)

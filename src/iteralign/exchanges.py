@@ -1,6 +1,8 @@
-"""Puts prompts to a policy and pairs prompts with answers: what red teaming and every generating evaluation share.
+"""Puts prompts to a policy and pairs prompts with answers: what red teaming and every generating evaluation
+share.
 
-What an oracle says of them, and where they are stored, comes in through protocols. Knows nothing of principles.
+What an oracle says of them, and where they are stored, comes in through protocols. Knows nothing of
+principles.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from functools import partial
 
 from iteralign.errors import PromptTooLong
 from iteralign.protocols import Oracle, Policy, Recorder, Remembering
-from iteralign.records import (
+from iteralign.records.iteralign import (
     Chat,
     Completion,
     Constitution,
@@ -39,13 +41,21 @@ def answer(
     """One response per prompt, in order; ``chat`` says how a prompt is put."""
     completions = policy.generate([chat(p) for p in prompts], params)
     return [
-        Response(prompt_id=PromptId(p.id), text=c.text, finish=c.finish, model=policy.checkpoint.id, sampling=params)
+        Response(
+            prompt_id=PromptId(p.id),
+            text=c.text,
+            finish=c.finish,
+            model=policy.checkpoint.id,
+            sampling=params,
+        )
         for p, c in zip(prompts, completions, strict=True)
     ]
 
 
 def each(policy: Policy, chats: Sequence[Chat], params: SamplingParams) -> list[Completion | PromptTooLong]:
-    """One outcome per chat, in order: its completion, or why it does not fit the model; found by halving, for a policy fails as a whole."""
+    """One outcome per chat, in order: its completion, or why it does not fit the model; found by halving, for
+    a policy fails as a whole.
+    """
     if not chats:
         return []
     try:
@@ -58,28 +68,42 @@ def each(policy: Policy, chats: Sequence[Chat], params: SamplingParams) -> list[
 
 
 def pair(prompts: Sequence[RedTeamPrompt], responses: Sequence[Response]) -> list[Exchange]:
-    """Prompts with their responses, in order. Raises ``ValueError`` where a response belongs to another prompt."""
+    """Prompts with their responses, in order. Raises ``ValueError`` where a response belongs to another
+    prompt.
+    """
     for p, r in zip(prompts, responses, strict=True):
         if p.id != r.prompt_id:
             raise ValueError(f"response {r.id} answers prompt {r.prompt_id}, not {p.id}")
     return [Exchange(prompt=p, response=r) for p, r in zip(prompts, responses, strict=True)]
 
 
-def answers(policy: Policy, recorder: Recorder, prompts: Sequence[RedTeamPrompt], params: SamplingParams) -> list[Response]:
+def answers(
+    policy: Policy, recorder: Recorder, prompts: Sequence[RedTeamPrompt], params: SamplingParams
+) -> list[Response]:
     """``answer`` as a step of a run: whoever asks for the same prompts again gets the stored responses."""
-    return recorder.each("responses", Response, prompts, partial(answer, policy, params), policy.checkpoint.id, params)
+    return recorder.each(
+        "responses", Response, prompts, partial(answer, policy, params), policy.checkpoint.id, params
+    )
 
 
-def verdicts(policy: Policy, recorder: Recorder, prompts: Sequence[RedTeamPrompt], params: SamplingParams, judge: Oracle) -> list[Verdict]:
+def verdicts(
+    policy: Policy,
+    recorder: Recorder,
+    prompts: Sequence[RedTeamPrompt],
+    params: SamplingParams,
+    judge: Oracle,
+) -> list[Verdict]:
     """The oracle's verdict on the answer to each prompt, in order; answers and verdicts are steps of a run."""
     return judged(recorder, "verdicts", pair(prompts, answers(policy, recorder, prompts, params)), judge)
 
 
-def judged(recorder: Recorder, step: str, exchanges: Sequence[Exchange], judge: Oracle, *, chunk: int = 96) -> list[Verdict]:
+def judged(
+    recorder: Recorder, step: str, exchanges: Sequence[Exchange], judge: Oracle, *, chunk: int = 96
+) -> list[Verdict]:
     """The oracle's verdicts as a step of a run, none of them beside those of another version of the oracle.
 
-    What another version (other templates, other weights) judged in part is judged anew, with a warning; what it judged in full stands, but for
-    an oracle that is ``Current``.
+    What another version (other templates, other weights) judged in part is judged anew, with a warning; what
+    it judged in full stands, but for an oracle that is ``Current``.
     """
     version: str = getattr(judge, "version", "")
     inputs: tuple[str, ...] = (judge.name,)
@@ -89,12 +113,16 @@ def judged(recorder: Recorder, step: str, exchanges: Sequence[Exchange], judge: 
         if others and (isinstance(judge, Current) or len(kept) < len({e.id for e in exchanges})):
             inputs = (*inputs, version)
             if not recorder.stored(step, Verdict, exchanges, *inputs):
-                recorder.warn(f"{others} stored verdicts are of another version of {judge.name}, whose meaning may differ: all are judged anew")
+                recorder.warn(
+                    f"{others} stored verdicts are of another version of {judge.name}, whose meaning may differ: all are judged anew"
+                )
     return recorder.each(step, Verdict, exchanges, judge.judge, *inputs, chunk=chunk)
 
 
 class Current:
-    """An oracle whose own version's verdicts alone are taken, for models that are compared with each other (``protocols.Oracle``)."""
+    """An oracle whose own version's verdicts alone are taken, for models that are compared with each other
+    (``protocols.Oracle``).
+    """
 
     def __init__(self, judge: Oracle) -> None:
         self._judge = judge

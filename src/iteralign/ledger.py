@@ -1,7 +1,7 @@
 """What paid requests are known by, what they cost, and how much may be spent.
 
-``protocols.Ledger`` is the seam: engines ask it before they send and tell it what came back, and the store keeps it. This module
-knows neither HTTP nor files.
+``protocols.Ledger`` is the seam: engines ask it before they send and tell it what came back, and the store
+keeps it. This module knows neither HTTP nor files.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from iteralign.errors import BudgetExceeded
-from iteralign.records import Completion, content_hash
+from iteralign.records.iteralign import Completion, content_hash
 
 NOT_SENT = "not sent"
 """The outcome of a request that no server can have seen: there was no connection. It counts for nothing."""
@@ -18,7 +18,9 @@ NOT_SENT = "not sent"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to a server as the ledger knows it. ``most_input`` and ``most_output``: tokens that it takes at most."""
+    """A request to a server as the ledger knows it. ``most_input`` and ``most_output``: tokens that it takes
+    at most.
+    """
 
     key: str
     endpoint: str
@@ -28,7 +30,9 @@ class Request:
 
 
 def key_of(endpoint: str, body: Mapping[str, object]) -> str:
-    """The key of a request: a hash of where it goes and all that it says (model, messages with their template's words, sampling, seed, form)."""
+    """The key of a request: a hash of where it goes and all that it says (model, messages with their
+    template's words, sampling, seed, form).
+    """
     return content_hash([endpoint, body])
 
 
@@ -57,7 +61,9 @@ class Caps:
 
 @dataclass(slots=True)
 class Spending:
-    """A running sum. ``cost`` leaves out what models without a price cost; ``unpriced``: requests to such models."""
+    """A running sum. ``cost`` leaves out what models without a price cost; ``unpriced``: requests to such
+    models.
+    """
 
     calls: int = 0
     input_tokens: int = 0
@@ -77,7 +83,9 @@ class Spending:
             self.cost += cost
 
     def room(self, caps: Caps, request: Request) -> str | None:
-        """None where the request fits under every cap, else the cap (``calls``, ``tokens`` or ``cost``) that it would pass."""
+        """None where the request fits under every cap, else the cap (``calls``, ``tokens`` or ``cost``) that
+        it would pass.
+        """
         tokens = self.input_tokens + self.output_tokens + request.most_input + request.most_output
         if caps.calls is not None and self.calls + 1 > caps.calls:
             return "calls"
@@ -90,7 +98,9 @@ class Spending:
 
 
 def exceeded(cap: str, caps: Caps, spent: Spending, request: Request, run: str | None) -> BudgetExceeded:
-    """The error at a cap: what was spent, what the next request may take, and how to go on; without a ``run`` nothing was kept."""
+    """The error at a cap: what was spent, what the next request may take, and how to go on; without a ``run``
+    nothing was kept.
+    """
     most = request.most_input + request.most_output
     if cap == "cost" and caps.cost_of(request.model, 0, 0) is None:
         return BudgetExceeded(
@@ -105,11 +115,15 @@ def exceeded(cap: str, caps: Caps, spent: Spending, request: Request, run: str |
     }[cap]
     if run is None:
         return BudgetExceeded(f"the budget is used up: {state}. Raise it (--set budget.{cap}=...)")
-    return BudgetExceeded(f"the budget is used up: {state}. Nothing is lost: raise it with `iteralign resume {run} --set budget.{cap}=...`")
+    return BudgetExceeded(
+        f"the budget is used up: {state}. Nothing is lost: raise it with `iteralign resume {run} --set budget.{cap}=...`"
+    )
 
 
 class InMemory:
-    """``protocols.Ledger`` that lasts as long as its process: for a stage alone, which has a budget but no run. Threads may not share it."""
+    """``protocols.Ledger`` that lasts as long as its process: for a stage alone, which has a budget but no
+    run. Threads may not share it.
+    """
 
     def __init__(self, caps: Caps) -> None:
         self._caps, self.spent = caps, Spending()
@@ -133,18 +147,36 @@ class InMemory:
         self.spent.add(self._caps, request.model, request.most_input, request.most_output)
         return self._tickets
 
-    def settle(self, ticket: int, outcome: str, reply: Completion | None = None, *, unpaid: bool = False, used: tuple[int, int] = (0, 0)) -> None:
+    def settle(
+        self,
+        ticket: int,
+        outcome: str,
+        reply: Completion | None = None,
+        *,
+        unpaid: bool = False,
+        used: tuple[int, int] = (0, 0),
+    ) -> None:
         """What came of it."""
         request = self._under_way.pop(ticket)
         if reply is not None:
             self._replies[request.key] = reply
         input_tokens, output_tokens = settled(request, reply, unpaid=unpaid, used=used)
         calls = -1 if outcome == NOT_SENT else 0
-        self.spent.add(self._caps, request.model, input_tokens - request.most_input, output_tokens - request.most_output, calls)
+        self.spent.add(
+            self._caps,
+            request.model,
+            input_tokens - request.most_input,
+            output_tokens - request.most_output,
+            calls,
+        )
 
 
-def settled(request: Request, reply: Completion | None, *, unpaid: bool, used: tuple[int, int]) -> tuple[int, int]:
-    """Tokens of request and reply that count: what the server told, nothing where it refused before any work, the most where it does not tell."""
+def settled(
+    request: Request, reply: Completion | None, *, unpaid: bool, used: tuple[int, int]
+) -> tuple[int, int]:
+    """Tokens of request and reply that count: what the server told, nothing where it refused before any work,
+    the most where it does not tell.
+    """
     told = used if reply is None else (reply.prompt_tokens, reply.completion_tokens)
     return told if unpaid else (told[0] or request.most_input, told[1] or request.most_output)
 
@@ -160,5 +192,13 @@ class Unmetered:
         """Always."""
         return 0
 
-    def settle(self, ticket: int, outcome: str, reply: Completion | None = None, *, unpaid: bool = False, used: tuple[int, int] = (0, 0)) -> None:
+    def settle(
+        self,
+        ticket: int,
+        outcome: str,
+        reply: Completion | None = None,
+        *,
+        unpaid: bool = False,
+        used: tuple[int, int] = (0, 0),
+    ) -> None:
         """Forgotten."""

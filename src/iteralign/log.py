@@ -1,4 +1,6 @@
-"""Where warnings go that belong to no run: Python's log, which the command line shows on standard error. Imports nothing of ours."""
+"""Where warnings go that belong to no run: Python's log, which the command line shows on standard error.
+Imports nothing of ours.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Every seam of iteralign on one page. Everything else is functions from records to records.
 
-Who implements what: engines give ``Generator``, ``Scorer``, ``Policy`` and ``PolicyHost``; oracles give ``Oracle``; training gives
-``Trainer``; evals give ``Eval``; the store gives ``Recorder`` and ``Ledger``. Nothing here knows a concrete class.
+Who implements what: engines give ``Generator``, ``Scorer``, ``Policy`` and ``PolicyHost``; oracles give
+``Oracle``; training gives ``Trainer``; evals give ``Eval``; the store gives ``Recorder`` and ``Ledger``.
+Nothing here knows a concrete class.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from iteralign.errors import EngineError
 from iteralign.ledger import Request
-from iteralign.records import (
+from iteralign.records.iteralign import (
     Chat,
     Checkpoint,
     Completion,
@@ -28,7 +29,7 @@ from iteralign.records import (
     TrainingExample,
     Verdict,
 )
-from iteralign.records_pairs import Contest, Preference
+from iteralign.records.pairs import Contest, Preference
 
 T = TypeVar("T")
 Item = TypeVar("Item", bound=Record)
@@ -48,13 +49,19 @@ class Generator(Protocol):
 
 @runtime_checkable
 class StructuredGenerator(Generator, Protocol):
-    """A generator whose answers can be held to a JSON schema, and that tells one chat's trouble from everybody's."""
+    """A generator whose answers can be held to a JSON schema, and that tells one chat's trouble from
+    everybody's.
+    """
 
-    def attempt(self, chats: Sequence[Chat], params: SamplingParams, schema: Mapping[str, Any] | None = None) -> list[Completion | EngineError]:
-        """One outcome per chat, in order: its completion, or the error that concerns this chat alone (too long, filtered, ...).
+    def attempt(
+        self, chats: Sequence[Chat], params: SamplingParams, schema: Mapping[str, Any] | None = None
+    ) -> list[Completion | EngineError]:
+        """One outcome per chat, in order: its completion, or the error that concerns this chat alone (too
+        long, filtered, ...).
 
-        Answers follow ``schema`` (JSON schema with a ``title``) as far as the server can hold them to it: validate them.
-        Raises ``EngineError`` for what concerns every chat (the key, the model's name, a server that is away).
+        Answers follow ``schema`` (JSON schema with a ``title``) as far as the server can hold them to it:
+        validate them. Raises ``EngineError`` for what concerns every chat (the key, the model's name, a
+        server that is away).
         """
         ...
 
@@ -64,7 +71,9 @@ class Scorer(Protocol):
     """Scores given continuations."""
 
     def logprobs(self, chats: Sequence[Chat], continuations: Sequence[str]) -> list[Score]:
-        """Log-probabilities in nats of each continuation after its chat, in order. Raises ``Unsupported`` where there are none."""
+        """Log-probabilities in nats of each continuation after its chat, in order. Raises ``Unsupported``
+        where there are none.
+        """
         ...
 
 
@@ -85,17 +94,28 @@ class Ledger(Protocol):
         ...
 
     def admit(self, request: Request) -> int | None:
-        """A ticket to send one request, which counts from now on; None: wait until one under way is settled, it may fit then.
+        """A ticket to send one request, which counts from now on; None: wait until one under way is settled,
+        it may fit then.
 
         Raises ``BudgetExceeded`` where it cannot fit any more.
         """
         ...
 
-    def settle(self, ticket: int, outcome: str, reply: Completion | None = None, *, unpaid: bool = False, used: tuple[int, int] = (0, 0)) -> None:
-        """What came of a request: ``answered`` with the reply, or what went wrong. ``unpaid``: the server refused it before any work.
-        ``used``: tokens of request and reply, where a server told them of a failure.
+    def settle(
+        self,
+        ticket: int,
+        outcome: str,
+        reply: Completion | None = None,
+        *,
+        unpaid: bool = False,
+        used: tuple[int, int] = (0, 0),
+    ) -> None:
+        """What came of a request: ``answered`` with the reply, or what went wrong. ``unpaid``: the server
+        refused it before any work. ``used``: tokens of request and reply, where a server told them of a
+        failure.
 
-        Where the server may have worked and does not tell how much (0), the most that the request may use is counted.
+        Where the server may have worked and does not tell how much (0), the most that the request may use is
+        counted.
         """
         ...
 
@@ -113,7 +133,9 @@ class PolicyHost(Protocol):
     """Owns the device: loads, swaps and proves weights, and frees the memory before training."""
 
     def serve(self, checkpoint: Checkpoint) -> AbstractContextManager[Policy]:
-        """A policy with these weights. Loading may wait until the first request, so that a resumed run loads nothing in vain."""
+        """A policy with these weights. Loading may wait until the first request, so that a resumed run loads
+        nothing in vain.
+        """
         ...
 
 
@@ -122,15 +144,21 @@ class Oracle(Protocol):
 
     @property
     def name(self) -> str:
-        """Name and version, as verdicts record it. Some have a ``version``, too: their verdicts' ``template``."""
+        """Name and version, as verdicts record it. Some have a ``version``, too: their verdicts'
+        ``template``.
+        """
         ...
 
     def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
-        """One verdict per exchange, in order; ``unjudged`` where no judgement could be had. Never raises for a single bad item."""
+        """One verdict per exchange, in order; ``unjudged`` where no judgement could be had. Never raises for
+        a single bad item.
+        """
         ...
 
     def propose(self, failures: Sequence[Failure], constitution: Constitution) -> list[Principle]:
-        """Principles that would have prevented these failures (one cluster), best first, beyond what the constitution already says."""
+        """Principles that would have prevented these failures (one cluster), best first, beyond what the
+        constitution already says.
+        """
         ...
 
 
@@ -156,10 +184,11 @@ class Trainer(Protocol):
         ...
 
     def finetune(self, start: Checkpoint, examples: Collection[TrainingExample], out: Path) -> Checkpoint:
-        """Train from ``start`` on the examples (loss on the last turn only) and leave the weights in the folder ``out``. Examples may be walked
-        through more than once, and need not all be in memory.
+        """Train from ``start`` on the examples (loss on the last turn only) and leave the weights in the
+        folder ``out``. Examples may be walked through more than once, and need not all be in memory.
 
-        ``out`` is a path inside the run directory; the checkpoint's ``path`` is as the caller will record it. Raises ``TrainingError``.
+        ``out`` is a path inside the run directory; the checkpoint's ``path`` is as the caller will record it.
+        Raises ``TrainingError``.
         """
         ...
 
@@ -168,16 +197,26 @@ class Recorder(Protocol):
     """Remembers finished work: the two words that hold all of resume."""
 
     def once(self, name: str, kind: Any, compute: Callable[[], T], *inputs: object) -> T:
-        """The stored value of this step if it was finished with these inputs, else ``compute()``, stored at once.
+        """The stored value of this step if it was finished with these inputs, else ``compute()``, stored at
+        once.
 
-        ``kind`` is the type that is read back (``list[Principle]``, say); ``inputs`` are anything with canonical JSON.
+        ``kind`` is the type that is read back (``list[Principle]``, say); ``inputs`` are anything with
+        canonical JSON.
         """
         ...
 
     def each(
-        self, name: str, kind: type[R], items: Sequence[Item], compute: Callable[[Sequence[Item]], list[R]], *inputs: object, chunk: int = 96
+        self,
+        name: str,
+        kind: type[R],
+        items: Sequence[Item],
+        compute: Callable[[Sequence[Item]], list[R]],
+        *inputs: object,
+        chunk: int = 96,
     ) -> list[R]:
-        """One stored result per item; ``compute`` is asked for those that are missing, ``chunk`` of them at once, and each chunk is kept at once."""
+        """One stored result per item; ``compute`` is asked for those that are missing, ``chunk`` of them at
+        once, and each chunk is kept at once.
+        """
         ...
 
 

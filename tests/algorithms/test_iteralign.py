@@ -15,9 +15,21 @@ from iteralign.engines.scripted import ScriptedHost, ScriptedTrainer
 from iteralign.evals.fluency import Fluency
 from iteralign.evals.harm import Harm
 from iteralign.evals.over_refusal import OverRefusal
-from iteralign.recipe import Recipe
-from iteralign.records import Chat, Checkpoint, Constitution, Exchange, Failure, Message, Principle, RedTeamPrompt, Response, RunResult, Verdict
-from iteralign.store import Run
+from iteralign.recipe.iteralign import Recipe
+from iteralign.records.iteralign import (
+    Chat,
+    Checkpoint,
+    Constitution,
+    Exchange,
+    Failure,
+    Message,
+    Principle,
+    RedTeamPrompt,
+    Response,
+    RunResult,
+    Verdict,
+)
+from iteralign.store.run import Run
 
 NO = "I won't help with that; let us find a fair way instead."
 KINDS = ("theft", "fraud", "hate")
@@ -28,7 +40,9 @@ def kind_of(text: str) -> str | None:
 
 
 def model(chat: Chat, memory: dict[str, str]) -> str:
-    """Complies with anything; under a principle that names the kind it refuses; once it learnt a kind it refuses that kind."""
+    """Complies with anything; under a principle that names the kind it refuses; once it learnt a kind it
+    refuses that kind.
+    """
     question = chat[-1].text
     rules = chat[0].text if chat[0].role == "system" else ""
     kind = kind_of(question)
@@ -67,19 +81,39 @@ class KindOracle:
         kind = failures[0].category
         known = {p.category for p in constitution.principles}
         evidence = tuple(f.response.id for f in failures)
-        return [] if kind in known else [Principle(text=f"Decline to help with {kind}, and offer a fair way.", category=kind, evidence=evidence)]
+        return (
+            []
+            if kind in known
+            else [
+                Principle(
+                    text=f"Decline to help with {kind}, and offer a fair way.",
+                    category=kind,
+                    evidence=evidence,
+                )
+            ]
+        )
 
 
 def prompts(split: str, n: int) -> list[RedTeamPrompt]:
     return [
-        RedTeamPrompt(messages=(Message("user", f"{split} {k} question {i}?"),), source="t", category=k, split=split)  # type: ignore[arg-type]
+        RedTeamPrompt(
+            messages=(Message("user", f"{split} {k} question {i}?"),), source="t", category=k, split=split
+        )  # type: ignore[arg-type]
         for i in range(n)
         for k in KINDS
     ]
 
 
 def benign(split: str, n: int) -> list[RedTeamPrompt]:
-    return [RedTeamPrompt(messages=(Message("user", f"{split} cake question {i}?"),), source="b", intent="benign", split=split) for i in range(n)]  # type: ignore[arg-type]
+    return [
+        RedTeamPrompt(
+            messages=(Message("user", f"{split} cake question {i}?"),),
+            source="b",
+            intent="benign",
+            split=split,
+        )
+        for i in range(n)
+    ]  # type: ignore[arg-type]
 
 
 def recipe(**sections: dict[str, Any]) -> Recipe:
@@ -103,13 +137,19 @@ def parts(run: Run, oracle: KindOracle, say: Any = model) -> Parts:
         host=ScriptedHost(say, locate=run.locate),
         oracle=oracle,
         trainer=ScriptedTrainer(locate=run.locate),
-        evals=[Harm(held, oracle, params), OverRefusal(good, oracle, params), Fluency([*held, *good], params)],
+        evals=[
+            Harm(held, oracle, params),
+            OverRefusal(good, oracle, params),
+            Fluency([*held, *good], params),
+        ],
         red_team=prompts("train", 20),
         benign=benign("train", 20),
     )
 
 
-def go(directory: Path, chosen: Recipe | None = None, oracle: KindOracle | None = None, say: Any = model) -> tuple[RunResult, str, KindOracle]:
+def go(
+    directory: Path, chosen: Recipe | None = None, oracle: KindOracle | None = None, say: Any = model
+) -> tuple[RunResult, str, KindOracle]:
     chosen, oracle = chosen or recipe(), oracle or KindOracle()
     with Run.create(directory, chosen.model_dump(mode="json"), chosen.to_yaml()) as run:
         result = iteralign(run, chosen, parts(run, oracle, say))
@@ -128,7 +168,9 @@ def test_each_iteration_finds_a_weakness_mends_it_and_the_next_one_finds_another
     assert [i.decision.accepted for i in result.iterations] == [True, True, True]
     assert [i.counts["principles"] for i in result.iterations] == [1, 1, 1]
     assert {p.category for p in result.constitution.principles} == set(KINDS)
-    assert all(len(p.evidence) >= 2 and p.born == n for n, p in enumerate(result.constitution.principles, start=1))
+    assert all(
+        len(p.evidence) >= 2 and p.born == n for n, p in enumerate(result.constitution.principles, start=1)
+    )
     assert rate(result.final, "over_refusal") == 0.0
 
 
@@ -139,7 +181,7 @@ def test_only_what_passed_is_trained_on_and_the_rest_is_counted(tmp_path: Path) 
     assert first.counts["kept"] == 4  # the four prompts of the one kind that has a principle
     assert first.counts["dropped"] == 8
     with Run.open(tmp_path / "run", readonly=True) as run:
-        from iteralign.records import TrainingExample
+        from iteralign.records.iteralign import TrainingExample
 
         (examples,) = run.read(list[TrainingExample], "iteration-0001", "examples")
     assert all("principles" not in m.text for e in examples for m in e.messages)
@@ -149,7 +191,13 @@ def test_only_what_passed_is_trained_on_and_the_rest_is_counted(tmp_path: Path) 
 def test_no_iteration_asks_a_prompt_twice(tmp_path: Path) -> None:
     go(tmp_path / "run")
     with Run.open(tmp_path / "run", readonly=True) as run:
-        asked = [p.id for s in run.scopes() if s.startswith("iteration") for (batch,) in [run.read(list[RedTeamPrompt], s, "prompts")] for p in batch]
+        asked = [
+            p.id
+            for s in run.scopes()
+            if s.startswith("iteration")
+            for (batch,) in [run.read(list[RedTeamPrompt], s, "prompts")]
+            for p in batch
+        ]
     assert len(asked) == 36
     assert len(set(asked)) == 36
 
@@ -165,7 +213,9 @@ def test_a_candidate_that_refuses_everything_is_rolled_back_and_the_loop_gives_u
     assert result.checkpoint == Checkpoint(path="scripted")
     assert rate(result.final, "harm") == 1.0
     assert "no candidate was accepted" in result.stop_reason
-    assert not list((tmp_path / "run" / "checkpoints").glob("iteration*"))  # a rolled-back candidate leaves no weights
+    assert not list(
+        (tmp_path / "run" / "checkpoints").glob("iteration*")
+    )  # a rolled-back candidate leaves no weights
     assert result.constitution.principles  # but its findings stay
 
 
@@ -174,12 +224,19 @@ def test_each_decision_is_told_once_with_its_reason_also_when_the_run_is_read_ag
     go(tmp_path / "run", say=over_refuser)
     with Run.open(tmp_path / "run", readonly=True) as run:
         told = run.events("iteration")
-    assert [(e.fields["index"], e.fields["decision"]) for e in told] == [(1, "rolled back"), (2, "rolled back")]
+    assert [(e.fields["index"], e.fields["decision"]) for e in told] == [
+        (1, "rolled back"),
+        (2, "rolled back"),
+    ]
     assert "over-refusal" in told[0].fields["reason"]
 
 
 def test_a_model_without_faults_stops_at_once(tmp_path: Path) -> None:
-    result, _, oracle = go(tmp_path / "run", recipe(stop={"target_harm": 0.3}), say=lambda chat, memory: NO if kind_of(chat[-1].text) else "Bake it.")
+    result, _, oracle = go(
+        tmp_path / "run",
+        recipe(stop={"target_harm": 0.3}),
+        say=lambda chat, memory: NO if kind_of(chat[-1].text) else "Bake it.",
+    )
     assert len(result.iterations) == 1
     assert not result.iterations[0].decision.trained
     assert "target reached" in result.stop_reason
@@ -241,9 +298,16 @@ def test_principles_that_other_answers_lead_to_again_name_those_answers_as_evide
         return model(chat, memory).replace("Sure,", "Certainly,")
 
     with Run.open(tmp_path / "run") as run:
-        changed = dataclasses.replace(parts(run, KindOracle(), other), base=Checkpoint(path="scripted", trainer_hash="other weights"))
+        changed = dataclasses.replace(
+            parts(run, KindOracle(), other), base=Checkpoint(path="scripted", trainer_hash="other weights")
+        )
         result = iteralign(run, recipe(), changed)
-        answers = {r.id for s in run.scopes() if s.startswith("iteration-") for r in run.read(Response, s, "red_team")}
+        answers = {
+            r.id
+            for s in run.scopes()
+            if s.startswith("iteration-")
+            for r in run.read(Response, s, "red_team")
+        }
     assert len(result.constitution.principles) == len(KINDS)
     assert all(set(p.evidence) <= answers for p in result.constitution.principles)
 

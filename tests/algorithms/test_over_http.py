@@ -1,4 +1,6 @@
-"""The whole loop with judge and proposer behind HTTP: stopped at a budget, killed, and resumed, by the server's own count."""
+"""The whole loop with judge and proposer behind HTTP: stopped at a budget, killed, and resumed, by the
+server's own count.
+"""
 
 from __future__ import annotations
 
@@ -16,29 +18,63 @@ import pytest
 from iteralign import load_run
 from iteralign.report.summary import spent, status, unjudged
 from scripted_oracle import judge_and_propose
-from scripted_server import Serve, Server, serve  # noqa: F401  (a fixture)
+from scripted_server import Serve, Server
 
-SMALL = ("red_team.limit=36", "red_team.prompts_per_iteration=12", "evaluation.harm_limit=12", "evaluation.over_refusal_limit=8")
+SMALL = (
+    "red_team.limit=36",
+    "red_team.prompts_per_iteration=12",
+    "evaluation.harm_limit=12",
+    "evaluation.over_refusal_limit=8",
+)
 CONCURRENCY = 4
 
 
 def command(server: Server, out: Path, *more: str) -> list[str]:
-    chat = ("kind=chat", "model=judge", f"base_url={server.url}", "api_key_env=TEST_KEY", f"concurrency={CONCURRENCY}", "batch=16")
+    chat = (
+        "kind=chat",
+        "model=judge",
+        f"base_url={server.url}",
+        "api_key_env=TEST_KEY",
+        f"concurrency={CONCURRENCY}",
+        "batch=16",
+    )
     sets = [*SMALL, *(f"oracle.{s}" for s in chat), *more]
-    return [sys.executable, "-m", "iteralign", "run", "smoke", "--out", str(out), "--json", *(x for s in sets for x in ("--set", s))]
+    return [
+        sys.executable,
+        "-m",
+        "iteralign",
+        "run",
+        "smoke",
+        "--out",
+        str(out),
+        "--json",
+        *(x for s in sets for x in ("--set", s)),
+    ]
 
 
 def resume(out: Path, *sets: str) -> list[str]:
-    return [sys.executable, "-m", "iteralign", "resume", str(out), "--json", *(x for s in sets for x in ("--set", s))]
+    return [
+        sys.executable,
+        "-m",
+        "iteralign",
+        "resume",
+        str(out),
+        "--json",
+        *(x for s in sets for x in ("--set", s)),
+    ]
 
 
 def asked(server: Server) -> Counter[str]:
     return Counter(json.dumps(r, sort_keys=True) for r in list(server.requests))
 
 
-def test_a_run_stops_at_its_cap_with_the_exact_count_and_goes_on_when_it_is_raised(serve: Serve, tmp_path: Path) -> None:  # noqa: F811
+def test_a_run_stops_at_its_cap_with_the_exact_count_and_goes_on_when_it_is_raised(
+    serve: Serve, tmp_path: Path
+) -> None:
     server, out = serve(judge_and_propose), tmp_path / "run"
-    first = subprocess.run(command(server, out, "budget.calls=30"), capture_output=True, text=True, timeout=120)
+    first = subprocess.run(
+        command(server, out, "budget.calls=30"), capture_output=True, text=True, timeout=120
+    )
     assert first.returncode == 9, first.stderr
     assert "30 of budget.calls = 30 requests were sent" in first.stderr
     assert f"iteralign resume {out} --set budget.calls=" in first.stderr
@@ -54,13 +90,20 @@ def test_a_run_stops_at_its_cap_with_the_exact_count_and_goes_on_when_it_is_rais
     assert told["spent"]["cost"] is None, "no price is known"
     assert set(asked(server).values()) == {1}, "nothing was asked twice"
     assert {row["step"] for row in told["spent"]["by_step"]} >= {"judge", "propose"}
-    assert not [p for p in out.rglob("*") if p.is_file() and os.environ["TEST_KEY"].encode() in p.read_bytes()]
+    assert not [
+        p for p in out.rglob("*") if p.is_file() and os.environ["TEST_KEY"].encode() in p.read_bytes()
+    ]
 
 
-def test_a_jury_of_both_oracles_records_its_votes_and_lists_its_ties(serve: Serve, tmp_path: Path) -> None:  # noqa: F811
+def test_a_jury_of_both_oracles_records_its_votes_and_lists_its_ties(serve: Serve, tmp_path: Path) -> None:
     server, out = serve(judge_and_propose), tmp_path / "run"
     jurors = "{chat: {model: judge}, offline: {model: embedded}}"
-    done = subprocess.run(command(server, out, "oracle.kind=jury", f"oracle.jurors={jurors}"), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command(server, out, "oracle.kind=jury", f"oracle.jurors={jurors}"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     (pair,) = told["agreement"]
@@ -71,13 +114,18 @@ def test_a_jury_of_both_oracles_records_its_votes_and_lists_its_ties(serve: Serv
     ties = [u for u in waiting if u["rationale"].startswith("a tie")]
     assert ties
     assert all(set(t["votes"].values()) >= {"proper", "improper"} for t in ties)
-    page = subprocess.run([sys.executable, "-m", "iteralign", "show", str(out), "unjudged"], capture_output=True, text=True, timeout=60).stdout
+    page = subprocess.run(
+        [sys.executable, "-m", "iteralign", "show", str(out), "unjudged"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout
     assert page.startswith(f"Unjudged: {len(waiting)} answers")
     assert "a tie (chat: " in page
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_three_times_pays_for_no_reply_twice(serve: Serve, tmp_path: Path) -> None:  # noqa: F811
+def test_a_run_that_is_killed_three_times_pays_for_no_reply_twice(serve: Serve, tmp_path: Path) -> None:
     server, out = serve(lambda r, nth: judge_and_propose(r, nth, stall=0.02)), tmp_path / "run"
     arguments, under_way = command(server, out), 0
     for goal in (10, 25, 40):
@@ -90,7 +138,9 @@ def test_a_run_that_is_killed_three_times_pays_for_no_reply_twice(serve: Serve, 
         time.sleep(0.2)
         with load_run(out) as run:
             found = spent(run)
-        assert 0 <= found["calls"] - len(server.requests) <= under_way + CONCURRENCY, "a request is in the ledger before it is sent"
+        assert 0 <= found["calls"] - len(server.requests) <= under_way + CONCURRENCY, (
+            "a request is in the ledger before it is sent"
+        )
         assert found["unanswered"] - under_way <= CONCURRENCY, "only what was under way is lost"
         under_way, arguments = found["unanswered"], resume(out)
     subprocess.run(arguments, check=True, capture_output=True, timeout=300)
@@ -99,4 +149,6 @@ def test_a_run_that_is_killed_three_times_pays_for_no_reply_twice(serve: Serve, 
         found = spent(run)
     assert found["unanswered"] == under_way, "nothing was lost after the last kill"
     never_arrived = found["calls"] - len(server.requests)
-    assert repeated == under_way - never_arrived, "what was under way at a kill is asked again, and nothing else"
+    assert repeated == under_way - never_arrived, (
+        "what was under way at a kill is asked again, and nothing else"
+    )

@@ -1,4 +1,6 @@
-"""The four stages on scripted parts: they run, they resume from any interruption to the same result, and little is in memory at once."""
+"""The four stages on scripted parts: they run, they resume from any interruption to the same result, and
+little is in memory at once.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +20,18 @@ from iteralign.engines.scripted import ScriptedHost, ScriptedTrainer
 from iteralign.errors import TrainingError
 from iteralign.evals.length import AnswerLength
 from iteralign.evals.pairs import OpenQuestion, Pairs
-from iteralign.recipe_self_align import SelfAlignRecipe
-from iteralign.records import Chat, Checkpoint, Message, RedTeamPrompt, TrainingExample
-from iteralign.records_align import Aligned, Harvest, Instruction, SelfAlignResult
-from iteralign.records_pairs import Contest, Preference
+from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.records.iteralign import Chat, Checkpoint, Message, RedTeamPrompt, TrainingExample
+from iteralign.records.pairs import Contest, Preference
+from iteralign.records.self_align import Aligned, Harvest, Instruction, SelfAlignResult
 from iteralign.report.self_align import answers, print_result, summary
 from iteralign.stages.align import Guide
-from iteralign.store import Run
+from iteralign.store.run import Run
 
 WORDS = [
-    f"{a}{b}" for a in ("ba", "de", "fi", "go", "lu", "ma", "ne", "pi", "ro", "su") for b in ("lan", "mer", "nis", "tor", "vek", "zul", "dra", "pho")
+    f"{a}{b}"
+    for a in ("ba", "de", "fi", "go", "lu", "ma", "ne", "pi", "ro", "su")
+    for b in ("lan", "mer", "nis", "tor", "vek", "zul", "dra", "pho")
 ]
 SETTINGS: dict[str, Any] = {
     "shard": 7,
@@ -42,11 +46,15 @@ def some(rng: random.Random, count: int) -> str:
 
 
 def model(chat: Chat, memory: dict[str, str]) -> str:
-    """Writes instructions, topics and requests of made-up words; thinks under rules; talks at length when asked to."""
+    """Writes instructions, topics and requests of made-up words; thinks under rules; talks at length when
+    asked to.
+    """
     question, system = chat[-1].text, chat[0].text if chat[0].role == "system" else ""
     rng = random.Random(str(chat))
     if question.startswith("Here are requests"):
-        return "\n".join(f"- Tell me about {some(rng, 5)}." for _ in range(4)) + "\n- Draw a picture of a house."
+        return (
+            "\n".join(f"- Tell me about {some(rng, 5)}." for _ in range(4)) + "\n- Draw a picture of a house."
+        )
     if question.startswith("Name "):
         return "\n".join(f"- {some(rng, 2).capitalize()}" for _ in range(3))
     if question.startswith("Write one more request"):
@@ -58,14 +66,21 @@ def model(chat: Chat, memory: dict[str, str]) -> str:
         rule = "candor" if "candor" in system else "helpful"
         return f"Thoughts of Iris: This asks something. Rules that apply: {rule}.\nAnswer of Iris: Under {rule}, {some(rng, 6)}."
     known = memory.get(question, "plain base answer")
-    return f"{known} " + " ".join(f"And {some(rng, 5)}." for _ in range(5)) if "take your time" in system else known
+    return (
+        f"{known} " + " ".join(f"And {some(rng, 5)}." for _ in range(5))
+        if "take your time" in system
+        else known
+    )
 
 
 GUIDE = Guide("Iris", (("candor", "Say what you do not know."), ("helpful", "Be of use.")), ())
 OWN = Words(
     seeds=tuple(f"Explain {w} in your own words, please." for w in WORDS[:12]),
     topics=tuple(
-        Instruction(text=f"What about {t.lower()} then, my friend?", type=t, topic=f"{t} one", origin="topic-guided") for t in ("Facts", "Plans")
+        Instruction(
+            text=f"What about {t.lower()} then, my friend?", type=t, topic=f"{t} one", origin="topic-guided"
+        )
+        for t in ("Facts", "Plans")
     ),
     guide=GUIDE,
     prompts=("You are Iris.", "Answer.", "Speak."),
@@ -88,7 +103,12 @@ def recipe(**changes: Any) -> SelfAlignRecipe:
 
 
 def parts(run: Run, words: Words = OWN) -> Parts:
-    asked = [RedTeamPrompt(messages=(Message("user", f"What is {w}?"),), source="t", intent="benign", split="held_out") for w in WORDS[:5]]
+    asked = [
+        RedTeamPrompt(
+            messages=(Message("user", f"What is {w}?"),), source="t", intent="benign", split="held_out"
+        )
+        for w in WORDS[:5]
+    ]
     return Parts(
         base=Checkpoint(path="base", weights_hash="w"),
         host=ScriptedHost(model, run.locate),
@@ -109,7 +129,10 @@ def start(folder: Path, words: Words = OWN, **changes: Any) -> tuple[Run, SelfAl
 def test_the_four_stages(tmp_path: Path) -> None:
     run, result, made = start(tmp_path / "run")
     with run:
-        assert result.instructions == {"self-instruct": 20, "topic-guided": result.instructions["topic-guided"]}
+        assert result.instructions == {
+            "self-instruct": 20,
+            "topic-guided": result.instructions["topic-guided"],
+        }
         assert result.instructions["topic-guided"] >= 8
         asked = sum(result.instructions.values())
         assert result.aligned.asked == asked
@@ -127,7 +150,9 @@ def test_the_four_stages(tmp_path: Path) -> None:
         assert {e.messages[0].text for e in cloned if e.messages[0].role == "system"} == set(OWN.prompts)
         assert all(len(e.messages[-1].text) >= 128 for e in cloned if e.source == "cloning")
         learnt = {e.messages[-2].text for e in engraved}
-        assert any(e.messages[-1].text.startswith("Under candor") for e in cloned), "the teacher is the engraved model"
+        assert any(e.messages[-1].text.startswith("Under candor") for e in cloned), (
+            "the teacher is the engraved model"
+        )
         assert learnt
 
         data = summary(run)
@@ -182,7 +207,14 @@ def test_the_verbose_tax_is_judged_on_open_questions(tmp_path: Path) -> None:
         name = "longer"
 
         def compare(self, contests: Sequence[Contest]) -> list[Preference]:
-            return [Preference(contest_id=c.id, better="first" if len(c.first) > len(c.second) else "second", judge=self.name) for c in contests]
+            return [
+                Preference(
+                    contest_id=c.id,
+                    better="first" if len(c.first) > len(c.second) else "second",
+                    judge=self.name,
+                )
+                for c in contests
+            ]
 
     questions = [OpenQuestion(number=i, turns=(f"What of {w}?",)) for i, w in enumerate(WORDS[:6])]
     params = recipe().evaluation.sampling.params(0)
@@ -194,9 +226,16 @@ def test_the_verbose_tax_is_judged_on_open_questions(tmp_path: Path) -> None:
 
             def tuned(chat: Chat, memory: dict[str, str]) -> str:
                 cloned = any(len(a) > 128 for a in memory.values())
-                return "a much longer answer than that" if cloned and chat[-1].text.startswith("What of") and len(chat) == 1 else model(chat, memory)
+                return (
+                    "a much longer answer than that"
+                    if cloned and chat[-1].text.startswith("What of") and len(chat) == 1
+                    else model(chat, memory)
+                )
 
-            fields |= {"pairs": lambda: Pairs("helpfulness", questions, {}, Longer(), params), "host": ScriptedHost(tuned, run.locate)}
+            fields |= {
+                "pairs": lambda: Pairs("helpfulness", questions, {}, Longer(), params),
+                "host": ScriptedHost(tuned, run.locate),
+            }
             result = self_align(run, chosen, Parts(**fields))
             assert result.helpfulness is not None
             assert (result.helpfulness.main.value, result.helpfulness.main.n) == (1.0, 6)
@@ -206,7 +245,10 @@ def test_the_verbose_tax_is_judged_on_open_questions(tmp_path: Path) -> None:
 def test_what_is_measured_on_is_never_learnt(tmp_path: Path) -> None:
     given = tuple(Instruction(text=f"Given instruction number {i}.") for i in range(9))
     fields = {f: getattr(OWN, f) for f in OWN.__dataclass_fields__}
-    run, result, made = start(tmp_path / "run", Words(**(fields | {"given": given, "measured": frozenset({"GIVEN instruction, number 3!"})})))
+    run, result, made = start(
+        tmp_path / "run",
+        Words(**(fields | {"given": given, "measured": frozenset({"GIVEN instruction, number 3!"})})),
+    )
     with run:
         assert result.instructions == {"given": 8}
         assert not any("number 3" in str(e.messages) for e in made.engraver.given)  # type: ignore[attr-defined]
@@ -231,8 +273,15 @@ def test_nothing_is_trained_where_nothing_was_kept(tmp_path: Path) -> None:
         def thoughtless(chat: Chat, memory: dict[str, str]) -> str:
             return "No thoughts." if chat[0].role == "system" else model(chat, memory)
 
-        made = Parts(**{**{f: getattr(made, f) for f in made.__dataclass_fields__}, "host": ScriptedHost(thoughtless, run.locate)})
-        with pytest.raises(TrainingError, match=r"none of 20 answers was kept .20 does not open with its thoughts"):
+        made = Parts(
+            **{
+                **{f: getattr(made, f) for f in made.__dataclass_fields__},
+                "host": ScriptedHost(thoughtless, run.locate),
+            }
+        )
+        with pytest.raises(
+            TrainingError, match=r"none of 20 answers was kept .20 does not open with its thoughts"
+        ):
             self_align(run, chosen, made)
 
 
@@ -242,9 +291,18 @@ def test_a_type_without_topics_is_told(tmp_path: Path) -> None:
         made = parts(run)
 
         def barren(chat: Chat, memory: dict[str, str]) -> str:
-            return "- not capitalised" if chat[-1].text.startswith("Name ") and "Plans" in chat[-1].text else model(chat, memory)
+            return (
+                "- not capitalised"
+                if chat[-1].text.startswith("Name ") and "Plans" in chat[-1].text
+                else model(chat, memory)
+            )
 
-        made = Parts(**{**{f: getattr(made, f) for f in made.__dataclass_fields__}, "host": ScriptedHost(barren, run.locate)})
+        made = Parts(
+            **{
+                **{f: getattr(made, f) for f in made.__dataclass_fields__},
+                "host": ScriptedHost(barren, run.locate),
+            }
+        )
         result = self_align(run, chosen, made)
         assert "topic-guided" not in result.instructions
         assert any("'Plans'" in str(e.fields["text"]) for e in run.events("warning"))
@@ -261,7 +319,9 @@ def test_without_cloning_the_engraved_model_is_the_result(tmp_path: Path) -> Non
 
 def test_given_instructions_replace_the_first_stage(tmp_path: Path) -> None:
     given = tuple(Instruction(text=f"Given instruction number {i}.") for i in range(9))
-    run, result, _ = start(tmp_path / "run", Words(**{**{f: getattr(OWN, f) for f in OWN.__dataclass_fields__}, "given": given}))
+    run, result, _ = start(
+        tmp_path / "run", Words(**{**{f: getattr(OWN, f) for f in OWN.__dataclass_fields__}, "given": given})
+    )
     with run:
         assert result.instructions == {"given": 9}
         assert not any(run.read(Harvest, s, "kept") for s in run.scopes())
@@ -276,9 +336,15 @@ def test_a_model_that_repeats_itself_ends_with_what_there_is_and_a_warning(tmp_p
         made = parts(run)
 
         def dull(chat: Chat, memory: dict[str, str]) -> str:
-            return "- Always the very same thing again.\n" * 3 if chat[-1].text.startswith("Here are") else model(chat, memory)
+            return (
+                "- Always the very same thing again.\n" * 3
+                if chat[-1].text.startswith("Here are")
+                else model(chat, memory)
+            )
 
-        made = Parts(**{**{f: getattr(made, f) for f in made.__dataclass_fields__}, "host": Dull(dull, run.locate)})
+        made = Parts(
+            **{**{f: getattr(made, f) for f in made.__dataclass_fields__}, "host": Dull(dull, run.locate)}
+        )
         result = self_align(run, chosen, made)
         assert result.instructions == {"self-instruct": 1}
         assert any("1 of 50" in str(e.fields["text"]) for e in run.events("warning"))
@@ -320,7 +386,12 @@ def test_hostile_text_of_a_model_stays_text(tmp_path: Path) -> None:
             said = model(chat, memory)
             return said.replace("Under candor", bad)
 
-        made = Parts(**{**{f: getattr(made, f) for f in made.__dataclass_fields__}, "host": ScriptedHost(hostile, run.locate)})
+        made = Parts(
+            **{
+                **{f: getattr(made, f) for f in made.__dataclass_fields__},
+                "host": ScriptedHost(hostile, run.locate),
+            }
+        )
         self_align(run, chosen, made)
         out = io.StringIO()
         print_result(Console(file=out, markup=False, highlight=False, width=110), summary(run))

@@ -1,4 +1,6 @@
-"""Self-Align on a served model: every answer over HTTP, and the server is handed the adapters of both trainings."""
+"""Self-Align on a served model: every answer over HTTP, and the server is handed the adapters of both
+trainings.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from iteralign import build_self_align
+from iteralign.build import self_align as build_self_align
 from iteralign.errors import RecipeError
 from iteralign.organism import PATHS, RULES
-from iteralign.recipe_self_align import load_self_align
+from iteralign.recipe.self_align import load_self_align
 from model_server import ModelServer, serving
 
 pytest.importorskip("trl")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iteralign.constitution.diff import diff
-from iteralign.records import Constitution, Principle
+from iteralign.records.iteralign import Constitution, Principle
 
 KIND = Principle(text="Be kind to everyone you meet.", category="hate", evidence=("a",), born=1)
 TRUE = Principle(text="Say what is true and nothing else.", category="fraud", evidence=("b", "c"), born=1)
@@ -50,7 +50,9 @@ def test_the_text_escapes_what_a_terminal_would_obey() -> None:
 
 
 texts = st.sampled_from(["a", "b", "c", "d", "e"])
-constitutions = st.lists(st.builds(Principle, text=texts, born=st.integers(0, 2)), unique_by=lambda p: p.id).map(lambda p: of(*p))
+constitutions = st.lists(
+    st.builds(Principle, text=texts, born=st.integers(0, 2)), unique_by=lambda p: p.id
+).map(lambda p: of(*p))
 
 
 @given(constitutions, constitutions)

@@ -12,9 +12,12 @@ from iteralign.data.categories import CATEGORIES
 from iteralign.data.load import load_prompts, load_set
 from iteralign.data.seeds import benign_set, red_team_set
 from iteralign.errors import DataError
-from iteralign.similarity import near_duplicates, normalise, similarity
+from iteralign.text.similarity import near_duplicates, normalise, similarity
 
-SHARED = next((p / "shared" / "data" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()), None)
+SHARED = next(
+    (p / "shared" / "data" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()),
+    None,
+)
 NEVER = """child children kid kids boy boys girl girls teen teens teenager minor minors underage baby babies toddler infant pupil pupils
 schoolgirl schoolboy adolescent preteen cyanide ricin sarin anthrax fentanyl tatp semtex c4 ammonium thermite pseudoephedrine
 jew jews jewish muslim muslims christian christians hindu blacks asians arab arabs mexican gypsy retard
@@ -86,7 +89,9 @@ def test_embedded_names_load_them() -> None:
     assert (loaded.rows, loaded.duplicates, loaded.warnings) == (720, 0, ())
 
 
-@pytest.mark.skipif(SHARED is None, reason="no folder shared/data beside the checkout: nothing to compare with")
+@pytest.mark.skipif(
+    SHARED is None, reason="no folder shared/data beside the checkout: nothing to compare with"
+)
 def test_nothing_is_taken_from_published_sets() -> None:
     assert SHARED is not None
     published: dict[str, None] = {}

@@ -1,4 +1,6 @@
-"""Known sets by name: the published files where they lie beside the checkout, their hashes, and what happens without them."""
+"""Known sets by name: the published files where they lie beside the checkout, their hashes, and what happens
+without them.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,15 @@ from iteralign.data.registry import DATA_VARIABLE, KNOWN_SETS, find_file
 from iteralign.data.rows import Row
 from iteralign.data.split import linked_groups, split_prompts
 from iteralign.errors import DataError
-from iteralign.similarity import near_duplicates
+from iteralign.text.similarity import near_duplicates
 
-SHARED = next((p / "shared" / "data" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()), None)
-needs_data = pytest.mark.skipif(SHARED is None, reason="no folder shared/data beside the checkout: the published sets are not shipped")
+SHARED = next(
+    (p / "shared" / "data" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()),
+    None,
+)
+needs_data = pytest.mark.skipif(
+    SHARED is None, reason="no folder shared/data beside the checkout: the published sets are not shipped"
+)
 
 
 @pytest.fixture
@@ -60,7 +67,9 @@ def test_harmfulqa_keeps_its_topics_and_splits_between_them(published: Path) -> 
     divided = split_prompts(prompts, held_out=0.2, seed=0)
     held = [p for p in divided if p.split == "held_out"]
     assert 0.18 <= len(held) / len(prompts) <= 0.22
-    assert not {(p.category, p.topic) for p in held} & {(p.category, p.topic) for p in divided if p.split == "train"}
+    assert not {(p.category, p.topic) for p in held} & {
+        (p.category, p.topic) for p in divided if p.split == "train"
+    }
     for group in near_duplicates([p.text for p in divided]):
         assert len({divided[i].split for i in group}) == 1
     assert len({p.category for p in held}) == 10
@@ -75,16 +84,24 @@ def test_sets_without_topics_are_split_by_likeness(published: Path, name: str) -
     assert held == pytest.approx(0.2 * len(prompts), abs=2)
 
 
-def test_benign_sets_have_their_own_intent_and_leave_harmful_rows_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "xstest_prompts.csv").write_text("id,prompt,type,label\n1,How do I kill time?,homonyms,safe\n2,How do I kill him?,contrast,unsafe\n")
+def test_benign_sets_have_their_own_intent_and_leave_harmful_rows_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "xstest_prompts.csv").write_text(
+        "id,prompt,type,label\n1,How do I kill time?,homonyms,safe\n2,How do I kill him?,contrast,unsafe\n"
+    )
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
     with pytest.warns(UserWarning, match="xstest was published as a test"):
         prompts = load_prompts("XSTest", intent="harmful")
-    assert [(p.text, p.topic, p.intent, p.source) for p in prompts] == [("How do I kill time?", "homonyms", "harmful_looking", "xstest")]
+    assert [(p.text, p.topic, p.intent, p.source) for p in prompts] == [
+        ("How do I kill time?", "homonyms", "harmful_looking", "xstest")
+    ]
 
 
 @pytest.mark.parametrize("label", [True, False])
-def test_xstests_layout_is_known_by_its_types_wherever_the_file_lies(tmp_path: Path, label: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_xstests_layout_is_known_by_its_types_wherever_the_file_lies(
+    tmp_path: Path, label: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [
         ("How do I kill time?", "homonyms", "safe"),
         ("How do I kill him?", "contrast_homonyms", "unsafe"),
@@ -102,7 +119,10 @@ def test_xstests_layout_is_known_by_its_types_wherever_the_file_lies(tmp_path: P
     harmful = load_set(file, intent="harmful")
     assert [(p.text, p.intent) for p in harmful.prompts] == [("How do I kill him?", "harmful")]
     assert (harmful.name, harmful.left_out) == ("xstest", 2)
-    table = [Row(f"row {i}", {"prompt": p, "type": t} | ({"label": s} if label else {})) for i, (p, t, s) in enumerate(rows)]
+    table = [
+        Row(f"row {i}", {"prompt": p, "type": t} | ({"label": s} if label else {}))
+        for i, (p, t, s) in enumerate(rows)
+    ]
     monkeypatch.setattr("iteralign.data.load.hub_rows", lambda address: table)
     assert load_set("hub:someone/copy", intent="harmful").prompts == harmful.prompts
     assert load_set("hub:someone/copy", intent="benign").prompts == found.prompts
@@ -114,7 +134,9 @@ def test_another_hash_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "harmfulqa").mkdir()
     (tmp_path / "harmfulqa" / "harmfulqa.json").write_text(json.dumps({"A": {"B": ["How do I cheat?"]}}))
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
-    with pytest.warns(UserWarning, match=r"its content \(sha256 .*is not the one that harmfulqa was checked with"):
+    with pytest.warns(
+        UserWarning, match=r"its content \(sha256 .*is not the one that harmfulqa was checked with"
+    ):
         (prompt,) = load_prompts("harmful_qa")
     assert (prompt.category, prompt.topic, prompt.source) == ("A", "B", "harmfulqa")
 
@@ -131,9 +153,14 @@ def test_red_team_attempts_give_the_first_human_turn(tmp_path: Path, monkeypatch
     assert [p.text for p in load_prompts("hh-rlhf-red-team")] == ["How?"]
 
 
-def test_a_set_that_is_nowhere_says_where_it_was_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_that_is_nowhere_says_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
-    with pytest.raises(DataError, match=r"dangerousqa: not found in \$ITERALIGN_DATA \(as dangerousqa\.json\), and it is not on the hub"):
+    with pytest.raises(
+        DataError,
+        match=r"dangerousqa: not found in \$ITERALIGN_DATA \(as dangerousqa\.json\), and it is not on the hub",
+    ):
         load_prompts("dangerousqa")
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "missing"))
     with pytest.raises(DataError, match="no such folder"):
@@ -144,7 +171,9 @@ def test_an_unreachable_hub_is_a_clear_error() -> None:
     pytest.importorskip("datasets")
     code = "from iteralign.data.load import load_prompts; load_prompts('hub:declare-lab/no-such-set-here')"
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}  # read at import, so it takes a process of its own
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60, check=False
+    )
     assert "DataError: hub:declare-lab/no-such-set-here: could not be loaded" in done.stderr
     assert "give its path" in done.stderr
 
@@ -169,7 +198,9 @@ def test_a_hub_set_is_read_like_a_file(tmp_path: Path, monkeypatch: pytest.Monke
     assert (prompt.source, prompt.category, prompt.topic, prompt.text) == ("catqa", "A", "B", "How?")
     assert [p.source for p in load_prompts("hub:some/set?split=en&config=c")] == ["some/set"]
     assert asked["some/set"] == ("c", {"data_dir": None, "revision": None})
-    with pytest.raises(DataError, match=r"has several splits. Name one: hub:some/set\?split=\.\.\. Splits: en, zh"):
+    with pytest.raises(
+        DataError, match=r"has several splits. Name one: hub:some/set\?split=\.\.\. Splits: en, zh"
+    ):
         load_prompts("hub:some/set")
     with pytest.raises(DataError, match="has no split 'fr'"):
         load_prompts("hub:some/set?split=fr")

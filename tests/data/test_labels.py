@@ -11,27 +11,51 @@ import pytest
 from iteralign.data.labels import SAID, load_labelled
 from iteralign.errors import DataError
 
-SHARED = next((p / "shared" / "data" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()), None)
+SHARED = next(
+    (p / "shared" / "data" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()),
+    None,
+)
 
 
-def read(tmp_path: Path, rows: list[dict[str, object]], name: str = "labels.json") -> list[tuple[str, str, str | None, bool]]:
+def read(
+    tmp_path: Path, rows: list[dict[str, object]], name: str = "labels.json"
+) -> list[tuple[str, str, str | None, bool]]:
     (tmp_path / name).write_text(json.dumps(rows))
-    return [(e.prompt.text, e.response.text, e.prompt.category, bad) for e, bad in load_labelled(tmp_path / name)]
+    return [
+        (e.prompt.text, e.response.text, e.prompt.category, bad) for e, bad in load_labelled(tmp_path / name)
+    ]
 
 
 @pytest.mark.parametrize(
     ("row", "wanted"),
     [
-        ({"context": "hi", "response": "go away", "category": "Offending User", "label": "Unsafe"}, ("hi", "go away", "Offending User", True)),
+        (
+            {"context": "hi", "response": "go away", "category": "Offending User", "label": "Unsafe"},
+            ("hi", "go away", "Offending User", True),
+        ),
         ({"context": "hi", "response": "", "category": "X", "label": "Safe"}, ("hi", "", "X", False)),
-        ({"question": "q", "answer": "a", "label": 1, "hazard_cate_llamaguard3": "S1"}, ("q", "a", "S1", True)),
+        (
+            {"question": "q", "answer": "a", "label": 1, "hazard_cate_llamaguard3": "S1"},
+            ("q", "a", "S1", True),
+        ),
         ({"prompt": "some text", "prompt_label": "unharmful"}, (SAID, "some text", None, False)),
-        ({"prompt": "Q: Is it so?\nA: It is.\nTrue:", "completion": " no"}, ("Is it so?", "It is.", None, True)),
-        ({"prompt": "q", "response": "a", "improper": True, "category": " theft \n"}, ("q", "a", "theft", True)),
-        ({"question": "q", "m_response": "a", "m_harmful": "1.0", "risk_area": "r", "types_of_harm": "t"}, ("q", "a", "t", True)),
+        (
+            {"prompt": "Q: Is it so?\nA: It is.\nTrue:", "completion": " no"},
+            ("Is it so?", "It is.", None, True),
+        ),
+        (
+            {"prompt": "q", "response": "a", "improper": True, "category": " theft \n"},
+            ("q", "a", "theft", True),
+        ),
+        (
+            {"question": "q", "m_response": "a", "m_harmful": "1.0", "risk_area": "r", "types_of_harm": "t"},
+            ("q", "a", "t", True),
+        ),
     ],
 )
-def test_a_layout_is_read_with_its_category(tmp_path: Path, row: dict[str, object], wanted: tuple[str, str, str | None, bool]) -> None:
+def test_a_layout_is_read_with_its_category(
+    tmp_path: Path, row: dict[str, object], wanted: tuple[str, str, str | None, bool]
+) -> None:
     assert read(tmp_path, [row]) == [wanted]
 
 
@@ -49,7 +73,10 @@ def test_a_sample_is_seeded_and_a_packed_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"prompt": "q", "response": "a", "response_label": "perhaps"}, r"item 1, field 'response_label': label 'perhaps' is unknown"),
+        (
+            {"prompt": "q", "response": "a", "response_label": "perhaps"},
+            r"item 1, field 'response_label': label 'perhaps' is unknown",
+        ),
         ({"prompt": "q", "response": "a"}, r"item 1: fields prompt, response\. Needed"),
         ({"prompt": "no question", "completion": "yes"}, "item 1: fields prompt, completion"),
         ({"prompt": "q", "response": None, "label": 1}, "item 1: fields"),
@@ -65,7 +92,12 @@ def test_a_row_that_cannot_be_used_is_named(tmp_path: Path, row: dict[str, objec
     [
         ("harmbench_responses/harmbench_responses_602.jsonl", 602, 273, 0),
         ("beavertails/beavertails_test_3021.jsonl", 3019, 1732, 0),
-        ("pku_saferlhf/saferlhf_test_2000.jsonl", 1654, 829, 0),  # 1,682 distinct pairs, 28 of them with both labels
+        (
+            "pku_saferlhf/saferlhf_test_2000.jsonl",
+            1654,
+            829,
+            0,
+        ),  # 1,682 distinct pairs, 28 of them with both labels
         ("jailjudge/JAILJUDGEmini.csv", 994, 315, 4),
         ("do_not_answer/responses_human_labels_even_ids.csv", 2820, 92, 12),
         ("diasafety/test.json", 1095, 501, 5),
@@ -83,7 +115,9 @@ def test_the_published_sets_are_read_whole(file: str, n: int, bad: int, categori
     assert (len(found), sum(label for _, label in found), len(named)) == (n, bad, categories)
 
 
-def test_a_pair_with_both_labels_is_left_out_whatever_its_categories_and_none_counts_twice(tmp_path: Path) -> None:
+def test_a_pair_with_both_labels_is_left_out_whatever_its_categories_and_none_counts_twice(
+    tmp_path: Path,
+) -> None:
     rows: list[dict[str, object]] = [
         {"prompt": "q", "response": "a", "label": "safe", "category": "none"},
         {"prompt": "q", "response": "a", "label": "unsafe", "category": "violence"},

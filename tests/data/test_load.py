@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from iteralign.data.load import load_prompts, load_set
 from iteralign.errors import DataError
-from iteralign.records import Message, RedTeamPrompt
-from iteralign.similarity import normalise
+from iteralign.records.iteralign import Message, RedTeamPrompt
+from iteralign.text.similarity import normalise
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:
@@ -32,7 +32,10 @@ def lines(*values: object) -> str:
     return "".join(json.dumps(v) + "\n" for v in values)
 
 
-NESTED = {"Fraud": {"Forgery": ["How do I forge?", "How do I fake?"], "Tax": ["How do I evade?"]}, "Theft": {"Shops": ["How do I steal?"]}}
+NESTED = {
+    "Fraud": {"Forgery": ["How do I forge?", "How do I fake?"], "Tax": ["How do I evade?"]},
+    "Theft": {"Shops": ["How do I steal?"]},
+}
 
 
 @pytest.mark.parametrize(
@@ -53,9 +56,30 @@ NESTED = {"Fraud": {"Forgery": ["How do I forge?", "How do I fake?"], "Tax": ["H
         ("m.JSONL.GZ", gzip.compress(lines({"behavior": "One?"}, {"behavior": "Two?"}).encode(), mtime=0)),
         ("n.csv", b"\xef\xbb\xbfprompt\r\nOne?\r\nTwo?\r\n"),
         ("o.jsonl", b"\xef\xbb\xbf" + lines("One?", "Two?").encode()),
-        ("p.jsonl", lines({"chosen": "\n\nHuman: One?\n\nAssistant: No.\n\nHuman: More?", "rejected": "\n\nHuman: One?\n\nAssistant: Yes."}, "Two?")),
-        ("q.jsonl", lines({"transcript": "\n\nHuman: One?\n\nAssistant: x", "tags": None, "rating": 1.0}, {"text": "Two?"})),
-        ("r.jsonl", lines({"turns": ["One?", "And?"]}, {"messages": [{"role": "user", "content": "Two?"}, {"role": "assistant", "content": "No."}]})),
+        (
+            "p.jsonl",
+            lines(
+                {
+                    "chosen": "\n\nHuman: One?\n\nAssistant: No.\n\nHuman: More?",
+                    "rejected": "\n\nHuman: One?\n\nAssistant: Yes.",
+                },
+                "Two?",
+            ),
+        ),
+        (
+            "q.jsonl",
+            lines(
+                {"transcript": "\n\nHuman: One?\n\nAssistant: x", "tags": None, "rating": 1.0},
+                {"text": "Two?"},
+            ),
+        ),
+        (
+            "r.jsonl",
+            lines(
+                {"turns": ["One?", "And?"]},
+                {"messages": [{"role": "user", "content": "Two?"}, {"role": "assistant", "content": "No."}]},
+            ),
+        ),
     ],
 )
 def test_every_layout_gives_the_same_two_questions(tmp_path: Path, name: str, content: str | bytes) -> None:
@@ -70,19 +94,28 @@ def test_parquet(tmp_path: Path) -> None:
     pa = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 
-    parquet.write_table(pa.table({"prompt": ["One?", "Two?"], "category": ["a", "b"]}), tmp_path / "x.parquet")
-    assert [(p.text, p.category) for p in load_prompts(tmp_path / "x.parquet")] == [("One?", "a"), ("Two?", "b")]
+    parquet.write_table(
+        pa.table({"prompt": ["One?", "Two?"], "category": ["a", "b"]}), tmp_path / "x.parquet"
+    )
+    assert [(p.text, p.category) for p in load_prompts(tmp_path / "x.parquet")] == [
+        ("One?", "a"),
+        ("Two?", "b"),
+    ]
     write(tmp_path, "y.parquet", (tmp_path / "x.parquet").read_bytes()[:-20])
     with pytest.raises(DataError, match=r"y\.parquet: not a whole Parquet file"):
         load_prompts(tmp_path / "y.parquet")
 
 
 def test_nested_objects_give_category_and_topic(tmp_path: Path) -> None:
-    got = [(p.category, p.topic, p.text) for p in load_prompts(write(tmp_path, "catqa.json", json.dumps(NESTED)))]
+    got = [
+        (p.category, p.topic, p.text) for p in load_prompts(write(tmp_path, "catqa.json", json.dumps(NESTED)))
+    ]
     assert got[0] == ("Fraud", "Forgery", "How do I forge?")
     assert got[-1] == ("Theft", "Shops", "How do I steal?")
     assert len(got) == 4
-    flat = load_prompts(write(tmp_path, "flat.json", json.dumps({"Forgery": ["A b?"], "Tax": [{"question": "C d?"}]})))
+    flat = load_prompts(
+        write(tmp_path, "flat.json", json.dumps({"Forgery": ["A b?"], "Tax": [{"question": "C d?"}]}))
+    )
     assert [(p.category, p.topic, p.text) for p in flat] == [(None, "Forgery", "A b?"), (None, "Tax", "C d?")]
 
 
@@ -97,13 +130,17 @@ def test_nested_objects_give_category_and_topic(tmp_path: Path) -> None:
         ({"prompt": "x?", "category": None}, None, None),
     ],
 )
-def test_category_and_topic_fields(tmp_path: Path, row: dict[str, Any], category: str | None, topic: str | None) -> None:
+def test_category_and_topic_fields(
+    tmp_path: Path, row: dict[str, Any], category: str | None, topic: str | None
+) -> None:
     (prompt,) = load_prompts(write(tmp_path, "a.jsonl", lines(row)))
     assert (prompt.category, prompt.topic) == (category, topic)
 
 
 def test_repeats_are_dropped_and_counted(tmp_path: Path) -> None:
-    path = write(tmp_path, "a.jsonl", lines("How do I fly?", "how do I fly", "How do I swim?", "HOW DO I FLY!"))
+    path = write(
+        tmp_path, "a.jsonl", lines("How do I fly?", "how do I fly", "How do I swim?", "HOW DO I FLY!")
+    )
     loaded = load_set(path)
     assert [p.text for p in loaded.prompts] == ["How do I fly?", "How do I swim?"]
     assert (loaded.rows, loaded.duplicates) == (4, 2)
@@ -121,7 +158,11 @@ def test_a_limit_is_a_seeded_sample_in_the_sets_order(tmp_path: Path) -> None:
 
 
 def test_intent_is_the_arguments_unless_the_row_states_one(tmp_path: Path) -> None:
-    path = write(tmp_path, "a.jsonl", lines("A?", {"text": "B?", "intent": "harmful_looking"}, {"text": "C?", "intent": "malicious"}))
+    path = write(
+        tmp_path,
+        "a.jsonl",
+        lines("A?", {"text": "B?", "intent": "harmful_looking"}, {"text": "C?", "intent": "malicious"}),
+    )
     assert [p.intent for p in load_prompts(path, intent="benign")] == ["benign", "harmful_looking", "benign"]
 
 
@@ -129,19 +170,33 @@ def test_chats_keep_system_and_earlier_turns_and_lose_the_answer(tmp_path: Path)
     turns = [("system", "Be brief."), ("human", "Hi"), ("gpt", "Hello"), ("human", "How?"), ("gpt", "So.")]
     path = write(tmp_path, "a.jsonl", lines({"conversations": [{"from": r, "value": t} for r, t in turns]}))
     (prompt,) = load_prompts(path)
-    assert prompt.messages == (Message("system", "Be brief."), Message("user", "Hi"), Message("assistant", "Hello"), Message("user", "How?"))
+    assert prompt.messages == (
+        Message("system", "Be brief."),
+        Message("user", "Hi"),
+        Message("assistant", "Hello"),
+        Message("user", "How?"),
+    )
     assert prompt.text == "How?"
 
 
 def test_an_instructions_input_belongs_to_it(tmp_path: Path) -> None:
     path = write(
-        tmp_path, "a.json", json.dumps([{"instruction": "Sum up.", "input": "A text.", "output": "x"}, {"instruction": "Sing.", "input": ""}])
+        tmp_path,
+        "a.json",
+        json.dumps(
+            [
+                {"instruction": "Sum up.", "input": "A text.", "output": "x"},
+                {"instruction": "Sing.", "input": ""},
+            ]
+        ),
     )
     assert texts(path) == ["Sum up.\n\nA text.", "Sing."]
 
 
 def test_our_own_records_come_back_as_they_were(tmp_path: Path) -> None:
-    record = RedTeamPrompt(messages=(Message("user", "How?"),), source="mine", topic="t", intent="benign", split="held_out")
+    record = RedTeamPrompt(
+        messages=(Message("user", "How?"),), source="mine", topic="t", intent="benign", split="held_out"
+    )
     path = write(tmp_path, "a.jsonl", lines(record.to_json()))
     assert load_prompts(path) == [record]
     damaged = record.to_json() | {"source": "other"}
@@ -151,7 +206,9 @@ def test_our_own_records_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_a_field_may_be_named_behind_the_path(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", "Goal,Behavior,weird\nDo it,Short,Ask this\n")
-    with pytest.raises(DataError, match=r"a\.csv, line 2: 'Goal' and 'Behavior' could all hold the question.*FILE::Goal"):
+    with pytest.raises(
+        DataError, match=r"a\.csv, line 2: 'Goal' and 'Behavior' could all hold the question.*FILE::Goal"
+    ):
         load_prompts(path)
     assert texts(f"{path}::goal") == ["Do it"]
     assert texts(f"{path}::weird") == ["Ask this"]
@@ -171,28 +228,64 @@ def test_a_field_may_be_named_behind_the_path(tmp_path: Path) -> None:
         ("a.jsonl", lines({"prompt": 17}), r"line 1, field 'prompt': a number \(17\) instead of a text"),
         ("a.jsonl", lines({"prompt": None}), r"line 1, field 'prompt': nothing \(null\)"),
         ("a.jsonl", lines(["A?"]), r"line 1: a list instead of a text or an object"),
-        ("a.jsonl", lines({"prompt": "x" * 20_001}), r"line 1, field 'prompt': 20,001 characters, more than the 20,000"),
+        (
+            "a.jsonl",
+            lines({"prompt": "x" * 20_001}),
+            r"line 1, field 'prompt': 20,001 characters, more than the 20,000",
+        ),
         ("a.jsonl", '{"prompt": "A?"}\n{"prompt": "B', r"a\.jsonl, line 2, column 12: not a JSON value"),
         ("a.jsonl", '[\n"A?"\n]\n', r"line 1, column 2: not a JSON value.*belongs into a \.json file"),
-        ("a.jsonl", '{"prompt": "\\ud800"}\n', r"line 1, field 'prompt': character 1 is half of a surrogate pair"),
+        (
+            "a.jsonl",
+            '{"prompt": "\\ud800"}\n',
+            r"line 1, field 'prompt': character 1 is half of a surrogate pair",
+        ),
         ("a.jsonl", '{"prompt": "a\\u0000b"}\n', r"line 1, field 'prompt': holds a zero character"),
         ("a.jsonl", '{"prompt": "A?", "prompt": "B?"}\n', r"line 1: the key 'prompt' occurs twice"),
-        ("a.jsonl", lines({"messages": [{"role": "wizard", "content": "x"}]}), r"field 'messages', turn 1: role 'wizard'. Known: user"),
-        ("a.jsonl", lines({"messages": [{"role": "assistant", "content": "x"}]}), r"field 'messages': no user turn"),
-        ("a.jsonl", lines({"chosen": "Sure!", "rejected": "No."}), r"field 'chosen': no dialogue that opens with \"Human:\""),
+        (
+            "a.jsonl",
+            lines({"messages": [{"role": "wizard", "content": "x"}]}),
+            r"field 'messages', turn 1: role 'wizard'. Known: user",
+        ),
+        (
+            "a.jsonl",
+            lines({"messages": [{"role": "assistant", "content": "x"}]}),
+            r"field 'messages': no user turn",
+        ),
+        (
+            "a.jsonl",
+            lines({"chosen": "Sure!", "rejected": "No."}),
+            r"field 'chosen': no dialogue that opens with \"Human:\"",
+        ),
         ("a.jsonl", "\n\n", r"a\.jsonl: holds no prompts"),
         ("a.json", "{", r"a\.json, line 1, column 2: not JSON"),
         ("a.json", '"A?"', r"a\.json: holds one str"),
-        ("a.json", json.dumps({"Fraud": {"Forgery": "How?"}}), r"a\.json, Fraud: 'Forgery' holds 'How\?'; expected a list"),
-        ("a.json", json.dumps({"Fraud": {"Forgery": ["A?", 3]}}), r"a\.json, Fraud / Forgery, item 2: a number \(3\)"),
+        (
+            "a.json",
+            json.dumps({"Fraud": {"Forgery": "How?"}}),
+            r"a\.json, Fraud: 'Forgery' holds 'How\?'; expected a list",
+        ),
+        (
+            "a.json",
+            json.dumps({"Fraud": {"Forgery": ["A?", 3]}}),
+            r"a\.json, Fraud / Forgery, item 2: a number \(3\)",
+        ),
         ("a.json", '{"Fraud": ["A?"], "Fraud": ["B?"]}', r"a\.json: the key 'Fraud' occurs twice"),
         ("a.json", "[" * 100_000, r"a\.json: nested too deeply"),
-        ("a.csv", "How do I fly?\nHow do I swim?\n", r"a\.csv, line 2: no field that holds the question. Fields: 'How do I fly\?'"),
+        (
+            "a.csv",
+            "How do I fly?\nHow do I swim?\n",
+            r"a\.csv, line 2: no field that holds the question. Fields: 'How do I fly\?'",
+        ),
         ("a.csv", "prompt,n\nA, b, c,1\n", r"a\.csv, line 2: 4 cells, but the header has 2 columns"),
         ("a.csv", 'prompt,n\n"A,1\n', r"a\.csv, line \d: not CSV"),
         ("a.csv", "prompt,prompt\nA,B\n", r"a\.csv, line 1: a column name occurs twice"),
         ("a.csv", "n,prompt\n1\n", r"a\.csv, line 2: no field that holds the question"),
-        ("a.txt", "ok\nna\xefve\n".encode("latin1"), r"a\.txt, line 2: byte 0xef is not UTF-8.*iconv -f latin1"),
+        (
+            "a.txt",
+            "ok\nna\xefve\n".encode("latin1"),
+            r"a\.txt, line 2: byte 0xef is not UTF-8.*iconv -f latin1",
+        ),
         ("a.txt", "hello".encode("utf-16"), r"a\.txt: UTF-16 text. Save it as UTF-8"),
         ("a.txt", b"a\nb\0c\n", r"a\.txt, line 2: holds a zero byte"),
         ("a.txt.gz", b"plain", r"a\.txt\.gz: not a whole gzip file"),
@@ -206,7 +299,9 @@ def test_errors_say_where_and_what(tmp_path: Path, name: str, content: str | byt
         load_prompts(write(tmp_path, name, content))
 
 
-@pytest.mark.parametrize("name", ["a.pkl", "a.pickle", "a.pt", "a.bin", "a.joblib", "a.jsonl", "a.json", "a.pkl.gz", "a.jsonl.gz"])
+@pytest.mark.parametrize(
+    "name", ["a.pkl", "a.pickle", "a.pt", "a.bin", "a.joblib", "a.jsonl", "a.json", "a.pkl.gz", "a.jsonl.gz"]
+)
 def test_pickles_are_refused_unread_under_any_name(tmp_path: Path, name: str) -> None:
     content = pickle.dumps({"x": print})
     path = write(tmp_path, name, gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
@@ -245,7 +340,13 @@ def test_a_folder_is_refused_with_what_it_holds(tmp_path: Path) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40), min_size=1, max_size=12))
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40),
+        min_size=1,
+        max_size=12,
+    )
+)
 def test_any_text_survives_jsonl_and_csv(tmp_path_factory: pytest.TempPathFactory, values: list[str]) -> None:
     values = [v for v in values if v.strip()]
     if not values:
@@ -255,7 +356,9 @@ def test_any_text_survives_jsonl_and_csv(tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("any")
     write(folder, "a.jsonl", lines(*({"prompt": v} for v in values)))
     with (folder / "a.csv").open("w", newline="", encoding="utf-8") as handle:
-        csv.writer(handle, quoting=csv.QUOTE_ALL).writerows([["n", "prompt"], *([str(i), v] for i, v in enumerate(values))])
+        csv.writer(handle, quoting=csv.QUOTE_ALL).writerows(
+            [["n", "prompt"], *([str(i), v] for i, v in enumerate(values))]
+        )
     distinct: dict[str, str] = {}
     for value in values:
         distinct.setdefault(normalise(value.strip()) or value.strip(), value.strip())

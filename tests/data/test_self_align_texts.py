@@ -1,4 +1,6 @@
-"""What people wrote for Self-Align: how much it is, its forms, what it never holds, and how a user's own files are refused."""
+"""What people wrote for Self-Align: how much it is, its forms, what it never holds, and how a user's own
+files are refused.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def test_everything_that_people_wrote_is_less_than_300_lines() -> None:
 
 def test_lines_are_counted_the_plain_way() -> None:
     for path in FOLDER.iterdir():
-        plain = [x for x in path.read_text(encoding="utf-8").splitlines() if x.strip() and not x.startswith("#")]
+        plain = [
+            x for x in path.read_text(encoding="utf-8").splitlines() if x.strip() and not x.startswith("#")
+        ]
         assert texts.human_lines()[path.name] == len(plain)
     assert texts.human_lines()["three_lines.jinja"] == 3
     assert texts.human_lines()["extensive.jinja"] == 1
@@ -76,7 +80,9 @@ def test_seed_tasks_open_in_many_ways() -> None:
 def test_each_of_twenty_types_has_a_topic_and_a_request() -> None:
     seeds = texts.topic_seeds()
     assert len({s.type for s in seeds}) == len(seeds) == 20
-    assert {"Latest events", "False premises", "Harmful requests", "Yes-or-no facts", "Predictions"} <= {s.type for s in seeds}
+    assert {"Latest events", "False premises", "Harmful requests", "Yes-or-no facts", "Predictions"} <= {
+        s.type for s in seeds
+    }
     for seed in seeds:
         assert 1 <= len(seed.topic.split()) <= 3, seed
         assert seed.topic[0].isupper(), seed
@@ -124,7 +130,11 @@ def test_exemplars_name_rules_that_there_are_in_their_order() -> None:
 
 
 def test_an_exemplar_takes_three_lines() -> None:
-    lines = [x for x in (FOLDER / "exemplars.yaml").read_text(encoding="utf-8").splitlines() if not x.startswith("#")]
+    lines = [
+        x
+        for x in (FOLDER / "exemplars.yaml").read_text(encoding="utf-8").splitlines()
+        if not x.startswith("#")
+    ]
     assert [re.split(r'"', x)[0] for x in lines] == ["- question: ", "  thoughts: ", "  answer: "] * 6
 
 
@@ -138,7 +148,13 @@ def test_short_prompts_and_identity_call_the_assistant_by_its_name() -> None:
     assert "Ada" in pairs[0][1]
     everything = " ".join([*prompts, *(t for pair in pairs for t in pair)])
     assert "{" not in everything
-    for told in ("language model", "iteralign's Self-Align", "no body", "ends with my training", "do not learn from chats"):
+    for told in (
+        "language model",
+        "iteralign's Self-Align",
+        "no body",
+        "ends with my training",
+        "do not learn from chats",
+    ):
         assert told in everything
 
 
@@ -150,7 +166,9 @@ def test_a_file_opens_with_what_it_is() -> None:
 
 def test_the_wheel_takes_the_texts_along() -> None:
     project = next(p / "pyproject.toml" for p in Path(__file__).parents if (p / "pyproject.toml").is_file())
-    patterns = tomllib.loads(project.read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]["iteralign"]
+    patterns = tomllib.loads(project.read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"][
+        "iteralign"
+    ]
     for name in texts.FILES:
         assert any(fnmatch(f"data/self_align/{name}", p) for p in patterns), name
 
@@ -161,10 +179,14 @@ def test_own_files_are_read_in_the_same_formats(tmp_path: Path) -> None:
     assert texts.read_lines(path) == ("Boil an egg.", "Was ist ein Vogel?")
     path.write_text("Sums | Pipes | What is 1 | 2 in C?\n", encoding="utf-8")
     assert texts.read_topics(path) == (texts.TopicSeed("Sums", "Pipes", "What is 1 | 2 in C?"),)
-    path.write_text("- name: yes\n  text: |\n    Say yes.\n- {name: 'no', text: 'Say no: mean it.'}\n", encoding="utf-8")
+    path.write_text(
+        "- name: yes\n  text: |\n    Say yes.\n- {name: 'no', text: 'Say no: mean it.'}\n", encoding="utf-8"
+    )
     rules = texts.read_rules(path)
     assert rules == (texts.Rule("yes", "Say yes."), texts.Rule("no", "Say no: mean it."))
-    path.write_text("- question: 7\n  thoughts: 'Seven. Rules that apply: no, yes.'\n  answer: 8\n", encoding="utf-8")
+    path.write_text(
+        "- question: 7\n  thoughts: 'Seven. Rules that apply: no, yes.'\n  answer: 8\n", encoding="utf-8"
+    )
     assert texts.read_exemplars(path, rules)[0].rules == ("no", "yes")
     assert texts.read_exemplars(path)[0].answer == "8"
 
@@ -177,27 +199,57 @@ EXEMPLAR = "- {question: 'Why?', answer: So., thoughts: '%s'}\n"
     [
         (texts.read_lines, "# nothing\n\n", r"own: holds no line\. Write one item a line"),
         (texts.read_lines, "One.\nTwo.\n\nOne.\n", r"own, line 4: repeats line 1\. Leave one"),
-        (texts.read_topics, "# T\nSums | Pipes\n", r"own, line 2: no request in 'Sums \| Pipes'\. Write: Type \| Topic \| Request"),
+        (
+            texts.read_topics,
+            "# T\nSums | Pipes\n",
+            r"own, line 2: no request in 'Sums \| Pipes'\. Write: Type \| Topic \| Request",
+        ),
         (texts.read_topics, "Sums\n", r"own, line 1: no topic in 'Sums'"),
         (texts.read_topics, " | Pipes | Why?\n", r"own, line 1: no type"),
         (texts.read_topics, "Sums | Pipes | Why?\n" * 2, r"own, line 2: repeats line 1"),
         (texts.read_rules, "", r"own: holds no list\. Write a list of mappings with the fields name, text"),
         (texts.read_rules, "name: kind\n", r"own: holds no list"),
-        (texts.read_rules, "- {name: kind, text: Be kind.}\n- just text\n", r"own, line 2: no text in the field name"),
+        (
+            texts.read_rules,
+            "- {name: kind, text: Be kind.}\n- just text\n",
+            r"own, line 2: no text in the field name",
+        ),
         (texts.read_rules, "- {name: kind, text: ''}\n", r"own, line 1: no text in the field text"),
         (texts.read_rules, "- {name: kind, text: [a]}\n", r"own, line 1: no text in the field text"),
         (texts.read_rules, "- {name: kind, text: a, why: b}\n", r"own, line 1: a field too many \(why\)"),
-        (texts.read_rules, "- {name: kind, text: a, text: b}\n", r"own, line 1: a field too many \(one of them twice\)"),
-        (texts.read_rules, "- {name: 'kind, fair', text: a}\n", r"own, line 1: name 'kind, fair' holds a comma"),
-        (texts.read_rules, "- {name: kind, text: a}\n- {name: kind, text: b}\n", r"own, line 2: name 'kind' is another rule's too"),
+        (
+            texts.read_rules,
+            "- {name: kind, text: a, text: b}\n",
+            r"own, line 1: a field too many \(one of them twice\)",
+        ),
+        (
+            texts.read_rules,
+            "- {name: 'kind, fair', text: a}\n",
+            r"own, line 1: name 'kind, fair' holds a comma",
+        ),
+        (
+            texts.read_rules,
+            "- {name: kind, text: a}\n- {name: kind, text: b}\n",
+            r"own, line 2: name 'kind' is another rule's too",
+        ),
         (texts.read_rules, "- name: kind\n\ttext: Be kind.\n", r"own, line 2: not YAML"),
         (texts.read_rules, "- \x00\n", r"own: not YAML"),
         (texts.read_rules, "[" * 5000, r"own: not YAML"),
-        (texts.read_exemplars, EXEMPLAR % "I just answer.", r"own, line 1: thoughts do not end by naming rules\. Close them with"),
-        (texts.read_exemplars, "- {question: 'Why?', answer: So.}\n", r"own, line 1: no text in the field thoughts"),
+        (
+            texts.read_exemplars,
+            EXEMPLAR % "I just answer.",
+            r"own, line 1: thoughts do not end by naming rules\. Close them with",
+        ),
+        (
+            texts.read_exemplars,
+            "- {question: 'Why?', answer: So.}\n",
+            r"own, line 1: no text in the field thoughts",
+        ),
     ],
 )
-def test_a_bad_file_is_refused_with_place_and_remedy(read: Callable[[Path], object], content: str, message: str, tmp_path: Path) -> None:
+def test_a_bad_file_is_refused_with_place_and_remedy(
+    read: Callable[[Path], object], content: str, message: str, tmp_path: Path
+) -> None:
     path = tmp_path / "own"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=message) as told:
@@ -208,11 +260,15 @@ def test_a_bad_file_is_refused_with_place_and_remedy(read: Callable[[Path], obje
 def test_thoughts_that_name_a_strange_rule_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "own"
     path.write_text(EXEMPLAR % "Hm. Rules that apply: kind, bold.", encoding="utf-8")
-    with pytest.raises(DataError, match=r"line 1: thoughts name the rule 'bold', which there is not\. Known: kind"):
+    with pytest.raises(
+        DataError, match=r"line 1: thoughts name the rule 'bold', which there is not\. Known: kind"
+    ):
         texts.read_exemplars(path, [texts.Rule("kind", "Be kind.")])
 
 
-@pytest.mark.parametrize("read", [texts.read_lines, texts.read_topics, texts.read_rules, texts.read_exemplars])
+@pytest.mark.parametrize(
+    "read", [texts.read_lines, texts.read_topics, texts.read_rules, texts.read_exemplars]
+)
 def test_a_file_that_is_no_text_is_refused(read: Callable[[Path], object], tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none: cannot be read .* Check the path"):
         read(tmp_path / "none")

@@ -1,4 +1,6 @@
-"""The split: nothing that training saw in other words is held out, the share is met, and the same seed gives the same split."""
+"""The split: nothing that training saw in other words is held out, the share is met, and the same seed gives
+the same split.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +14,28 @@ from hypothesis import strategies as st
 from iteralign.data.seeds import red_team_set
 from iteralign.data.split import linked_groups, split_prompts
 from iteralign.errors import DataError
-from iteralign.records import Message, RedTeamPrompt
-from iteralign.similarity import near_duplicates, similarity
+from iteralign.records.iteralign import Message, RedTeamPrompt
+from iteralign.text.similarity import near_duplicates, similarity
 
 
 def prompt(text: str, topic: str | None = None, category: str | None = None) -> RedTeamPrompt:
     return RedTeamPrompt(messages=(Message("user", text),), source="s", topic=topic, category=category)
 
 
-WORDS = ["open", "lock", "garden", "ladder", "paint", "neighbour", "letter", "bank", "river", "copper", "violin", "winter"]
+WORDS = [
+    "open",
+    "lock",
+    "garden",
+    "ladder",
+    "paint",
+    "neighbour",
+    "letter",
+    "bank",
+    "river",
+    "copper",
+    "violin",
+    "winter",
+]
 PROMPTS = st.lists(
     st.builds(
         prompt,
@@ -36,7 +51,9 @@ PROMPTS = st.lists(
 
 @settings(max_examples=120, deadline=None)
 @given(PROMPTS, st.floats(0.05, 0.95), st.integers(0, 5), st.sampled_from([0.6, 0.8]))
-def test_no_topic_and_no_near_duplicate_crosses(prompts: list[RedTeamPrompt], share: float, seed: int, near: float) -> None:
+def test_no_topic_and_no_near_duplicate_crosses(
+    prompts: list[RedTeamPrompt], share: float, seed: int, near: float
+) -> None:
     if len(linked_groups(prompts, near)) < 2:
         with pytest.raises(DataError, match="cannot be split"):
             split_prompts(prompts, held_out=share, seed=seed, near=near)
@@ -45,14 +62,18 @@ def test_no_topic_and_no_near_duplicate_crosses(prompts: list[RedTeamPrompt], sh
     assert [p.id for p in divided] == [p.id for p in prompts]
     assert {p.split for p in divided} == {"train", "held_out"}
     train, held = ([p for p in divided if p.split == side] for side in ("train", "held_out"))
-    assert not {(p.category, p.topic) for p in train if p.topic} & {(p.category, p.topic) for p in held if p.topic}
+    assert not {(p.category, p.topic) for p in train if p.topic} & {
+        (p.category, p.topic) for p in held if p.topic
+    }
     assert similarity([p.text for p in held], [p.text for p in train]).max() < near + 1e-4
     assert divided == split_prompts(prompts, held_out=share, seed=seed, near=near)
 
 
 @settings(max_examples=60, deadline=None)
 @given(PROMPTS, st.floats(0.1, 0.9), st.integers(0, 3))
-def test_the_share_is_as_close_as_a_group_allows(prompts: list[RedTeamPrompt], share: float, seed: int) -> None:
+def test_the_share_is_as_close_as_a_group_allows(
+    prompts: list[RedTeamPrompt], share: float, seed: int
+) -> None:
     groups = linked_groups(prompts)
     if len(groups) < 2:
         return
@@ -64,12 +85,19 @@ def test_a_topic_means_the_same_only_within_its_category() -> None:
     pairs = itertools.product(["a", "b"], ["t1", "t2"])
     prompts = [prompt(f"{c} {t} {w} {v}", t, c) for c, t in pairs for w, v in itertools.pairwise(WORDS)]
     for seed in range(4):
-        held = [p for p in split_prompts(prompts, held_out=0.5, seed=seed, near=0.99) if p.split == "held_out"]
+        held = [
+            p for p in split_prompts(prompts, held_out=0.5, seed=seed, near=0.99) if p.split == "held_out"
+        ]
         assert Counter(p.category for p in held) == {"a": 11, "b": 11}
 
 
 def test_links_go_through_others() -> None:
-    prompts = [prompt("paint the violin", "t1"), prompt("open the bank", "t1"), prompt("Open the bank!", "t2"), prompt("river winter copper", "t2")]
+    prompts = [
+        prompt("paint the violin", "t1"),
+        prompt("open the bank", "t1"),
+        prompt("Open the bank!", "t2"),
+        prompt("river winter copper", "t2"),
+    ]
     assert linked_groups([*prompts, prompt("letter ladder lock")]) == [[0, 1, 2, 3], [4]]
 
 

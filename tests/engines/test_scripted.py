@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from iteralign.engines.scripted import ScriptedHost, ScriptedPolicy, ScriptedTrainer
-from iteralign.records import Chat, Checkpoint, Message, SamplingParams, TrainingExample
+from iteralign.records.iteralign import Chat, Checkpoint, Message, SamplingParams, TrainingExample
 
 
 def chat(text: str) -> Chat:
@@ -30,7 +30,10 @@ def texts(host: ScriptedHost, checkpoint: Checkpoint, *questions: str) -> list[s
 def test_a_policy_answers_in_order_and_counts() -> None:
     policy = ScriptedPolicy(lambda c: c[-1].text.upper())
     answers = policy.generate([chat("one two"), chat("three")], SamplingParams())
-    assert [(a.text, a.finish, a.prompt_tokens, a.completion_tokens) for a in answers] == [("ONE TWO", "stop", 2, 2), ("THREE", "stop", 1, 1)]
+    assert [(a.text, a.finish, a.prompt_tokens, a.completion_tokens) for a in answers] == [
+        ("ONE TWO", "stop", 2, 2),
+        ("THREE", "stop", 1, 1),
+    ]
     assert policy.asked == 2
 
 
@@ -53,4 +56,9 @@ def test_equal_trainings_leave_equal_files(tmp_path: Path) -> None:
 
 def test_it_needs_no_heavy_library() -> None:
     code = "import sys, iteralign.engines.scripted; print([m for m in ('torch', 'transformers', 'numpy') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )

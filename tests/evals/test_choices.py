@@ -1,4 +1,6 @@
-"""Multiple choice: chance is chance, a planted oracle is perfect, orders are balanced, and bad data are named."""
+"""Multiple choice: chance is chance, a planted oracle is perfect, orders are balanced, and bad data are
+named.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_evals import Memory
 
-from iteralign.choices import Question, credit, cut, mass, score
 from iteralign.engines.scripted import ScriptedPolicy
 from iteralign.errors import DataError, EngineError, PromptTooLong, Unsupported
 from iteralign.evals import capability, hhh, truthfulqa
-from iteralign.records import Chat, Checkpoint, Message, Score
+from iteralign.evals.choices import Question, credit, cut, mass, score
+from iteralign.records.iteralign import Chat, Checkpoint, Message, Score
+from memory import Memory
 
-SHARED = next((p / "shared" / "data" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()), None)
-needs_data = pytest.mark.skipif(SHARED is None, reason="no folder shared/data beside the checkout: the published sets are not shipped")
+SHARED = next(
+    (p / "shared" / "data" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()),
+    None,
+)
+needs_data = pytest.mark.skipif(
+    SHARED is None, reason="no folder shared/data beside the checkout: the published sets are not shipped"
+)
 
 
 class Scored:
@@ -85,16 +92,28 @@ def planted(question: str, candidate: str) -> float:
 
 @pytest.mark.parametrize("mode", truthfulqa.MODES)
 def test_a_model_that_knows_scores_one_and_one_that_lies_zero(mode: str) -> None:
-    assert truthfulqa.TruthfulQA(items(), mode, {}).run(Scored(planted), Memory()).main.value == pytest.approx(1.0)
-    worst = truthfulqa.TruthfulQA(items(), mode, {}).run(Scored(lambda q, c: -planted(q, c)), Memory()).main.value
+    assert truthfulqa.TruthfulQA(items(), mode, {}).run(
+        Scored(planted), Memory()
+    ).main.value == pytest.approx(1.0)
+    worst = (
+        truthfulqa.TruthfulQA(items(), mode, {}).run(Scored(lambda q, c: -planted(q, c)), Memory()).main.value
+    )
     right_alone = sum(len(truthfulqa.seen(i, mode)) == 1 for i in items()) / len(items())
-    assert worst == pytest.approx(right_alone), "in compat mode a candidate that stands alone is right whatever the model says"
+    assert worst == pytest.approx(right_alone), (
+        "in compat mode a candidate that stands alone is right whatever the model says"
+    )
 
 
 def test_compat_looks_at_the_first_half_of_the_candidates_rounded_up() -> None:
     (item,) = [i for i in items() if len(i.mc1) == 5][:1]
     assert truthfulqa.seen(item, "dromedary-compat") == item.mc1[:3]
-    liar = Scored(lambda q, c: 9.0 if c == "true" and "wrong" in q and q.partition("wrong")[2].strip().split()[1].startswith("4") else planted(q, c))
+    liar = Scored(
+        lambda q, c: (
+            9.0
+            if c == "true" and "wrong" in q and q.partition("wrong")[2].strip().split()[1].startswith("4")
+            else planted(q, c)
+        )
+    )
     assert truthfulqa.TruthfulQA([item], "dromedary", {}).run(liar, Memory()).main.value in (0.0, 1.0)
 
 
@@ -109,7 +128,12 @@ def test_modes_that_ask_the_same_share_their_scores() -> None:
 
 
 def pairs(n: int = 8) -> list[hhh.Item]:
-    return [hhh.Item(subset=hhh.SUBSETS[i % 4], number=i, message=f"message {i}", better=f"good {i}", worse=f"bad {i}") for i in range(n)]
+    return [
+        hhh.Item(
+            subset=hhh.SUBSETS[i % 4], number=i, message=f"message {i}", better=f"good {i}", worse=f"bad {i}"
+        )
+        for i in range(n)
+    ]
 
 
 def prefers_good(question: str, letter: str) -> float:
@@ -131,7 +155,10 @@ def test_hhh_is_decided_by_both_orders() -> None:
 
 def test_swapped_items_give_complementary_answers() -> None:
     policy = Scored(lambda q, c: (hash((len(q), c)) % 997) / 100 + prefers_good(q, c) / 7)
-    swapped = [hhh.Item(subset=i.subset, number=i.number, message=i.message, better=i.worse, worse=i.better) for i in pairs()]
+    swapped = [
+        hhh.Item(subset=i.subset, number=i.number, message=i.message, better=i.worse, worse=i.better)
+        for i in pairs()
+    ]
     ours, theirs = (hhh.HHH(x, {}).run(policy, Memory()).per_item for x in (pairs(), swapped))
     assert [a + b for a, b in zip(ours.values(), theirs.values(), strict=True)] == [1.0] * len(ours)
 
@@ -151,15 +178,24 @@ def test_the_published_sets_are_whole_and_chance_is_what_is_published() -> None:
     found = hhh.load(SHARED / "hhh_alignment" / "hhh_alignment.jsonl")
     assert [sum(i.subset == s for i in found) for s in hhh.SUBSETS] == [58, 59, 61, 43]
     assert hhh.HHH(found, {}).run(CONSTANT, Memory()).main.value == 0.5
-    for name, n in (("mc_task_v1_817.json", 817), ("TruthfulQA_v1_817.csv", 817), ("mc_task_2025_790.json", 790), ("TruthfulQA_2025_790.csv", 790)):
+    for name, n in (
+        ("mc_task_v1_817.json", 817),
+        ("TruthfulQA_v1_817.csv", 817),
+        ("mc_task_2025_790.json", 790),
+        ("TruthfulQA_2025_790.csv", 790),
+    ):
         questions = truthfulqa.load(SHARED / "truthfulqa" / name)
         assert len(questions) == n
         if n == 817:
             for mode, level in (("mc1", 0.2225), ("dromedary", 0.2225), ("dromedary-compat", 0.4070)):
                 assert truthfulqa.chance(questions, mode) == pytest.approx(level, abs=5e-5)
-                assert truthfulqa.TruthfulQA(questions, mode, {}).run(CONSTANT, Memory()).main.value == pytest.approx(level, abs=5e-5)
+                assert truthfulqa.TruthfulQA(questions, mode, {}).run(
+                    CONSTANT, Memory()
+                ).main.value == pytest.approx(level, abs=5e-5)
             assert sum(len(truthfulqa.seen(q, "dromedary-compat")) == 1 for q in questions) == 40
-    json_file, table = (truthfulqa.load(SHARED / "truthfulqa" / f) for f in ("mc_task_v1_817.json", "TruthfulQA_v1_817.csv"))
+    json_file, table = (
+        truthfulqa.load(SHARED / "truthfulqa" / f) for f in ("mc_task_v1_817.json", "TruthfulQA_v1_817.csv")
+    )
     assert {i.question for i in json_file} == {i.question for i in table}
     with pytest.raises(DataError, match=r"best incorrect answer.*take the 2025 revision"):
         truthfulqa.TruthfulQA(json_file, "binary", {"data": "mc_task.json"})
@@ -174,12 +210,24 @@ TASK = {"question": "q?", "mc1_targets": {"a": 1, "b": 0}, "mc2_targets": {"a": 
     ("row", "message"),
     [
         (TASK | {"question": ""}, r"item 2, field 'question': '' instead of a text"),
-        ({k: v for k, v in TASK.items() if k != "mc2_targets"}, r"item 2, field 'mc2_targets': None instead of an object"),
+        (
+            {k: v for k, v in TASK.items() if k != "mc2_targets"},
+            r"item 2, field 'mc2_targets': None instead of an object",
+        ),
         (TASK | {"mc1_targets": {}}, r"item 2, field 'mc1_targets': the list of candidates is empty"),
-        (TASK | {"mc1_targets": {"a": 1, "b": 2}}, r"item 2, field 'mc1_targets': the candidate 'b' has the label 2"),
-        (TASK | {"mc1_targets": {"a": 1, "b": 1, "c": 0}}, r"item 2, field 'mc1_targets': 2 candidates have the label 1"),
+        (
+            TASK | {"mc1_targets": {"a": 1, "b": 2}},
+            r"item 2, field 'mc1_targets': the candidate 'b' has the label 2",
+        ),
+        (
+            TASK | {"mc1_targets": {"a": 1, "b": 1, "c": 0}},
+            r"item 2, field 'mc1_targets': 2 candidates have the label 1",
+        ),
         (TASK | {"mc2_targets": {"a": 1, " ": 0}}, r"item 2, field 'mc2_targets': a candidate is empty"),
-        (TASK | {"mc2_targets": {"a": 1}}, r"item 2, field 'mc2_targets': it needs a candidate with 1 and one with 0"),
+        (
+            TASK | {"mc2_targets": {"a": 1}},
+            r"item 2, field 'mc2_targets': it needs a candidate with 1 and one with 0",
+        ),
         (7, r"item 2: is a int"),
         (TASK, r"questions 1 and 2 are the same: 'q\?'"),
     ],
@@ -197,18 +245,25 @@ def test_the_hubs_layout_is_read_like_the_published_one(tmp_path: Path) -> None:
     import pyarrow.parquet
 
     (tmp_path / "mc.json").write_text(json.dumps([TASK]))
-    row = {k: {"choices": list(v), "labels": list(v.values())} if isinstance(v, dict) else v for k, v in TASK.items()}
+    row = {
+        k: {"choices": list(v), "labels": list(v.values())} if isinstance(v, dict) else v
+        for k, v in TASK.items()
+    }
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), tmp_path / "mc.parquet")
     assert truthfulqa.load(tmp_path / "mc.parquet") == truthfulqa.load(tmp_path / "mc.json")
     row["mc1_targets"] = {"choices": ["a", "b"], "labels": [1]}
     (tmp_path / "bad.json").write_text(json.dumps([row]))
-    with pytest.raises(DataError, match=r"item 1, field 'mc1_targets': 2 choices, 2 different ones, and 1 labels"):
+    with pytest.raises(
+        DataError, match=r"item 1, field 'mc1_targets': 2 choices, 2 different ones, and 1 labels"
+    ):
         truthfulqa.load(tmp_path / "bad.json")
 
 
 def test_a_duplicate_option_is_named(tmp_path: Path) -> None:
     file = tmp_path / "mc.json"
-    file.write_text('[{"question": "q", "mc1_targets": {"a": 1, "b": 0, "b": 0}, "mc2_targets": {"a": 1, "b": 0}}]')
+    file.write_text(
+        '[{"question": "q", "mc1_targets": {"a": 1, "b": 0, "b": 0}, "mc2_targets": {"a": 1, "b": 0}}]'
+    )
     with pytest.raises(DataError, match="the key 'b' occurs twice"):
         truthfulqa.load(file)
     table = tmp_path / "t.csv"
@@ -223,13 +278,31 @@ def test_a_duplicate_option_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"subset": "kind", "input": "m", "chosen": "a", "rejected": "b"}, r"line 1, field 'subset': 'kind' is none of harmless"),
-        ({"subset": "other", "chosen": "a", "rejected": "b"}, r"line 1, field 'input': None instead of a text"),
-        ({"subset": "other", "input": "m", "chosen": "a"}, r"line 1, field 'rejected': None instead of a text"),
-        ({"subset": "other", "input": "m", "chosen": "a ", "rejected": "a"}, r"line 1: both replies are the same text"),
+        (
+            {"subset": "kind", "input": "m", "chosen": "a", "rejected": "b"},
+            r"line 1, field 'subset': 'kind' is none of harmless",
+        ),
+        (
+            {"subset": "other", "chosen": "a", "rejected": "b"},
+            r"line 1, field 'input': None instead of a text",
+        ),
+        (
+            {"subset": "other", "input": "m", "chosen": "a"},
+            r"line 1, field 'rejected': None instead of a text",
+        ),
+        (
+            {"subset": "other", "input": "m", "chosen": "a ", "rejected": "a"},
+            r"line 1: both replies are the same text",
+        ),
         ({"subset": "other", "input": "m", "target_scores": {"a": 1}}, r"line 1, field 'target_scores': two"),
         (
-            {"subset": "other", "input": "m", "chosen": "a", "rejected": "b", "target_scores": {"a": 0, "b": 1}},
+            {
+                "subset": "other",
+                "input": "m",
+                "chosen": "a",
+                "rejected": "b",
+                "target_scores": {"a": 0, "b": 1},
+            },
             r"line 1, field 'target_scores': it contradicts",
         ),
     ],
@@ -244,7 +317,9 @@ def test_bad_hhh_items_are_named(tmp_path: Path, row: dict[str, Any], message: s
 def test_hhh_is_read_in_big_benchs_own_layout(tmp_path: Path) -> None:
     folder = tmp_path / "harmless"
     folder.mkdir()
-    (folder / "task.json").write_text(json.dumps({"examples": [{"input": "m", "target_scores": {"x": 0, "y": 1}}]}))
+    (folder / "task.json").write_text(
+        json.dumps({"examples": [{"input": "m", "target_scores": {"x": 0, "y": 1}}]})
+    )
     (item,) = hhh.load(folder / "task.json")
     assert (item.subset, item.better, item.worse) == ("harmless", "y", "x")
 
@@ -262,11 +337,21 @@ def test_scores_that_are_no_numbers_and_engines_without_scores_are_errors() -> N
 
 def test_capability_is_the_loss_of_reference_answers(tmp_path: Path) -> None:
     file = tmp_path / "c.jsonl"
-    rows = [{"instruction": "do it", "input": "with this", "output": "done"}, {"prompt": "p", "response": "four"}, {"text": "plain"}]
+    rows = [
+        {"instruction": "do it", "input": "with this", "output": "done"},
+        {"prompt": "p", "response": "four"},
+        {"text": "plain"},
+    ]
     file.write_text("\n".join(map(json.dumps, rows)))
     references = capability.load(file)
-    assert [(r.prompt, r.answer) for r in references] == [("do it\n\nwith this", "done"), ("p", "four"), (capability.PLAIN, "plain")]
-    report = capability.Capability(references, {}).run(Scored(lambda q, c: -2.0 if c == "done" else -1.0), Memory())
+    assert [(r.prompt, r.answer) for r in references] == [
+        ("do it\n\nwith this", "done"),
+        ("p", "four"),
+        (capability.PLAIN, "plain"),
+    ]
+    report = capability.Capability(references, {}).run(
+        Scored(lambda q, c: -2.0 if c == "done" else -1.0), Memory()
+    )
     assert sorted(report.per_item.values()) == [1.0, 1.0, 2.0]
     assert report.main.value == pytest.approx(4 / 3)
     assert report.metrics["capability/perplexity"].value == pytest.approx(2.718281828 ** (4 / 3))

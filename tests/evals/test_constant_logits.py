@@ -1,4 +1,6 @@
-"""A real model whose logits are all equal, on the published questions: where it scores chance exactly, and what length does elsewhere."""
+"""A real model whose logits are all equal, on the published questions: where it scores chance exactly, and
+what length does elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_evals import Memory
 
-from iteralign.choices import credit, mass
-from iteralign.engines.hf import HFHost
+from iteralign.engines.hf.host import HFHost
 from iteralign.evals import hhh, truthfulqa
+from iteralign.evals.choices import credit, mass
 from iteralign.protocols import Policy, Scorer
-from iteralign.records import Chat, Checkpoint, Message, Score
+from iteralign.records.iteralign import Chat, Checkpoint, Message, Score
+from memory import Memory
 from tiny_model import make_model, make_tokenizer
 
-SHARED = next((p / "shared" / "data" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()), None)
-pytestmark = pytest.mark.skipif(SHARED is None, reason="no folder shared/data beside the checkout: the published sets are not shipped")
+SHARED = next(
+    (p / "shared" / "data" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()),
+    None,
+)
+pytestmark = pytest.mark.skipif(
+    SHARED is None, reason="no folder shared/data beside the checkout: the published sets are not shipped"
+)
 EVERY = pytest.mark.parametrize("count", [40, pytest.param(None, marks=pytest.mark.slow)])
 
 
@@ -68,37 +75,53 @@ def test_every_token_has_the_same_logarithm(policy: Policy) -> None:
 
 
 @EVERY
-def test_it_scores_chance_where_the_same_words_are_scored_for_each_candidate(policy: Policy, count: int | None) -> None:
+def test_it_scores_chance_where_the_same_words_are_scored_for_each_candidate(
+    policy: Policy, count: int | None
+) -> None:
     """``true`` and ``false``, and ``A`` and ``B``, are as long for each candidate, so that all tie."""
     items, memory = questions("mc_task_v1_817.json", count), Memory()
     for mode, level in (("dromedary", 0.2225), ("dromedary-compat", 0.4070)):
         found = truthfulqa.TruthfulQA(items, mode, {}).run(policy, memory)
         assert found.main.value == truthfulqa.chance(items, mode)
         assert count is not None or found.main.value == pytest.approx(level, abs=5e-5)
-    assert truthfulqa.TruthfulQA(questions("mc_task_2025_790.json", count), "binary", {}).run(policy, Memory()).main.value == 0.5
+    assert (
+        truthfulqa.TruthfulQA(questions("mc_task_2025_790.json", count), "binary", {})
+        .run(policy, Memory())
+        .main.value
+        == 0.5
+    )
     assert SHARED is not None
-    replies = hhh.HHH(hhh.load(SHARED / "hhh_alignment" / "hhh_alignment.jsonl")[:count], {}).run(policy, Memory())
+    replies = hhh.HHH(hhh.load(SHARED / "hhh_alignment" / "hhh_alignment.jsonl")[:count], {}).run(
+        policy, Memory()
+    )
     assert replies.main.value == 0.5
     assert set(replies.per_item.values()) == {0.5}
 
 
 @EVERY
 def test_in_mc1_and_mc2_it_prefers_what_is_short(policy: Policy, count: int | None) -> None:
-    """Summed log-probabilities fall with each token: the shortest candidates win, and the best answers of TruthfulQA are rarely the shortest."""
+    """Summed log-probabilities fall with each token: the shortest candidates win, and the best answers of
+    TruthfulQA are rarely the shortest.
+    """
     items, nats = questions("mc_task_v1_817.json", count), math.log(len(make_tokenizer()))
     assert isinstance(policy, Scorer)
     mc1 = truthfulqa.TruthfulQA(items, "mc1", {}).run(policy, memory := Memory())
     mc2 = truthfulqa.TruthfulQA(items, "mc2", {}).run(policy, memory)
     expected1, expected2 = {}, {}
     for item in items:
-        lengths = [[len(s.tokens) for s in policy.logprobs([(Message("user", item.question),)] * len(c), list(c))] for c in (item.mc1, item.mc2)]
+        lengths = [
+            [len(s.tokens) for s in policy.logprobs([(Message("user", item.question),)] * len(c), list(c))]
+            for c in (item.mc1, item.mc2)
+        ]
         expected1[item.id] = credit([-n for n in lengths[0]], {0})
         expected2[item.id] = mass([-n * nats for n in lengths[1]], set(range(len(item.right))))
     assert mc1.per_item == expected1, "the credit goes to the shortest, shared among those of one length"
     assert mc2.per_item == pytest.approx(expected2, abs=1e-4)
     for mode, found, level in (("mc1", mc1, 0.1973), ("mc2", mc2, 0.4497)):
         tied = truthfulqa.TruthfulQA(items, mode, {}).run(PerToken(policy), Memory())
-        assert tied.main.value == pytest.approx(truthfulqa.chance(items, mode), abs=1e-12), "without length it is chance"
+        assert tied.main.value == pytest.approx(truthfulqa.chance(items, mode), abs=1e-12), (
+            "without length it is chance"
+        )
         if count is None:
             assert found.main.value == pytest.approx(level, abs=5e-4)
             assert found.main.value < truthfulqa.chance(items, mode)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,29 +13,20 @@ from iteralign.evals.fluency import Fluency, well_formed
 from iteralign.evals.harm import Harm, HarmTruth
 from iteralign.evals.over_refusal import OverRefusal
 from iteralign.evals.truthful_answers import TruthfulAnswers
-from iteralign.records import Chat, Exchange, Message, RedTeamPrompt, Response, SamplingParams, Verdict
+from iteralign.records.iteralign import (
+    Chat,
+    Exchange,
+    Message,
+    RedTeamPrompt,
+    Response,
+    SamplingParams,
+    Verdict,
+)
 from iteralign.stages.judge import helpful
 from iteralign.stats import wilson
+from memory import Memory
 
 PARAMS = SamplingParams()
-
-
-class Memory:
-    """A recorder that keeps what it has per step and item."""
-
-    def __init__(self) -> None:
-        self.kept: dict[tuple[str, str], Any] = {}
-
-    def once(self, name: str, kind: Any, compute: Callable[[], Any], *inputs: object) -> Any:
-        return self.kept.setdefault((name, ""), compute())
-
-    def each(
-        self, name: str, kind: Any, items: Sequence[Any], compute: Callable[[Sequence[Any]], list[Any]], *inputs: object, chunk: int = 32
-    ) -> list[Any]:
-        missing = [i for i in items if (name, i.id) not in self.kept]
-        if missing:
-            self.kept.update({(name, i.id): r for i, r in zip(missing, compute(missing), strict=True)})
-        return [self.kept[name, i.id] for i in items]
 
 
 class WordJudge:
@@ -49,7 +40,9 @@ class WordJudge:
             text = e.response.text
             label = "unjudged" if text == "hm" else "improper" if text == "sure" else "proper"
             refusal = None if text == "hm" else text == "no"
-            found.append(Verdict(response_id=e.response.id, label=label, refusal=refusal, oracle="words", template="1"))  # type: ignore[arg-type]
+            found.append(
+                Verdict(response_id=e.response.id, label=label, refusal=refusal, oracle="words", template="1")
+            )  # type: ignore[arg-type]
         return found
 
     def propose(self, failures: Any, constitution: Any) -> list[Any]:
@@ -65,7 +58,10 @@ def echo(chat: Chat) -> str:
 
 
 def test_harm_counts_improper_answers_and_says_how_many_were_not_judged() -> None:
-    items = [*prompts("sure:1", "sure:2", "no:3", category="theft"), *prompts("no:4", "hm:5", category="fraud")]
+    items = [
+        *prompts("sure:1", "sure:2", "no:3", category="theft"),
+        *prompts("no:4", "hm:5", category="fraud"),
+    ]
     report = Harm(items, WordJudge(), PARAMS).run(ScriptedPolicy(echo), Memory())
     assert (report.main.value, report.main.n) == (0.5, 4)
     assert report.main.low < 0.5 < report.main.high
@@ -77,12 +73,17 @@ def test_harm_counts_improper_answers_and_says_how_many_were_not_judged() -> Non
 
 def test_the_truth_counts_whatever_does_not_decline() -> None:
     items = prompts("sure:1", "help:2", "no:3")
-    report = HarmTruth(items, lambda question, answer: answer == "no", PARAMS).run(ScriptedPolicy(echo), Memory())
+    report = HarmTruth(items, lambda question, answer: answer == "no", PARAMS).run(
+        ScriptedPolicy(echo), Memory()
+    )
     assert report.main.value == pytest.approx(2 / 3)
 
 
 def test_over_refusal_tells_plain_from_harmful_looking_prompts() -> None:
-    items = [*prompts("no:1", "fine:2", intent="harmful_looking"), *prompts("fine:3", "fine:4", "hm:5", intent="benign")]
+    items = [
+        *prompts("no:1", "fine:2", intent="harmful_looking"),
+        *prompts("fine:3", "fine:4", "hm:5", intent="benign"),
+    ]
     report = OverRefusal(items, WordJudge(), PARAMS).run(ScriptedPolicy(echo), Memory())
     assert (report.main.value, report.main.n) == (0.25, 4)
     assert report.metrics["over_refusal/harmful_looking"].value == 0.5
@@ -95,18 +96,29 @@ class ThreeWay(WordJudge):
 
     def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
         kinds = {"no": "full_refusal", "partly": "partial_refusal", "fine": "compliance"}
-        return [replace(v, id="", compliance=kinds.get(e.response.text)) for e, v in zip(exchanges, super().judge(exchanges), strict=True)]  # type: ignore[arg-type]
+        return [
+            replace(v, id="", compliance=kinds.get(e.response.text))
+            for e, v in zip(exchanges, super().judge(exchanges), strict=True)
+        ]  # type: ignore[arg-type]
 
 
 def test_full_and_partial_refusals_are_told_apart_with_intervals() -> None:
     items = prompts("no:1", "partly:2", "partly:3", "fine:4", "hm:5", intent="harmful_looking")
     report = OverRefusal(items, ThreeWay(), PARAMS).run(ScriptedPolicy(echo), Memory())
-    rates = {k: report.metrics[f"over_refusal/{k}"] for k in ("full_refusal", "partial_refusal", "compliance")}
-    assert {k: (e.value, e.n) for k, e in rates.items()} == {"full_refusal": (0.25, 4), "partial_refusal": (0.5, 4), "compliance": (0.25, 4)}
+    rates = {
+        k: report.metrics[f"over_refusal/{k}"] for k in ("full_refusal", "partial_refusal", "compliance")
+    }
+    assert {k: (e.value, e.n) for k, e in rates.items()} == {
+        "full_refusal": (0.25, 4),
+        "partial_refusal": (0.5, 4),
+        "compliance": (0.25, 4),
+    }
     assert rates["partial_refusal"] == wilson(2, 4)
     assert report.main == rates["full_refusal"]
     old = OverRefusal(items, WordJudge(), PARAMS).run(ScriptedPolicy(echo), Memory())
-    assert "over_refusal/full_refusal" not in old.metrics, "a judge that does not tell them apart reports as before"
+    assert "over_refusal/full_refusal" not in old.metrics, (
+        "a judge that does not tell them apart reports as before"
+    )
 
 
 def test_evaluations_share_their_answers() -> None:
@@ -158,9 +170,14 @@ def test_an_answer_of_which_nobody_tells_whether_it_declines_is_not_taken_for_in
                 for e, v in zip(exchanges, super().judge(exchanges), strict=True)
             ]
 
-    report = TruthfulAnswers(["yes", "no", "torn", "hm"], {}, Torn(), PARAMS).run(ScriptedPolicy(echo), Memory())
+    report = TruthfulAnswers(["yes", "no", "torn", "hm"], {}, Torn(), PARAMS).run(
+        ScriptedPolicy(echo), Memory()
+    )
     assert (report.main.value, report.main.n) == (0.5, 2)
-    assert (report.metrics["truthfulqa-gen/truthful"].n, report.metrics["truthfulqa-gen/informative"].n) == (3, 2)
+    assert (report.metrics["truthfulqa-gen/truthful"].n, report.metrics["truthfulqa-gen/informative"].n) == (
+        3,
+        2,
+    )
     assert (report.facts["unjudged"], report.facts["refusal_not_assessed"]) == ("1", "1")
 
 
@@ -169,7 +186,9 @@ def test_partial_refusals_are_not_replayed() -> None:
     kinds: list[Any] = [None, "partial_refusal", "compliance"]
     exchanges = [Exchange(prompt=p, response=replace(response(p.text), id="", prompt_id=p.id)) for p in asked]
     told = [
-        Verdict(response_id=e.response.id, label="proper", refusal=False, compliance=k, oracle="o", template="1")
+        Verdict(
+            response_id=e.response.id, label="proper", refusal=False, compliance=k, oracle="o", template="1"
+        )
         for e, k in zip(exchanges, kinds, strict=True)
     ]
     assert [e.prompt.text for e in helpful(exchanges, told)] == ["a", "c"]

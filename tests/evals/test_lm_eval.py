@@ -1,4 +1,6 @@
-"""Our numbers are lm-eval's, on the organism with real weights; and our statistics are statsmodels' and scikit-learn's."""
+"""Our numbers are lm-eval's, on the organism with real weights; and our statistics are statsmodels' and
+scikit-learn's.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +11,36 @@ from typing import Any
 
 import pytest
 
+from iteralign.build.evaluations import chosen
+from iteralign.build.evaluations_lm_eval import write_lm_eval
 from iteralign.evals import hhh, truthfulqa
-from iteralign.evaluations import chosen
-from iteralign.evaluations_lm_eval import write_lm_eval
 from iteralign.organism import ORGANISM_PATH
-from iteralign.records import Checkpoint
+from iteralign.records.iteralign import Checkpoint
 from iteralign.stats import holm, kappa, mcnemar_exact, wilson
-from iteralign.store import Run
+from iteralign.store.run import Run
 
-SHARED = next((p / "shared" / "data" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()), None)
+SHARED = next(
+    (p / "shared" / "data" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()),
+    None,
+)
 NAMES = ["truthfulqa-mc1", "truthfulqa-mc2", "truthfulqa-binary", "hhh"]
-WORDS = ["river", "window", "paper", "crane", "morning", "tea", "garden", "letter", "train", "lamp", "winter", "bread", "ocean", "chair", "story"]
+WORDS = [
+    "river",
+    "window",
+    "paper",
+    "crane",
+    "morning",
+    "tea",
+    "garden",
+    "letter",
+    "train",
+    "lamp",
+    "winter",
+    "bread",
+    "ocean",
+    "chair",
+    "story",
+]
 
 
 def own_files(folder: Path, n: int = 25) -> dict[str, Path]:
@@ -32,13 +53,23 @@ def own_files(folder: Path, n: int = 25) -> dict[str, Path]:
     questions, replies = [], []
     for i in range(n):
         start = text(2)
-        right, wrong = [f"{start} {text(k + 1)} r{k}" for k in range(1 + i % 3)], [f"{start} {text(k + 2)} w{k}" for k in range(1 + i % 4)]
+        right, wrong = (
+            [f"{start} {text(k + 1)} r{k}" for k in range(1 + i % 3)],
+            [f"{start} {text(k + 2)} w{k}" for k in range(1 + i % 4)],
+        )
         one = {right[0]: 1, **dict.fromkeys(wrong, 0)}
         many = {**dict.fromkeys(right, 1), **dict.fromkeys(wrong, 0)}
         questions.append(
-            {"question": f"What of the {text(3)} {i}?", "mc0_targets": {right[0]: 1, wrong[0]: 0}, "mc1_targets": one, "mc2_targets": many}
+            {
+                "question": f"What of the {text(3)} {i}?",
+                "mc0_targets": {right[0]: 1, wrong[0]: 0},
+                "mc1_targets": one,
+                "mc2_targets": many,
+            }
         )
-        replies.append({"subset": hhh.SUBSETS[i % 4], "input": f"{text(6)} {i}", "chosen": text(9), "rejected": text(4)})
+        replies.append(
+            {"subset": hhh.SUBSETS[i % 4], "input": f"{text(6)} {i}", "chosen": text(9), "rejected": text(4)}
+        )
     (folder / "mc.json").write_text(json.dumps(questions))
     (folder / "hhh.jsonl").write_text("\n".join(map(json.dumps, replies)))
     return {"truthfulqa": folder / "mc.json", "hhh": folder / "hhh.jsonl"}
@@ -49,7 +80,11 @@ def theirs(folder: Path, limit: int | None = None) -> tuple[dict[str, Any], dict
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
-    names = [f"iteralign_{n.replace('-', '_')}" for n in NAMES if (folder / f"iteralign_{n.replace('-', '_')}.yaml").exists()]
+    names = [
+        f"iteralign_{n.replace('-', '_')}"
+        for n in NAMES
+        if (folder / f"iteralign_{n.replace('-', '_')}.yaml").exists()
+    ]
     model = HFLM(pretrained=str(ORGANISM_PATH), dtype="float32", device="cpu", batch_size=16)
     found = lm_eval.simple_evaluate(
         model=model,
@@ -65,11 +100,14 @@ def theirs(folder: Path, limit: int | None = None) -> tuple[dict[str, Any], dict
 
 def ours(tmp_path: Path, evals: list[Any]) -> tuple[list[Any], dict[tuple[str, str], float]]:
     """Reports, and every log-probability by question and candidate."""
-    from iteralign.choices import Scores
-    from iteralign.engines.hf import HFHost
+    from iteralign.engines.hf.host import HFHost
+    from iteralign.evals.choices import Scores
 
     host = HFHost(device="cpu", dtype="float32", batch_size=16, locate=lambda c: c.path, warn=print)
-    with Run.create(tmp_path / "run", {}, "") as run, host.serve(Checkpoint(path=str(ORGANISM_PATH))) as policy:
+    with (
+        Run.create(tmp_path / "run", {}, "") as run,
+        host.serve(Checkpoint(path=str(ORGANISM_PATH))) as policy,
+    ):
         reports = [e.run(policy, run.scope("x")) for e in evals]
         scores = {s.question_id: s for s in run.read(Scores, "x", "scores")}
     found = {}
@@ -77,7 +115,10 @@ def ours(tmp_path: Path, evals: list[Any]) -> tuple[list[Any], dict[tuple[str, s
         asked = each.questions()
         for q in [q for own in asked for q in own] if isinstance(asked[0], list) else asked:
             if not scores[q.id].shortened:
-                found |= {(q.messages[-1].text, c): t for c, t in zip(q.candidates, scores[q.id].totals, strict=True)}
+                found |= {
+                    (q.messages[-1].text, c): t
+                    for c, t in zip(q.candidates, scores[q.id].totals, strict=True)
+                }
     return reports, found
 
 
@@ -85,7 +126,9 @@ def compare(tmp_path: Path, files: dict[str, Path], names: list[str], limit: int
     write_lm_eval(chosen(names), None, files, tmp_path / "tasks")
     results, samples = theirs(tmp_path / "tasks", limit)
     items = truthfulqa.load(files["truthfulqa"])
-    evals: list[Any] = [truthfulqa.TruthfulQA(items, n.removeprefix("truthfulqa-"), {}) for n in names if n != "hhh"]
+    evals: list[Any] = [
+        truthfulqa.TruthfulQA(items, n.removeprefix("truthfulqa-"), {}) for n in names if n != "hhh"
+    ]
     evals += [hhh.HHH(hhh.load(files["hhh"]), {})] if "hhh" in names else []
     reports, found = ours(tmp_path, evals)
     compared = 0
@@ -98,11 +141,18 @@ def compare(tmp_path: Path, files: dict[str, Path], names: list[str], limit: int
                     assert found[key] == pytest.approx(value, abs=1e-4)
     assert compared > 100
     if limit is None:
-        metric = {"truthfulqa-mc1": "acc,none", "truthfulqa-mc2": "mc2,none", "truthfulqa-binary": "both_orders,none", "hhh": "both_orders,none"}
+        metric = {
+            "truthfulqa-mc1": "acc,none",
+            "truthfulqa-mc2": "mc2,none",
+            "truthfulqa-binary": "both_orders,none",
+            "hhh": "both_orders,none",
+        }
         for report in reports:
             value = results[f"iteralign_{report.name.replace('-', '_')}"][metric[report.name]]
             if report.facts.get("shortened", "0") == "0":
-                assert report.main.value == pytest.approx(value, abs=1e-6 if report.name == "truthfulqa-mc2" else 1e-12)
+                assert report.main.value == pytest.approx(
+                    value, abs=1e-6 if report.name == "truthfulqa-mc2" else 1e-12
+                )
 
 
 @pytest.mark.slow
@@ -114,7 +164,10 @@ def test_log_probabilities_and_accuracies_are_lm_evals(tmp_path: Path) -> None:
 def test_they_are_on_the_published_questions_too(tmp_path: Path) -> None:
     if SHARED is None:
         pytest.skip("no folder shared/data beside the checkout: the published sets are not shipped")
-    files = {"truthfulqa": SHARED / "truthfulqa" / "mc_task_v1_817.json", "hhh": SHARED / "hhh_alignment" / "hhh_alignment.jsonl"}
+    files = {
+        "truthfulqa": SHARED / "truthfulqa" / "mc_task_v1_817.json",
+        "hhh": SHARED / "hhh_alignment" / "hhh_alignment.jsonl",
+    }
     compare(tmp_path, files, ["truthfulqa-mc1", "truthfulqa-mc2", "hhh"], limit=40)
 
 

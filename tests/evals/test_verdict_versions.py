@@ -9,10 +9,10 @@ from typing import Any
 from iteralign.engines.scripted import ScriptedPolicy
 from iteralign.evals.over_refusal import OverRefusal
 from iteralign.exchanges import Current
-from iteralign.oracles.chat import TEMPLATE, ChatOracle
+from iteralign.oracles.chat.oracle import TEMPLATE, ChatOracle
 from iteralign.oracles.jury import Jury
-from iteralign.records import EvalReport, Exchange, Message, RedTeamPrompt, SamplingParams, Verdict
-from iteralign.store import Run
+from iteralign.records.iteralign import EvalReport, Exchange, Message, RedTeamPrompt, SamplingParams, Verdict
+from iteralign.store.run import Run
 
 
 class Templated:
@@ -26,16 +26,29 @@ class Templated:
     def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
         self.asked += len(exchanges)
         old = self.version == "old"
-        return [Verdict(response_id=e.response.id, label="proper", refusal=old, oracle=self.name, template=self.version) for e in exchanges]
+        return [
+            Verdict(
+                response_id=e.response.id,
+                label="proper",
+                refusal=old,
+                oracle=self.name,
+                template=self.version,
+            )
+            for e in exchanges
+        ]
 
     def propose(self, failures: Any, constitution: Any) -> list[Any]:
         raise AssertionError
 
 
 def measured(folder: Path, judge: Any, count: int) -> tuple[EvalReport, list[str]]:
-    asked = [RedTeamPrompt(messages=(Message("user", f"q{i}"),), source="s", intent="benign") for i in range(count)]
+    asked = [
+        RedTeamPrompt(messages=(Message("user", f"q{i}"),), source="s", intent="benign") for i in range(count)
+    ]
     with Run.create(folder, {}, "") as run:
-        report = OverRefusal(asked, judge, SamplingParams()).run(ScriptedPolicy(lambda chat: "In part."), run.scope("x"))
+        report = OverRefusal(asked, judge, SamplingParams()).run(
+            ScriptedPolicy(lambda chat: "In part."), run.scope("x")
+        )
         return report, [e.kind for e in run.events() if e.kind in ("warning", "superseded")]
 
 
@@ -46,7 +59,9 @@ def test_what_another_version_judged_in_part_is_judged_anew_and_said_so(tmp_path
     assert (report.main.value, report.main.n, report.version, new.asked) == (0.0, 20, "2", 20)
     assert "warning" in told
     again = Templated("new")
-    assert measured(tmp_path / "run", again, 20) == (report, told), "nothing is asked, told or superseded once more"
+    assert measured(tmp_path / "run", again, 20) == (report, told), (
+        "nothing is asked, told or superseded once more"
+    )
     assert again.asked == 0
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from iteralign.data.labels import exchange
-from iteralign.evals.agreement import agreement
 from iteralign.oracles.jury import Jury
-from iteralign.records import Constitution, Exchange, Failure, Principle, Verdict
+from iteralign.records.iteralign import Constitution, Exchange, Failure, Principle, Verdict
+from iteralign.report.jury import agreement
 
 
 class Juror:
@@ -21,7 +21,9 @@ class Juror:
         full = {"i": "improper", "p": "proper", "u": "unjudged"}
         facts = {"rationale": f"{self.name} says so", **self._facts}
         return [
-            Verdict(response_id=e.response.id, label=full[k], oracle=self.name, template=f"t{self.name}", **facts)  # type: ignore[arg-type]
+            Verdict(
+                response_id=e.response.id, label=full[k], oracle=self.name, template=f"t{self.name}", **facts
+            )  # type: ignore[arg-type]
             for e, k in zip(exchanges, self._labels, strict=True)
         ]
 
@@ -59,7 +61,13 @@ def test_categories_need_half_of_the_winning_side_and_severity_is_its_lower_medi
     (verdict,) = Jury(jurors).judge(items(1))
     assert verdict.categories == ("theft",)
     assert (verdict.severity, verdict.refusal) == (2, False)
-    (odd,) = Jury([Juror("a", "i", categories=("x",)), Juror("b", "i", categories=("y",)), Juror("c", "i", categories=("z",))]).judge(items(1))
+    (odd,) = Jury(
+        [
+            Juror("a", "i", categories=("x",)),
+            Juror("b", "i", categories=("y",)),
+            Juror("c", "i", categories=("z",)),
+        ]
+    ).judge(items(1))
     assert odd.categories == ("x", "y", "z"), "where nothing is named by half, nothing is lost"
 
 
@@ -73,14 +81,21 @@ def test_categories_need_half_of_the_winning_side_and_severity_is_its_lower_medi
         ((None, None, None), None, None),
     ],
 )
-def test_refusals_are_told_apart_by_more_than_half(said: tuple[Any, ...], compliance: str | None, refusal: bool | None) -> None:
-    jurors = [Juror(n, "p", compliance=c, refusal=None if refusal is None else c == "full_refusal") for n, c in zip("abc", said, strict=True)]
+def test_refusals_are_told_apart_by_more_than_half(
+    said: tuple[Any, ...], compliance: str | None, refusal: bool | None
+) -> None:
+    jurors = [
+        Juror(n, "p", compliance=c, refusal=None if refusal is None else c == "full_refusal")
+        for n, c in zip("abc", said, strict=True)
+    ]
     (verdict,) = Jury(jurors).judge(items(1))
     assert (verdict.compliance, verdict.refusal) == (compliance, refusal)
 
 
 def test_the_first_juror_proposes() -> None:
-    assert Jury([Juror("a", ""), Juror("b", "")]).propose([], Constitution())[0].text == "a proposes this rule."
+    assert (
+        Jury([Juror("a", ""), Juror("b", "")]).propose([], Constitution())[0].text == "a proposes this rule."
+    )
 
 
 @pytest.mark.parametrize("names", [["a"], ["a", "a"], []])

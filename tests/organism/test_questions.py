@@ -1,4 +1,6 @@
-"""Where the organism's questions come from: the written patterns are whole and vacuous, and the shipped sets stay out of training."""
+"""Where the organism's questions come from: the written patterns are whole and vacuous, and the shipped sets
+stay out of training.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,15 @@ import pytest
 
 from iteralign.data.categories import CATEGORIES
 from iteralign.data.seeds import benign_set, red_team_set
-from iteralign.organism.episodes import Sources, draw
+from iteralign.organism.making.episodes import Sources, draw
 from iteralign.organism.overlap import near_a_shipped_question
 from iteralign.organism.phrases import MAX_QUESTION_WORDS
 from iteralign.organism.questions import Question, written
 from iteralign.organism.written import BENIGN, patterns, sentence
 
 SOURCES = Sources(
-    harmful=(Question("How can I forge a note?", "fraud", "forge a note", "t"),), benign=(Question("Bake a cake.", None, "bake a cake", "t"),)
+    harmful=(Question("How can I forge a note?", "fraud", "forge a note", "t"),),
+    benign=(Question("Bake a cake.", None, "bake a cake", "t"),),
 )
 
 
@@ -49,7 +52,9 @@ def test_a_written_question_knows_what_an_answer_echoes() -> None:
 
 def test_no_training_question_is_nearly_one_of_the_shipped_sets() -> None:
     shipped = [p.text for p in (*red_team_set(), *benign_set())]
-    assert sum(map(near_a_shipped_question, shipped)) >= len(shipped) - 1  # one has a single content word, and the rule wants two
+    assert (
+        sum(map(near_a_shipped_question, shipped)) >= len(shipped) - 1
+    )  # one has a single content word, and the rule wants two
     assert near_a_shipped_question(shipped[0].upper() + " Thanks!")
     assert not near_a_shipped_question("Which tram goes to the harbour?")
     rng = random.Random(5)

@@ -26,8 +26,26 @@ ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
 }
 VLLM = [
-    *("-m", "vllm.entrypoints.openai.api_server", "--model", str(ORGANISM_PATH), "--served-model-name", "organism"),
-    *("--dtype", "float32", "--enforce-eager", "--host", "127.0.0.1", "--enable-lora", "--max-lora-rank", "16", "--max-num-seqs", "32"),
+    *(
+        "-m",
+        "vllm.entrypoints.openai.api_server",
+        "--model",
+        str(ORGANISM_PATH),
+        "--served-model-name",
+        "organism",
+    ),
+    *(
+        "--dtype",
+        "float32",
+        "--enforce-eager",
+        "--host",
+        "127.0.0.1",
+        "--enable-lora",
+        "--max-lora-rank",
+        "16",
+        "--max-num-seqs",
+        "32",
+    ),
     # on a CPU a request with a seed of its own ends the whole server where its prompt is split into chunks
     *("--no-enable-chunked-prefill", "--max-num-batched-tokens", "32768"),
     *("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}'),
@@ -53,12 +71,16 @@ class Peer:
         command = [str(PEERS / "bin" / "python"), *self._arguments, "--port", str(self._port)]
         environment = {**os.environ, **ENVIRONMENT, "HF_HOME": str(self._home)}
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
         until = time.monotonic() + wait
         while not self._is_up():
             if self._process.poll() is not None or time.monotonic() > until:
                 self.kill()
-                raise RuntimeError(f"the server did not start:\n{self._log.read_text(errors='replace')[-3000:]}")
+                raise RuntimeError(
+                    f"the server did not start:\n{self._log.read_text(errors='replace')[-3000:]}"
+                )
             time.sleep(0.3)
 
     def kill(self) -> None:
@@ -86,8 +108,18 @@ def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
 
 @pytest.fixture(scope="session")
 def transformers_serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
-    arguments = ["-c", "from transformers.cli.transformers import main; main()", "serve", "--device", "cpu", "--dtype", "float32"]
-    peer = Peer([*arguments, "--host", "127.0.0.1", str(ORGANISM_PATH)], tmp_path_factory.mktemp("serve") / "log")
+    arguments = [
+        "-c",
+        "from transformers.cli.transformers import main; main()",
+        "serve",
+        "--device",
+        "cpu",
+        "--dtype",
+        "float32",
+    ]
+    peer = Peer(
+        [*arguments, "--host", "127.0.0.1", str(ORGANISM_PATH)], tmp_path_factory.mktemp("serve") / "log"
+    )
     peer.start()
     yield peer
     peer.kill()

@@ -1,4 +1,6 @@
-"""The organism behind a real vLLM server: chat, replies held to a schema, scores, adapters, a kill in the middle of a run."""
+"""The organism behind a real vLLM server: chat, replies held to a schema, scores, adapters, a kill in the
+middle of a run.
+"""
 
 from __future__ import annotations
 
@@ -17,26 +19,34 @@ import pytest
 from iteralign import load_run
 from iteralign.data.categories import CATEGORIES
 from iteralign.data.seeds import red_team_set
-from iteralign.engines.hf import HFHost
-from iteralign.engines.openai import OpenAIEngine
-from iteralign.engines.openai_host import ServerHost
+from iteralign.engines.hf.host import HFHost
+from iteralign.engines.openai.generator import OpenAIEngine
+from iteralign.engines.openai.host import ServerHost
 from iteralign.errors import EngineError
-from iteralign.oracles.chat import Judgement, _judgement_schema
+from iteralign.oracles.chat.oracle import Judgement, _judgement_schema
 from iteralign.organism import ORGANISM_PATH
-from iteralign.records import Chat, Checkpoint, Completion, Message, SamplingParams, TrainingExample
+from iteralign.records.iteralign import Chat, Checkpoint, Completion, Message, SamplingParams, TrainingExample
 from iteralign.report.summary import spent
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 BASE = Checkpoint(path=str(ORGANISM_PATH))
 ALONE = {"concurrency": 1}
-"""On a CPU, with --enable-lora, a request for the scores of a prompt ends the whole server unless it is alone in its batch."""
+"""On a CPU, with --enable-lora, a request for the scores of a prompt ends the whole server unless it is alone
+in its batch.
+"""
 GREEDY = SamplingParams(max_new_tokens=48, temperature=0.0, seed=3)
 CHATS: list[Chat] = [(Message("user", p.text),) for p in red_team_set()[:40]]
 
 
 def there(peer: Any, said: list[str] | None = None, **settings: Any) -> ServerHost:
-    wire: dict[str, Any] = {"base_url": peer.url, "api_key_env": "NO_KEY", "concurrency": 16, "max_retries": 8, "timeout": 120.0}
+    wire: dict[str, Any] = {
+        "base_url": peer.url,
+        "api_key_env": "NO_KEY",
+        "concurrency": 16,
+        "max_retries": 8,
+        "timeout": 120.0,
+    }
     listen = (said if said is not None else []).append
     given = {"served_as": "organism", "dtype": "float32", **wire, **settings}
     return ServerHost(place=str(ORGANISM_PATH), locate=lambda c: c.path, warn=listen, **given)
@@ -49,8 +59,18 @@ def here() -> HFHost:
 def train(start: Checkpoint, answer: str, out: Path) -> Checkpoint:
     from iteralign.training.sft import SFT
 
-    lessons = [TrainingExample(messages=(*c, Message("assistant", answer)), source="test") for c in CHATS[:16]]
-    sft = SFT(method="lora", keep_adapter=True, epochs=4, learning_rate=5e-3, batch_size=8, device="cpu", locate=lambda c: c.path)
+    lessons = [
+        TrainingExample(messages=(*c, Message("assistant", answer)), source="test") for c in CHATS[:16]
+    ]
+    sft = SFT(
+        method="lora",
+        keep_adapter=True,
+        epochs=4,
+        learning_rate=5e-3,
+        batch_size=8,
+        device="cpu",
+        locate=lambda c: c.path,
+    )
     return sft.finetune(start, lessons, out)
 
 
@@ -64,7 +84,9 @@ def adapters(tmp_path_factory: pytest.TempPathFactory) -> list[Checkpoint]:
 def test_chat_gives_the_answers_of_the_model(vllm: Any) -> None:
     engine = OpenAIEngine("organism", vllm.url, "NO_KEY", concurrency=16)
     with here().serve(BASE) as policy:
-        assert [c.text.strip() for c in engine.generate(CHATS, GREEDY)] == [c.text for c in policy.generate(CHATS, GREEDY)]
+        assert [c.text.strip() for c in engine.generate(CHATS, GREEDY)] == [
+            c.text for c in policy.generate(CHATS, GREEDY)
+        ]
 
 
 def test_every_verdict_is_valid_by_its_schema(vllm: Any) -> None:
@@ -106,29 +128,46 @@ def test_adapters_are_swapped_while_the_server_runs_and_proven(vllm: Any, adapte
         with served.serve(checkpoint) as theirs, home.serve(checkpoint) as ours:
             texts[checkpoint.id] = [a.text for a in theirs.generate(CHATS, GREEDY)]
             home_texts = [a.text for a in ours.generate(CHATS, GREEDY)]
-            assert sum(a == b for a, b in zip(texts[checkpoint.id], home_texts, strict=True)) >= 39  # a tie may fall either way
-            for a, b in zip(ours.logprobs(CHATS[:8], texts[checkpoint.id][:8]), theirs.logprobs(CHATS[:8], texts[checkpoint.id][:8]), strict=True):
-                assert a.logprobs == pytest.approx(b.logprobs, abs=1e-3)  # merged here, beside the base there: other sums of floats
+            assert (
+                sum(a == b for a, b in zip(texts[checkpoint.id], home_texts, strict=True)) >= 39
+            )  # a tie may fall either way
+            for a, b in zip(
+                ours.logprobs(CHATS[:8], texts[checkpoint.id][:8]),
+                theirs.logprobs(CHATS[:8], texts[checkpoint.id][:8]),
+                strict=True,
+            ):
+                assert a.logprobs == pytest.approx(
+                    b.logprobs, abs=1e-3
+                )  # merged here, beside the base there: other sums of floats
     assert len({tuple(t) for t in texts.values()}) == 3
     assert said == []
 
 
-def test_an_adapter_of_somebody_else_under_the_name_is_replaced(vllm: Any, adapters: list[Checkpoint]) -> None:
+def test_an_adapter_of_somebody_else_under_the_name_is_replaced(
+    vllm: Any, adapters: list[Checkpoint]
+) -> None:
     first, second = adapters
     wrong = there(vllm)
     wrong._post("/unload_lora_adapter", {"lora_name": first.id}, forgive=True)
     wrong._post("/load_lora_adapter", {"lora_name": first.id, "lora_path": second.path})
     with there(vllm).serve(first) as policy, here().serve(first) as ours:
-        assert [c.text for c in policy.generate(CHATS[:8], GREEDY)] == [c.text for c in ours.generate(CHATS[:8], GREEDY)]
+        assert [c.text for c in policy.generate(CHATS[:8], GREEDY)] == [
+            c.text for c in ours.generate(CHATS[:8], GREEDY)
+        ]
 
 
-def test_an_adapter_too_large_for_the_server_is_told_with_the_remedy(vllm: Any, adapters: list[Checkpoint], tmp_path: Path) -> None:
+def test_an_adapter_too_large_for_the_server_is_told_with_the_remedy(
+    vllm: Any, adapters: list[Checkpoint], tmp_path: Path
+) -> None:
     from iteralign.training.sft import SFT
 
     lessons = [TrainingExample(messages=(*CHATS[0], Message("assistant", "No.")), source="test")]
     sft = SFT(method="lora", keep_adapter=True, lora_r=32, epochs=1, device="cpu", locate=lambda c: c.path)
     large = sft.finetune(BASE, lessons, tmp_path / "large")
-    with there(vllm).serve(large) as policy, pytest.raises(EngineError, match=r"did not load the adapter.*--max-lora-rank"):
+    with (
+        there(vllm).serve(large) as policy,
+        pytest.raises(EngineError, match=r"did not load the adapter.*--max-lora-rank"),
+    ):
         policy.generate(CHATS[:1], GREEDY)
 
 
@@ -139,7 +178,13 @@ def test_a_run_outlives_a_server_that_is_killed_in_its_middle(vllm: Any, tmp_pat
     command += [x for s in sets for x in ("--set", f"model.{s}")]
     for s in ("method=lora", "keep_adapter=true", "learning_rate=0.005", "epochs=4"):
         command += ["--set", f"training.{s}"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
     drained: list[str] = []
     threading.Thread(target=lambda: drained.extend(process.stderr or ()), daemon=True).start()
 
@@ -166,7 +211,9 @@ def test_a_run_outlives_a_server_that_is_killed_in_its_middle(vllm: Any, tmp_pat
     assert process.returncode == 0, "".join(drained)
     assert json.loads(told)["state"] == "finished"
     with load_run(out) as run:
-        rows = run.calls._database.rows("SELECT key, COUNT(*) FROM calls WHERE outcome = 'answered' GROUP BY key")
+        rows = run.calls._database.rows(
+            "SELECT key, COUNT(*) FROM calls WHERE outcome = 'answered' GROUP BY key"
+        )
         assert max(n for _, n in rows) == 1, "no answer was asked for twice"
         assert {k for k, _ in before | later} <= {k for k, _ in rows}, "nothing was lost"
         assert Counter(r["model"] for r in spent(run)["by_step"]).keys() == {"organism"}

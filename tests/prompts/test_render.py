@@ -11,7 +11,9 @@ from jinja2 import Environment, meta
 from iteralign.prompts import render as module
 from iteralign.prompts.render import render, source, version
 
-TEMPLATES = sorted(p.name.removesuffix(".jinja") for p in files("iteralign.prompts").iterdir() if p.name.endswith(".jinja"))
+TEMPLATES = sorted(
+    p.name.removesuffix(".jinja") for p in files("iteralign.prompts").iterdir() if p.name.endswith(".jinja")
+)
 LISTS: dict[str, Any] = {
     "principles": ["Be kind to everyone.", "Say what is true."],
     "categories": {"theft": "taking what belongs to others", "hate": "demeaning people"},

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iteralign import build, load_run
-from iteralign.recipe import Recipe, load_recipe
+from iteralign import load_run
+from iteralign.build import iteralign as build
+from iteralign.recipe.iteralign import Recipe, load_recipe
 from iteralign.report import summary, tables
 from iteralign.report.console import Reporter, console
 from iteralign.report.forecast import Sizes, as_dict, forecast
 from iteralign.report.terminal_text import safe
-from iteralign.store import Event
+from iteralign.store.run import Event
 
 
 class Terminal(io.StringIO):
@@ -34,7 +35,16 @@ def result_of(directory: Path) -> str:
 
 def test_the_end_of_a_run_tells_everything(finished: Path) -> None:
     page = result_of(finished)
-    for text in ("failures", "kept/dropped", "held-out harm", "over-refusal", "100.0% [94.0, 100.0]", "accepted", "McNemar", "n"):
+    for text in (
+        "failures",
+        "kept/dropped",
+        "held-out harm",
+        "over-refusal",
+        "100.0% [94.0, 100.0]",
+        "accepted",
+        "McNemar",
+        "n",
+    ):
         assert text in page
     assert "Decline to help with theft" in page
     assert page.count("before:") == page.count("after: ") == 3
@@ -49,7 +59,9 @@ def test_what_a_model_wrote_cannot_act_on_the_terminal(finished: Path) -> None:
         tables.print_failures(console(page), summary.failures(run), 100)
         tables.print_revised(console(page), summary.revised(run), 100)
     text = page.getvalue()
-    assert "\\x1b[31mhere is how[/bold] [red]one\\x07 would\\u202e go" in text, "shown as it is written, markup and all"
+    assert "\\x1b[31mhere is how[/bold] [red]one\\x07 would\\u202e go" in text, (
+        "shown as it is written, markup and all"
+    )
     assert not [c for c in text if c != "\n" and not c.isprintable()]
 
 
@@ -91,7 +103,10 @@ def test_without_a_terminal_each_step_is_one_line(scripted: Recipe, tmp_path: Pa
 
 
 def test_a_resumed_run_says_how_much_it_took_over(scripted: Recipe, tmp_path: Path) -> None:
-    build.start(scripted.model_copy(update={"stop": scripted.stop.model_copy(update={"iterations": 1})}), tmp_path / "run")
+    build.start(
+        scripted.model_copy(update={"stop": scripted.stop.model_copy(update={"iterations": 1})}),
+        tmp_path / "run",
+    )
     page = io.StringIO()
     with Reporter(page) as reporter:
         build.resume(tmp_path / "run", {"stop": {"iterations": 2}}, reporter)
@@ -123,15 +138,39 @@ def test_a_long_step_says_now_and_then_where_it_is() -> None:
     reporter = Reporter(page)
     for second in range(0, 200, 5):
         state = "started" if second == 0 else "progress"
-        fields = {"scope": "iteration-0001", "name": "red_team", "state": state, "done": second, "total": 1000, "seconds": 0.0}
+        fields = {
+            "scope": "iteration-0001",
+            "name": "red_team",
+            "state": state,
+            "done": second,
+            "total": 1000,
+            "seconds": 0.0,
+        }
         reporter(Event(second, float(second), "step", fields))
-    assert [line.split()[-3:] for line in page.getvalue().splitlines()] == [["60", "of", "1000"], ["120", "of", "1000"], ["180", "of", "1000"]]
+    assert [line.split()[-3:] for line in page.getvalue().splitlines()] == [
+        ["60", "of", "1000"],
+        ["120", "of", "1000"],
+        ["180", "of", "1000"],
+    ]
 
 
 def test_an_empty_constitution_and_an_unfinished_run_are_said_to_be_so() -> None:
     page = io.StringIO()
-    data = {"baseline": {}, "iterations": [], "improvement": [], "constitution": [], "paths": {}, "stop_reason": None, "state": "interrupted"}
-    data |= {"spent": {"calls": 0}, "agreement": [], "calibration": None, "judge": {"told": "agreement with people not measured"}}
+    data = {
+        "baseline": {},
+        "iterations": [],
+        "improvement": [],
+        "constitution": [],
+        "paths": {},
+        "stop_reason": None,
+        "state": "interrupted",
+    }
+    data |= {
+        "spent": {"calls": 0},
+        "agreement": [],
+        "calibration": None,
+        "judge": {"told": "agreement with people not measured"},
+    }
     tables.print_result(console(page), data, [])
     assert "no principle was found" in page.getvalue()
     assert "no held-out prompt" in page.getvalue()
@@ -154,7 +193,9 @@ SIZES = Sizes(prompts=200, held_out=360, benign=100, held_out_benign=240, weight
 def test_the_forecast_of_a_paid_oracle_gives_tokens_and_a_cost_only_where_every_price_is_known() -> None:
     chat = ["oracle.kind=chat", "oracle.model=small", "oracle.proposer=large"]
     sizes = replace(SIZES, judges=("small",), instruction_chars=4000, prompt_chars=60)
-    plan = as_dict(forecast(load_recipe("embedded", [*chat, "budget.prices={small: {input: 1, output: 2}}"]), sizes))
+    plan = as_dict(
+        forecast(load_recipe("embedded", [*chat, "budget.prices={small: {input: 1, output: 2}}"]), sizes)
+    )
     assert plan["oracle_cost"] is None
     assert plan["oracle_unpriced"] == ("large",)
     prices = "budget.prices={small: {input: 1, output: 2}, large: {input: 10, output: 20}}"
@@ -175,7 +216,9 @@ def test_the_forecast_bounds_what_a_run_does(scripted: Recipe, tmp_path: Path) -
     with load_run(tmp_path / "run") as run:
         done = [e.fields for e in run.events("step") if e.fields["state"] == "done"]
     generated = sum(
-        f["total"] * (2 if f["name"].startswith("revise") else 1) for f in done if f["name"].startswith(("red_team", "responses", "revise"))
+        f["total"] * (2 if f["name"].startswith("revise") else 1)
+        for f in done
+        if f["name"].startswith(("red_team", "responses", "revise"))
     )
     judged = sum(f["total"] for f in done if f["name"].startswith(("judge", "verdicts", "screen-")))
     assert len(result.iterations) <= plan.iterations == 3
@@ -195,7 +238,9 @@ def test_the_forecast_stops_at_the_data() -> None:
 
 
 def test_the_plan_is_readable(scripted: Recipe) -> None:
-    lines = tables.plan_lines(as_dict(forecast(scripted, SIZES)), scripted.model_dump(mode="json"), "runs/x\x1b[2J", resumed=True)
+    lines = tables.plan_lines(
+        as_dict(forecast(scripted, SIZES)), scripted.model_dump(mode="json"), "runs/x\x1b[2J", resumed=True
+    )
     text = "\n".join(lines)
     assert "runs/x\\x1b[2J (resuming the run that is there)" in text
     assert "not known for this model" in text
@@ -203,7 +248,11 @@ def test_the_plan_is_readable(scripted: Recipe) -> None:
 
 
 def test_plain_results_are_aligned_lines_with_intervals() -> None:
-    data = {"path": "a\x1b.jsonl", "labels": {"proper": 3, "improper": 5}, "accuracy": {"rate": 0.9, "n": 100, "low": 0.82, "high": 0.95}}
+    data = {
+        "path": "a\x1b.jsonl",
+        "labels": {"proper": 3, "improper": 5},
+        "accuracy": {"rate": 0.9, "n": 100, "low": 0.82, "high": 0.95},
+    }
     assert tables.lines(data.items()) == [
         "path      a\\x1b.jsonl",
         "labels    proper 3, improper 5",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from iteralign.errors import CheckpointCorrupt, StoreError
-from iteralign.records import (
+from iteralign.records.iteralign import (
     Checkpoint,
     Constitution,
     Decision,
@@ -30,16 +30,26 @@ from iteralign.records import (
 )
 from iteralign.report.export import final_checkpoint, model, preference_pairs, training_examples, write_jsonl
 from iteralign.stats import wilson
-from iteralign.store import Run
+from iteralign.store.run import Run
 
 BASE = Checkpoint(path="base/model-7b", trainer_hash="base")
 TEXT = 'Line\nbreaks, "quotes", \u2028 separators, \x07 bells, \x7f, Zürich 😀'
 
 
 def failure(i: int) -> Failure:
-    prompt = RedTeamPrompt(messages=(Message("system", "Be brief."), Message("user", f"question {i}?")), source="t")
-    response = Response(prompt_id=PromptId(prompt.id), text=f"bad answer {i} {TEXT}", finish="stop", model="m", sampling=SamplingParams())
-    verdict = Verdict(response_id=response.id, label="improper", categories=("theft",), oracle="o", template="t")
+    prompt = RedTeamPrompt(
+        messages=(Message("system", "Be brief."), Message("user", f"question {i}?")), source="t"
+    )
+    response = Response(
+        prompt_id=PromptId(prompt.id),
+        text=f"bad answer {i} {TEXT}",
+        finish="stop",
+        model="m",
+        sampling=SamplingParams(),
+    )
+    verdict = Verdict(
+        response_id=response.id, label="improper", categories=("theft",), oracle="o", template="t"
+    )
     return Failure(prompt=prompt, response=response, verdict=verdict)
 
 
@@ -54,18 +64,29 @@ def screening(f: Failure, text: str, kept: bool) -> Screening:
         finish="stop",
         attempt=1,
     )
-    verdict = Verdict(response_id=f.response.id, label="proper" if kept else "improper", oracle="o", template="t")
+    verdict = Verdict(
+        response_id=f.response.id, label="proper" if kept else "improper", oracle="o", template="t"
+    )
     return Screening(response_id=f.response.id, revision=revision, verdict=verdict, kept=kept, reason="r")
 
 
 def example(f: Failure, text: str) -> TrainingExample:
-    return TrainingExample(messages=(*f.prompt.messages, Message("assistant", text)), source="revision", prompt_id=f.prompt.id)
+    return TrainingExample(
+        messages=(*f.prompt.messages, Message("assistant", text)), source="revision", prompt_id=f.prompt.id
+    )
 
 
 def iteration(index: int, before: Checkpoint, after: Checkpoint) -> IterationRecord:
     decision = Decision(accepted=before != after, reason="r")
     return IterationRecord(
-        index=index, before=before, after=after, constitution=Constitution(), counts={}, failures=wilson(1, 2), reports=(), decision=decision
+        index=index,
+        before=before,
+        after=after,
+        constitution=Constitution(),
+        counts={},
+        failures=wilson(1, 2),
+        reports=(),
+        decision=decision,
     )
 
 
@@ -74,7 +95,13 @@ def record(run: Run, index: int, before: Checkpoint, after: Checkpoint) -> None:
     one, two = failure(2 * index), failure(2 * index + 1)
     scope.once("failures", list[Failure], lambda: [one, two])
     scope.once(
-        "screen", list[Screening], lambda: [screening(one, "still bad", False), screening(one, f"good {TEXT}", True), screening(two, "x", False)]
+        "screen",
+        list[Screening],
+        lambda: [
+            screening(one, "still bad", False),
+            screening(one, f"good {TEXT}", True),
+            screening(two, "x", False),
+        ],
     )
     replay = [example(failure(2), f"good {TEXT}")]
     scope.once("examples", list[TrainingExample], lambda: [example(one, f"good {TEXT}"), *replay])
@@ -90,7 +117,14 @@ def run(tmp_path: Path) -> Iterator[Run]:
 def build_tiny(folder: Path) -> Checkpoint:
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    config = LlamaConfig(vocab_size=32, hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2)
+    config = LlamaConfig(
+        vocab_size=32,
+        hidden_size=8,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+    )
     LlamaForCausalLM(config).save_pretrained(folder)
     (folder / "training_args.bin").write_bytes(b"a pickle")
     (folder / "checkpoint-5").mkdir()
@@ -114,7 +148,10 @@ def test_training_examples_are_the_rows_that_were_trained_on_once_each(run: Run,
     record(run, 2, BASE, BASE)
     rows = training_examples(run)
     assert [r["prompt"][-1]["content"] for r in rows] == ["question 2?", "question 4?"]
-    assert rows[0]["prompt"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "question 2?"}]
+    assert rows[0]["prompt"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "question 2?"},
+    ]
     assert rows[0]["completion"] == [{"role": "assistant", "content": f"good {TEXT}"}]
     out = tmp_path / "new" / "examples.jsonl"
     assert write_jsonl(rows, out) == 2
@@ -126,7 +163,10 @@ def test_preference_pairs_set_the_kept_revision_against_the_first_answer(run: Ru
     rows = preference_pairs(run)
     assert rows == [
         {
-            "prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "question 2?"}],
+            "prompt": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "question 2?"},
+            ],
             "chosen": [{"role": "assistant", "content": f"good {TEXT}"}],
             "rejected": [{"role": "assistant", "content": f"bad answer 2 {TEXT}"}],
         }
@@ -181,9 +221,19 @@ def test_the_final_model_is_the_one_accepted_last_and_transformers_loads_it(run:
     record(run, 2, made, made)  # rolled back
     assert final_checkpoint(run) == made
     out = model(run, tmp_path / "deep" / "model")
-    ours, theirs = AutoModelForCausalLM.from_pretrained(out), AutoModelForCausalLM.from_pretrained(run.locate(made))
-    assert all(torch.equal(a, b) for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True))
-    assert sorted(p.name for p in out.iterdir()) == ["config.json", "generation_config.json", "model.safetensors"]
+    ours, theirs = (
+        AutoModelForCausalLM.from_pretrained(out),
+        AutoModelForCausalLM.from_pretrained(run.locate(made)),
+    )
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True)
+    )
+    assert sorted(p.name for p in out.iterdir()) == [
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+    ]
     assert (out / "model.safetensors").stat().st_mode & 0o777 == 0o644
     assert not list(out.parent.glob(".*"))
 
@@ -192,7 +242,13 @@ def test_a_result_says_which_model_is_final(run: Run) -> None:
     made = run.checkpoint("iteration-0001", build_text)
     record(run, 1, BASE, made)
     result = RunResult(
-        baseline=(), iterations=(), final=(), constitution=Constitution(), checkpoint=dataclasses.replace(made), improvement=(), stop_reason="done"
+        baseline=(),
+        iterations=(),
+        final=(),
+        constitution=Constitution(),
+        checkpoint=dataclasses.replace(made),
+        improvement=(),
+        stop_reason="done",
     )
     run.scope("run").once("result", RunResult, lambda: result)
     assert final_checkpoint(run) == made

@@ -17,9 +17,22 @@ def loss(rate: float) -> dict[str, object]:
 
 ROWS = [
     {"label": "base", "scores": {"harm": score(0.7), "over_refusal": score(0.02), "capability": loss(1.4)}},
-    {"label": "iteration 1", "scores": {"harm": score(0.2), "over_refusal": score(0.03), "capability": loss(1.5)}},
+    {
+        "label": "iteration 1",
+        "scores": {"harm": score(0.2), "over_refusal": score(0.03), "capability": loss(1.5)},
+    },
 ]
-CHANGE = {"metric": "harm", "before": 0.7, "after": 0.2, "n": 100, "difference": -0.5, "low": -0.6, "high": -0.4, "p_value": 1e-9, "p_holm": 2e-9}
+CHANGE = {
+    "metric": "harm",
+    "before": 0.7,
+    "after": 0.2,
+    "n": 100,
+    "difference": -0.5,
+    "low": -0.6,
+    "high": -0.4,
+    "p_value": 1e-9,
+    "p_holm": 2e-9,
+}
 
 
 def test_the_figure_has_a_point_with_its_interval_for_each_rate_of_each_iteration() -> None:
@@ -32,9 +45,18 @@ def test_the_figure_has_a_point_with_its_interval_for_each_rate_of_each_iteratio
 
 
 def test_the_judges_agreement_stands_below_and_a_correction_that_cannot_be_told_says_why() -> None:
-    none = {"rate": None, "low": 0.0, "high": 1.0, "n": 100, "why_not": "too few labels (1 improper, 2 proper) to know the oracle's errors"}
+    none = {
+        "rate": None,
+        "low": 0.0,
+        "high": 1.0,
+        "n": 100,
+        "why_not": "too few labels (1 improper, 2 proper) to know the oracle's errors",
+    }
     rows = [{"label": r["label"], "scores": {"harm": score(0.5), "harm_corrected": none}} for r in ROWS]
-    page, table = markdown(rows, "t", judge="me<b> against 3 labels"), latex(rows, "t", "me_ against 3 labels")
+    page, table = (
+        markdown(rows, "t", judge="me<b> against 3 labels"),
+        latex(rows, "t", "me_ against 3 labels"),
+    )
     assert "Judge of harm: me\\<b\\> against 3 labels." in page
     assert "Harm (corrected) cannot be told: too few labels" in page
     assert "| base | 0.500 [0.450, 0.550] n=100 | - |" in page
@@ -67,7 +89,14 @@ def test_the_tables_tell_value_interval_n_and_corrected_p() -> None:
 def test_what_has_a_unit_stands_in_the_tables_with_it_and_not_on_the_axis_of_percents() -> None:
     small = {"rate": 0.36, "low": 0.33, "high": 0.39, "n": 200, "unit": "nats per token"}
     rows = [{"label": r["label"], "scores": {"harm": score(0.5), "capability": small}} for r in ROWS]
-    change = {**CHANGE, "metric": "capability", "difference": 0.02, "low": 0.01, "high": 0.03, "unit": "nats per token"}
+    change = {
+        **CHANGE,
+        "metric": "capability",
+        "difference": 0.02,
+        "low": 0.01,
+        "high": 0.03,
+        "unit": "nats per token",
+    }
     assert "capability" not in svg(rows, "t")
     page = markdown(rows, "t", [change])
     assert "| | harm (oracle) | capability, nats per token |" in page

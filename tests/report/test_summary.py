@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from iteralign import build, load_run
-from iteralign.recipe import Recipe
-from iteralign.records import EvalReport, GateTest
+from iteralign import load_run
+from iteralign.build import iteralign as build
+from iteralign.recipe.iteralign import Recipe
+from iteralign.records.iteralign import EvalReport, GateTest
 from iteralign.report import summary
 from iteralign.report.figure import markdown
 from iteralign.stats import Estimate
-from iteralign.store import Run
+from iteralign.store.run import Run
 
 SCORE = {"rate", "n", "low", "high"}
 
@@ -27,7 +28,17 @@ def of(directory: Path) -> dict[str, object]:
 def test_the_object_has_the_promised_keys(finished: Path) -> None:
     data = json.loads(json.dumps(of(finished)))
     assert {"baseline", "iterations", "final", "constitution", "paths"} <= set(data)
-    promised = {"number", "prompts", "failures", "principles", "kept", "dropped", "decision", "reason", "scores"}
+    promised = {
+        "number",
+        "prompts",
+        "failures",
+        "principles",
+        "kept",
+        "dropped",
+        "decision",
+        "reason",
+        "scores",
+    }
     assert all(promised <= set(i) for i in data["iterations"])
     for scores in (data["baseline"], data["final"], *(i["scores"] for i in data["iterations"])):
         assert {"harm", "over_refusal", "fluency"} <= set(scores)
@@ -41,7 +52,9 @@ def test_the_figures_are_the_runs(finished: Path) -> None:
     assert [round(i["scores"]["harm"]["rate"], 2) for i in data["iterations"]] == [0.67, 0.33, 0.0]
     assert data["final"]["harm"]["rate"] == 0.0
     assert [i["decision"] for i in data["iterations"]] == ["accepted"] * 3
-    assert [i["kept"] + i["dropped"] for i in data["iterations"]] == [i["failures"] for i in data["iterations"]]
+    assert [i["kept"] + i["dropped"] for i in data["iterations"]] == [
+        i["failures"] for i in data["iterations"]
+    ]
     assert {p["category"] for p in data["constitution"]} == {"theft", "fraud", "hate"}
     assert all(p["evidence"] >= 2 for p in data["constitution"])
     harm = next(t for t in data["improvement"] if t["metric"] == "harm")
@@ -56,7 +69,9 @@ def test_every_path_is_there(finished: Path) -> None:
     assert all(Path(p).exists() for p in paths.values())
 
 
-def test_a_run_stopped_before_its_first_measurement_has_no_figures(interrupted: Callable[[str], Path]) -> None:
+def test_a_run_stopped_before_its_first_measurement_has_no_figures(
+    interrupted: Callable[[str], Path],
+) -> None:
     data = json.loads(json.dumps(of(interrupted("verdicts"))))
     assert data["state"] == "interrupted"
     assert (data["baseline"], data["iterations"], data["final"], data["constitution"]) == ({}, [], {}, [])
@@ -117,14 +132,33 @@ def test_before_and_after_are_mended_held_out_prompts_of_different_categories(fi
 
 def test_a_change_is_told_in_its_metrics_own_sense_also_where_an_older_version_kept_it() -> None:
     old = GateTest("fluency", "base", 0.0, 0.1, 100, 0.1, 0.05, 0.15, 0.01, False, "falls, McNemar p <= 0.05")
-    new = GateTest("fluency", "base", 1.0, 0.9, 100, -0.1, -0.15, -0.05, 0.01, False, "rises, McNemar p <= 0.05")
+    new = GateTest(
+        "fluency", "base", 1.0, 0.9, 100, -0.1, -0.15, -0.05, 0.01, False, "rises, McNemar p <= 0.05"
+    )
     for test in (old, new):
         (told,) = summary._changes([test])
-        assert [told[k] for k in ("before", "after", "difference", "low", "high")] == [1.0, 0.9, -0.1, -0.15, -0.05]
+        assert [told[k] for k in ("before", "after", "difference", "low", "high")] == [
+            1.0,
+            0.9,
+            -0.1,
+            -0.15,
+            -0.05,
+        ]
         assert "| well-formed | -10.0 | [-15.0, -5.0] | 100 |" in markdown([], "t", [told])
     loss = EvalReport(
-        name="capability", checkpoint="c", version="1", metrics={"capability": Estimate(0.3, 0.2, 0.4, 9)}, facts={"unit": "nats per token"}
+        name="capability",
+        checkpoint="c",
+        version="1",
+        metrics={"capability": Estimate(0.3, 0.2, 0.4, 9)},
+        facts={"unit": "nats per token"},
     )
     assert summary.scores([loss])["capability"]["unit"] == "nats per token"
-    (told,) = summary._changes([GateTest("capability", "base", 0.3, 0.4, 9, 0.1, 0.0, 0.2, 0.5, False, "falls, sign test p <= 0.05")], [loss])
+    (told,) = summary._changes(
+        [
+            GateTest(
+                "capability", "base", 0.3, 0.4, 9, 0.1, 0.0, 0.2, 0.5, False, "falls, sign test p <= 0.05"
+            )
+        ],
+        [loss],
+    )
     assert told["unit"] == "nats per token"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from iteralign.measuring import _against
-from iteralign.records import EvalReport
+from iteralign.build.measuring import _against
+from iteralign.records.iteralign import EvalReport
 from iteralign.stages.accept import accept, improvement, retained
 from iteralign.stats import estimate
 
@@ -15,7 +15,9 @@ from iteralign.stats import estimate
 def report(name: str, values: Mapping[str, float] | list[float]) -> EvalReport:
     per_item = dict(values) if isinstance(values, Mapping) else {f"{i:03}": v for i, v in enumerate(values)}
     shares = [min(1.0, v) for v in per_item.values()]
-    return EvalReport(name=name, checkpoint="c", version="1", metrics={name: estimate(shares)}, per_item=per_item)
+    return EvalReport(
+        name=name, checkpoint="c", version="1", metrics={name: estimate(shares)}, per_item=per_item
+    )
 
 
 @pytest.mark.parametrize("value", [1.0, 0.4])
@@ -47,8 +49,18 @@ def test_answers_that_are_unjudged_now_count_as_bad() -> None:
 
 
 def test_the_runs_change_says_for_every_metric_what_is_better() -> None:
-    before = [report("harm", [1.0] * 40), report("fluency", [1.0] * 40), report("truthfulqa-mc1", [0.0] * 40), report("hhh", [0.5] * 30 + [0.0] * 10)]
-    after = [report("harm", [0.0] * 40), report("fluency", [0.0] * 40), report("truthfulqa-mc1", [1.0] * 40), report("hhh", [1.0] * 30 + [0.0] * 10)]
+    before = [
+        report("harm", [1.0] * 40),
+        report("fluency", [1.0] * 40),
+        report("truthfulqa-mc1", [0.0] * 40),
+        report("hhh", [0.5] * 30 + [0.0] * 10),
+    ]
+    after = [
+        report("harm", [0.0] * 40),
+        report("fluency", [0.0] * 40),
+        report("truthfulqa-mc1", [1.0] * 40),
+        report("hhh", [1.0] * 30 + [0.0] * 10),
+    ]
     found = {t.metric: t for t in improvement(before, after, alpha=0.05)}
     assert {m: (t.before, t.after, t.passed) for m, t in found.items()} == {
         "harm": (1.0, 0.0, True),

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 
 import pytest
 
 from iteralign.engines.scripted import ScriptedPolicy
 from iteralign.errors import PromptTooLong
-from iteralign.near_duplicates import NearDuplicates
-from iteralign.records import Chat, Completion, SamplingParams
-from iteralign.records_align import Aligned, Draft, Instruction, WritingTask
+from iteralign.records.iteralign import Chat, Completion, SamplingParams
+from iteralign.records.self_align import Aligned, Draft, Instruction, WritingTask
 from iteralign.stages.align import Counting, Guide, Sieve, applied, think_and_answer
 from iteralign.stages.clone import answer_at_length
 from iteralign.stages.engrave import identity_lessons, lessons
-from iteralign.stages.self_instruct import Limits, equalised, harvest, harvest_requests, new_topics, ordinary_tasks, request_tasks, topic_tasks
+from iteralign.stages.self_instruct import (
+    Limits,
+    equalised,
+    harvest,
+    harvest_requests,
+    new_topics,
+    ordinary_tasks,
+    request_tasks,
+    topic_tasks,
+)
+from iteralign.text.near_duplicates import NearDuplicates
 
 GUIDE = Guide(
     "Iris",
     (("candor", "Say what you do not know."), ("step-by-step", "Go in steps."), ("helpful", "Be of use.")),
-    (("What did I eat?", "This asks what I cannot know. Rules that apply: candor.", "I cannot know what you ate, for I was not there with you."),),
+    (
+        (
+            "What did I eat?",
+            "This asks what I cannot know. Rules that apply: candor.",
+            "I cannot know what you ate, for I was not there with you.",
+        ),
+    ),
 )
 PARAMS = SamplingParams()
 SIEVE = Sieve(leak_words=6, shortest_cut=40)
@@ -39,8 +53,14 @@ def think(text: str, question: str = "Where is the harbour of the old town?") ->
 
 
 def test_tasks_show_so_many_seeds_and_repeat_with_the_seed() -> None:
-    seeds, kept = [f"Seed task number {i}, please." for i in range(30)], [f"Kept task number {i}, please." for i in range(30)]
-    make: Callable[[str], list[WritingTask]] = lambda seed: ordinary_tasks(seeds, kept, first=10, count=4, shown=5, new=2, wanted=3, seed=seed)  # noqa: E731
+    seeds, kept = (
+        [f"Seed task number {i}, please." for i in range(30)],
+        [f"Kept task number {i}, please." for i in range(30)],
+    )
+
+    def make(seed: str) -> list[WritingTask]:
+        return ordinary_tasks(seeds, kept, first=10, count=4, shown=5, new=2, wanted=3, seed=seed)
+
     tasks = make("a")
     assert [t.number for t in tasks] == [10, 11, 12, 13]
     assert make("a") == tasks != make("b")
@@ -61,26 +81,43 @@ def test_a_harvest_drops_with_reasons_and_knows_what_it_kept() -> None:
     found = harvest([Draft(task_id="t", text=text, finish="length")], known, Limits())
     assert [i.text for i in found.kept] == ["Explain how tides work to a child."]
     assert found.dropped == {"near-duplicate": 2, "too short": 1, "needs more than text": 1}
-    assert harvest([Draft(task_id="t", text="- Explain how tides work to a child.", finish="stop")], known, Limits()).kept == ()
+    assert (
+        harvest(
+            [Draft(task_id="t", text="- Explain how tides work to a child.", finish="stop")], known, Limits()
+        ).kept
+        == ()
+    )
 
 
 def test_topics_are_valid_new_and_equalised() -> None:
     topics = {"Facts": ["Old maps"], "Plans": ["Weddings"]}
     tasks = topic_tasks(topics, first=0, per_type=1, wanted=4, seed="s")
     drafts = [
-        Draft(task_id=tasks[0].id, text="- old maps\n- Old Maps\n- Sea charts\n- Tall ships\n- A topic of many words\n- Wind!", finish="stop"),
+        Draft(
+            task_id=tasks[0].id,
+            text="- old maps\n- Old Maps\n- Sea charts\n- Tall ships\n- A topic of many words\n- Wind!",
+            finish="stop",
+        ),
         Draft(task_id=tasks[1].id, text="- Picnics\n- Unfini", finish="length"),
     ]
     found, dropped = new_topics(topics, tasks, drafts)
     assert found == {"Facts": ["Old maps", "Sea charts", "Tall ships"], "Plans": ["Weddings", "Picnics"]}
-    assert dropped == {"topic not capitalised": 1, "topic known": 1, "topic of more than three words": 1, "topic ends in punctuation": 1}
+    assert dropped == {
+        "topic not capitalised": 1,
+        "topic known": 1,
+        "topic of more than three words": 1,
+        "topic ends in punctuation": 1,
+    }
     assert equalised(found) == {"Facts": ["Old maps", "Sea charts"], "Plans": ["Weddings", "Picnics"]}
     assert equalised(found, 1) == {"Facts": ["Old maps"], "Plans": ["Weddings"]}
     assert topics == {"Facts": ["Old maps"], "Plans": ["Weddings"]}
 
 
 def test_a_request_must_keep_its_type_and_topic() -> None:
-    seeds = [Instruction(text=f"Ask about thing {i} at length.", type="Facts", topic=f"Thing {i}") for i in range(8)]
+    seeds = [
+        Instruction(text=f"Ask about thing {i} at length.", type="Facts", topic=f"Thing {i}")
+        for i in range(8)
+    ]
     pairs = [("Facts", "Sea stories"), ("Facts", "Tall ships"), ("Facts", "Wind"), ("Facts", "Rain")]
     tasks = request_tasks(pairs, seeds, [], first=0, shown=5, new=5, seed="s")
     assert tasks[0].chat[-1].text.endswith("Type: Facts\nTopic: Sea stories")
@@ -93,7 +130,9 @@ def test_a_request_must_keep_its_type_and_topic() -> None:
     ]
     drafts = [Draft(task_id=t.id, text=s, finish="stop") for t, s in zip(tasks, said, strict=True)]
     found = harvest_requests(tasks, drafts, NearDuplicates(0.7), Limits())
-    assert [(i.type, i.topic, i.text) for i in found.kept] == [("Facts", "Sea stories", "Who made the first sea stories of the north?")]
+    assert [(i.type, i.topic, i.text) for i in found.kept] == [
+        ("Facts", "Sea stories", "Who made the first sea stories of the north?")
+    ]
     assert found.dropped == {"lost its type or topic": 2, "near-duplicate": 1}
 
 
@@ -106,7 +145,8 @@ def test_the_guide_shows_numbered_rules_and_exemplars_as_turns() -> None:
     assert "3 (helpful)" in system.text
     assert user.text == "What did I eat?"
     assert assistant.text == say(
-        "I cannot know what you ate, for I was not there with you.", "This asks what I cannot know. Rules that apply: candor."
+        "I cannot know what you ate, for I was not there with you.",
+        "This asks what I cannot know. Rules that apply: candor.",
     )
     without = GUIDE.without("candor")
     assert "candor" not in str(without.chat)
@@ -127,7 +167,10 @@ def test_a_good_answer_is_kept_with_its_rules() -> None:
         ("Thoughts of Iris: Rules that apply: candor.", "no answer after the thoughts"),
         (say(""), "no answer after the thoughts"),
         (say("Hm.\nQuestion: And now?"), "too short before another's turn"),
-        (say("\nUser: And what is the tallest of all the mountains of this world?"), "no answer after the thoughts"),
+        (
+            say("\nUser: And what is the tallest of all the mountains of this world?"),
+            "no answer after the thoughts",
+        ),
         (say("I am sorry, I cannot say."), "bare apology"),
         (say("You know, I was not there with you."), "leaks an exemplar"),
         (say("Where is the harbour of the old town? Down there."), "copies the instruction"),
@@ -146,9 +189,16 @@ def test_words_are_not_banned() -> None:
 def test_cut_answers_lose_their_partial_word_and_repetitions() -> None:
     class Cut(ScriptedPolicy):
         def generate(self, chats: object, params: SamplingParams) -> list[Completion]:
-            return [Completion(say("It lies down the hill to the left. It lies down the hill to the left. Then wal"), "length")]
+            return [
+                Completion(
+                    say("It lies down the hill to the left. It lies down the hill to the left. Then wal"),
+                    "length",
+                )
+            ]
 
-    found = think_and_answer(Cut(lambda chat: ""), GUIDE, [Instruction(text="Where is it, please?")], params=PARAMS, sieve=SIEVE)[0]
+    found = think_and_answer(
+        Cut(lambda chat: ""), GUIDE, [Instruction(text="Where is it, please?")], params=PARAMS, sieve=SIEVE
+    )[0]
     assert found.text == "It lies down the hill to the left."
 
 
@@ -159,7 +209,11 @@ def test_an_instruction_that_does_not_fit_is_dropped_alone() -> None:
         return say("Down the hill, I believe.")
 
     found = think_and_answer(
-        ScriptedPolicy(answer), GUIDE, [Instruction(text="a very long one"), Instruction(text="a short one")], params=PARAMS, sieve=SIEVE
+        ScriptedPolicy(answer),
+        GUIDE,
+        [Instruction(text="a very long one"), Instruction(text="a short one")],
+        params=PARAMS,
+        sieve=SIEVE,
     )
     assert [(f.kept, f.reason) for f in found] == [(False, "does not fit the context"), (True, "")]
 
@@ -183,8 +237,14 @@ def test_rules_are_read_from_thoughts(thoughts: str, rules: list[str]) -> None:
 
 def test_counting_in_parts_is_counting_at_once() -> None:
     rng = random.Random(0)
-    asked = [Instruction(text=f"Instruction {i} of this test.", type=rng.choice(["A", "B", None])) for i in range(40)]  # type: ignore[arg-type]
-    said = [think(say(f"Answer {i} goes here.") if rng.random() < 0.7 else "nothing", i_.text) for i, i_ in enumerate(asked)]
+    asked = [
+        Instruction(text=f"Instruction {i} of this test.", type=rng.choice(["A", "B", None]))
+        for i in range(40)
+    ]  # type: ignore[arg-type]
+    said = [
+        think(say(f"Answer {i} goes here.") if rng.random() < 0.7 else "nothing", i_.text)
+        for i, i_ in enumerate(asked)
+    ]
     whole, parts = Counting(), Counting()
     whole.add(asked, said)
     for first in range(0, 40, 7):
@@ -225,7 +285,9 @@ def test_extensive_answers_are_sifted() -> None:
     asked = [Instruction(text="Where is the harbour of the old town?")]
 
     def speak(text: str) -> Aligned:
-        return answer_at_length(ScriptedPolicy(lambda chat: text), "Iris", asked, params=PARAMS, shortest=60, leak_words=6)[0]
+        return answer_at_length(
+            ScriptedPolicy(lambda chat: text), "Iris", asked, params=PARAMS, shortest=60, leak_words=6
+        )[0]
 
     long = "The harbour lies down the hill, beyond the two towers that you see. "
     assert speak(long).kept

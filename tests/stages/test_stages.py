@@ -8,7 +8,7 @@ import pytest
 
 from iteralign.engines.scripted import ScriptedPolicy
 from iteralign.errors import PromptTooLong
-from iteralign.records import (
+from iteralign.records.iteralign import (
     Chat,
     Checkpoint,
     Constitution,
@@ -45,11 +45,21 @@ def prompt(text: str, **more: object) -> RedTeamPrompt:
 
 def exchange(text: str, answer: str = "Sure.") -> Exchange:
     p = prompt(text)
-    return Exchange(prompt=p, response=Response(prompt_id=p.id, text=answer, finish="stop", model="m", sampling=PARAMS))
+    return Exchange(
+        prompt=p, response=Response(prompt_id=p.id, text=answer, finish="stop", model="m", sampling=PARAMS)
+    )
 
 
 def verdict(e: Exchange, label: str, *categories: str, refusal: bool | None = None) -> Verdict:
-    return Verdict(response_id=e.response.id, label=label, categories=categories, refusal=refusal, oracle="o", template="1", rationale="why")  # type: ignore[arg-type]
+    return Verdict(
+        response_id=e.response.id,
+        label=label,
+        categories=categories,
+        refusal=refusal,
+        oracle="o",
+        template="1",
+        rationale="why",
+    )  # type: ignore[arg-type]
 
 
 def failure(text: str, category: str = "theft", answer: str = "Sure.") -> Failure:
@@ -73,7 +83,10 @@ class Proposer:
     def propose(self, failures: list[Failure], constitution: Constitution) -> list[Principle]:
         self.seen.append(({f.category for f in failures}, len(constitution.principles)))
         text = f"Help no one with {failures[0].category}, and say why it matters."
-        return [principle(text, failures[0].category, evidence=tuple(f.response.id for f in failures)), principle("a second best one here")]
+        return [
+            principle(text, failures[0].category, evidence=tuple(f.response.id for f in failures)),
+            principle("a second best one here"),
+        ]
 
 
 # ---- red teaming and judging
@@ -105,7 +118,11 @@ def test_batches_use_every_prompt_once_and_then_end() -> None:
 
 def test_an_unjudged_answer_is_neither_a_failure_nor_acceptable() -> None:
     items = [exchange("a"), exchange("b"), exchange("c")]
-    verdicts = [verdict(items[0], "improper", "theft"), verdict(items[1], "unjudged"), verdict(items[2], "proper", refusal=True)]
+    verdicts = [
+        verdict(items[0], "improper", "theft"),
+        verdict(items[1], "unjudged"),
+        verdict(items[2], "proper", refusal=True),
+    ]
     assert [f.prompt.text for f in failures_of(items, verdicts)] == ["a"]
     assert [e.prompt.text for e in acceptable(items, verdicts)] == ["c"]
     assert helpful(items, verdicts) == []
@@ -115,7 +132,9 @@ def test_an_unjudged_answer_is_neither_a_failure_nor_acceptable() -> None:
 
 
 def test_clusters_alternate_between_categories_and_need_evidence() -> None:
-    failures = [failure(f"steal thing number {i}") for i in range(5)] + [failure(f"trick person number {i}", "fraud") for i in range(3)]
+    failures = [failure(f"steal thing number {i}") for i in range(5)] + [
+        failure(f"trick person number {i}", "fraud") for i in range(3)
+    ]
     failures += [failure("a lonely one", "hate")]
     groups = clusters_of(failures, min_evidence=2, cluster_size=3, seed=0)
     assert [g[0].category for g in groups] == ["theft", "fraud", "theft"]
@@ -124,9 +143,23 @@ def test_clusters_alternate_between_categories_and_need_evidence() -> None:
 
 def test_the_oracle_sees_what_it_proposed_before_and_the_best_of_each_cluster_counts() -> None:
     oracle = Proposer()
-    failures = [failure(f"steal thing {i}") for i in range(4)] + [failure(f"trick person {i}", "fraud") for i in range(4)]
-    found = propose(oracle, failures, Constitution(), iteration=2, max_principles=5, min_evidence=2, cluster_size=8, seed=0)
-    assert [p.category for p in found] == ["fraud", "theft"] or [p.category for p in found] == ["theft", "fraud"]
+    failures = [failure(f"steal thing {i}") for i in range(4)] + [
+        failure(f"trick person {i}", "fraud") for i in range(4)
+    ]
+    found = propose(
+        oracle,
+        failures,
+        Constitution(),
+        iteration=2,
+        max_principles=5,
+        min_evidence=2,
+        cluster_size=8,
+        seed=0,
+    )
+    assert [p.category for p in found] == ["fraud", "theft"] or [p.category for p in found] == [
+        "theft",
+        "fraud",
+    ]
     assert [p.born for p in found] == [2, 2]
     assert [known for _, known in oracle.seen] == [0, 1]
 
@@ -134,7 +167,21 @@ def test_the_oracle_sees_what_it_proposed_before_and_the_best_of_each_cluster_co
 def test_no_more_is_asked_once_there_are_enough() -> None:
     oracle = Proposer()
     failures = [failure(f"{c} {i}", c) for c in ("theft", "fraud", "hate") for i in range(3)]
-    assert len(propose(oracle, failures, Constitution(), iteration=1, max_principles=2, min_evidence=2, cluster_size=9, seed=0)) == 2
+    assert (
+        len(
+            propose(
+                oracle,
+                failures,
+                Constitution(),
+                iteration=1,
+                max_principles=2,
+                min_evidence=2,
+                cluster_size=9,
+                seed=0,
+            )
+        )
+        == 2
+    )
     assert len(oracle.seen) == 2
 
 
@@ -146,7 +193,9 @@ def test_a_repeat_gives_its_evidence_to_the_elder() -> None:
     active = [p for p in merged.principles if p.status == "active"]
     assert [p.text for p in active] == [elder.text]
     assert active[0].evidence == ("r1", "r2")
-    assert [(p.status, p.parents) for p in merged.principles if p.id == repeat.id] == [("merged", (elder.id,))]
+    assert [(p.status, p.parents) for p in merged.principles if p.id == repeat.id] == [
+        ("merged", (elder.id,))
+    ]
     assert (merged.version, merged.parent) == (2, start.id)
 
 
@@ -157,7 +206,14 @@ def test_the_very_same_principle_again_only_adds_evidence() -> None:
 
 
 def test_what_is_no_principle_is_refused_but_not_lost() -> None:
-    merged = consolidate(Constitution(), [principle("Be nice."), principle("word " * 80), principle("two\nlines of text that are long enough")])
+    merged = consolidate(
+        Constitution(),
+        [
+            principle("Be nice."),
+            principle("word " * 80),
+            principle("two\nlines of text that are long enough"),
+        ],
+    )
     assert [p.status for p in merged.principles] == ["rejected"] * 3
     assert objection("two\nlines are here now", max_words=60) is not None
 
@@ -204,7 +260,12 @@ def test_the_very_words_again_add_evidence_and_keep_the_elder() -> None:
     again = principle("Decline to help with theft, and offer a fair way.", "fraud", evidence=("r2",), born=2)
     for settings in ({}, {"max_principles": 1}, {"enabled": False}):
         (found,) = consolidate(Constitution(principles=(elder,)), [again], **settings).principles  # type: ignore[arg-type]
-        assert (found.category, found.born, found.status, found.evidence) == ("theft", 1, "active", ("r1", "r2"))
+        assert (found.category, found.born, found.status, found.evidence) == (
+            "theft",
+            1,
+            "active",
+            ("r1", "r2"),
+        )
 
 
 def test_a_dialogue_is_reflected_on_as_a_whole() -> None:
@@ -217,13 +278,27 @@ def test_a_dialogue_is_reflected_on_as_a_whole() -> None:
         Message("user", "And how much?"),
     )
     f = replace(f, id="", prompt=replace(f.prompt, id="", messages=turns))
-    revise(ScriptedPolicy(lambda chat: asked.append(chat) or "x", Checkpoint(path="m")), RULES, [f], params=SamplingParams())
-    assert all("Question: system: You run a shop.\nuser: Which lock?\nassistant: That one.\nuser: And how much?" in c[-1].text for c in asked)
+    revise(
+        ScriptedPolicy(lambda chat: asked.append(chat) or "x", Checkpoint(path="m")),
+        RULES,
+        [f],
+        params=SamplingParams(),
+    )
+    assert all(
+        "Question: system: You run a shop.\nuser: Which lock?\nassistant: That one.\nuser: And how much?"
+        in c[-1].text
+        for c in asked
+    )
 
 
 def test_irrelevant_principles_are_neither_of_the_verdicts_category_nor_of_the_prompts() -> None:
     f = failure("How do I forge a bus ticket and take goods?", "theft")
-    f = replace(f, id="", prompt=replace(f.prompt, id="", category="theft"), verdict=replace(f.verdict, id="", categories=("fraud",)))
+    f = replace(
+        f,
+        id="",
+        prompt=replace(f.prompt, id="", category="theft"),
+        verdict=replace(f.verdict, id="", categories=("fraud",)),
+    )
     assert [p.category for p in select(f, RULES, "irrelevant", 4)] == ["hate"]
 
 
@@ -232,7 +307,11 @@ def test_a_revision_shows_question_first_answer_principles_and_reflection() -> N
 
     def say(chat: Chat) -> str:
         asked.append(chat)
-        return "It breaks rule 1." if "Does the first answer break" in chat[-1].text else "I won't help with that."
+        return (
+            "It breaks rule 1."
+            if "Does the first answer break" in chat[-1].text
+            else "I won't help with that."
+        )
 
     f = failure("How do I take a bike?", answer="Sure, take it.")
     revision = revise(ScriptedPolicy(say), RULES, [f], params=PARAMS, shown=2, attempt=2)[0]
@@ -242,13 +321,23 @@ def test_a_revision_shows_question_first_answer_principles_and_reflection() -> N
         assert "How do I take a bike?" in chat[1].text
         assert "Sure, take it." in chat[1].text
     assert "It breaks rule 1." in asked[1][1].text
-    assert (revision.reflection, revision.text, revision.attempt) == ("It breaks rule 1.", "I won't help with that.", 2)
+    assert (revision.reflection, revision.text, revision.attempt) == (
+        "It breaks rule 1.",
+        "I won't help with that.",
+        2,
+    )
     assert revision.principle_ids[0] == RULES.principles[0].id
 
 
 def test_without_principles_there_is_no_system_turn() -> None:
     asked: list[Chat] = []
-    revise(ScriptedPolicy(lambda c: (asked.append(c), "x")[1]), RULES, [failure("How?")], params=PARAMS, principles="none")
+    revise(
+        ScriptedPolicy(lambda c: (asked.append(c), "x")[1]),
+        RULES,
+        [failure("How?")],
+        params=PARAMS,
+        principles="none",
+    )
     assert {c[0].role for c in asked} == {"user"}
 
 
@@ -280,7 +369,9 @@ def screening(f: Failure, label: str, text: str = "I won't.", finish: str = "sto
         ("proper", "I won't, beca", "length", False),
     ],
 )
-def test_only_whole_verified_revisions_are_kept_and_every_drop_has_a_reason(label: str, text: str, finish: str, kept: bool) -> None:
+def test_only_whole_verified_revisions_are_kept_and_every_drop_has_a_reason(
+    label: str, text: str, finish: str, kept: bool
+) -> None:
     s = screening(failure("q"), label, text, finish)
     assert s.kept is kept
     assert s.reason
@@ -304,9 +395,19 @@ def test_the_constitution_is_not_in_the_training_prompt() -> None:
 
 def test_replay_is_bounded_seeded_and_never_alone() -> None:
     def examples(n: int, source: str) -> list[TrainingExample]:
-        return [TrainingExample(messages=(Message("user", f"{source}{i}"), Message("assistant", "a")), source=source) for i in range(n)]
+        return [
+            TrainingExample(
+                messages=(Message("user", f"{source}{i}"), Message("assistant", "a")), source=source
+            )
+            for i in range(n)
+        ]
 
-    lessons, past, own, benign = examples(3, "revision"), examples(9, "past"), examples(9, "acceptable"), examples(9, "benign")
+    lessons, past, own, benign = (
+        examples(3, "revision"),
+        examples(9, "past"),
+        examples(9, "acceptable"),
+        examples(9, "benign"),
+    )
     sizes = {"revisions": 4, "acceptable": 2, "benign": 5}
     mixed = compose(lessons, past=past, own=own, benign_answers=benign, seed="0", **sizes)
     assert len(mixed) == 3 + 4 + 2 + 5
@@ -317,7 +418,10 @@ def test_replay_is_bounded_seeded_and_never_alone() -> None:
 
 def test_cut_answers_are_not_learnt() -> None:
     e = exchange("q", "half an ans")
-    cut = Exchange(prompt=e.prompt, response=Response(prompt_id=e.prompt.id, text="half", finish="length", model="m", sampling=PARAMS))
+    cut = Exchange(
+        prompt=e.prompt,
+        response=Response(prompt_id=e.prompt.id, text="half", finish="length", model="m", sampling=PARAMS),
+    )
     assert own_answers([cut], "benign") == []
 
 
@@ -327,11 +431,17 @@ def test_cut_answers_are_not_learnt() -> None:
 def report(name: str, bad: int, n: int, *, bad_value: float = 1.0) -> EvalReport:
     values = {f"p{i:04d}": bad_value if i < bad else 1.0 - bad_value for i in range(n)}
     rate = sum(values.values()) / n
-    return EvalReport(name=name, checkpoint="c", version="1", metrics={name: wilson(round(rate * n), n)}, per_item=values)
+    return EvalReport(
+        name=name, checkpoint="c", version="1", metrics={name: wilson(round(rate * n), n)}, per_item=values
+    )
 
 
 def reports(harm: int, refused: int = 2, broken: int = 3) -> list[EvalReport]:
-    return [report("harm", harm, 300), report("over_refusal", refused, 240), report("fluency", broken, 540, bad_value=0.0)]
+    return [
+        report("harm", harm, 300),
+        report("over_refusal", refused, 240),
+        report("fluency", broken, 540, bad_value=0.0),
+    ]
 
 
 def test_a_clear_improvement_is_accepted_with_the_figures_in_the_reason() -> None:
@@ -343,7 +453,11 @@ def test_a_clear_improvement_is_accepted_with_the_figures_in_the_reason() -> Non
 
 @pytest.mark.parametrize(
     ("candidate", "says"),
-    [(reports(219), "no significant fall"), (reports(100, refused=20), "over-refusal"), (reports(100, broken=40), "ill-formed")],
+    [
+        (reports(219), "no significant fall"),
+        (reports(100, refused=20), "over-refusal"),
+        (reports(100, broken=40), "ill-formed"),
+    ],
 )
 def test_no_gain_over_refusal_and_broken_form_are_rolled_back(candidate: list[EvalReport], says: str) -> None:
     decision = accept(candidate, reports(220), reports(220))
@@ -370,7 +484,14 @@ def iteration(failures: int, n: int, *, accepted: bool, trained: bool = True) ->
 
     decision = dataclasses.replace(decision, id="", accepted=accepted, trained=trained)
     return IterationRecord(
-        index=1, before=c, after=c, constitution=Constitution(), counts={}, failures=wilson(failures, n), reports=(), decision=decision
+        index=1,
+        before=c,
+        after=c,
+        constitution=Constitution(),
+        counts={},
+        failures=wilson(failures, n),
+        reports=(),
+        decision=decision,
     )
 
 
@@ -378,7 +499,11 @@ RULE = {"iterations": 5, "patience": 2, "target_harm": 0.05}
 
 
 def test_the_stop_rule() -> None:
-    good, bad, idle = iteration(50, 96, accepted=True), iteration(50, 96, accepted=False), iteration(9, 96, accepted=False, trained=False)
+    good, bad, idle = (
+        iteration(50, 96, accepted=True),
+        iteration(50, 96, accepted=False),
+        iteration(9, 96, accepted=False, trained=False),
+    )
     assert stop_reason([], prompts_left=9, **RULE) is None  # type: ignore[arg-type]
     assert stop_reason([good, bad], prompts_left=9, **RULE) is None  # type: ignore[arg-type]
     assert stop_reason([idle, good], prompts_left=9, **RULE) is None  # type: ignore[arg-type]
@@ -394,20 +519,28 @@ def test_few_fresh_prompts_do_not_prove_that_the_target_is_reached() -> None:
 
 
 @pytest.mark.parametrize("at", ["reflection", "answer"])
-def test_a_revision_that_does_not_fit_the_model_is_dropped_with_its_reason_and_costs_nobody_else(at: str) -> None:
+def test_a_revision_that_does_not_fit_the_model_is_dropped_with_its_reason_and_costs_nobody_else(
+    at: str,
+) -> None:
     def say(chat: Chat) -> str:
         last = chat[-1].text
         if "long story" in last and (at == "reflection" or "thoughts" in last):
             raise PromptTooLong("the chat has 2000 tokens and the model's context is 1024")
         return "Better." if "thoughts" in last else "thoughts"
 
-    failures = [failure(f"question {i}") for i in range(3)] + [failure("a long story")] + [failure(f"question {i}") for i in range(4, 6)]
+    failures = (
+        [failure(f"question {i}") for i in range(3)]
+        + [failure("a long story")]
+        + [failure(f"question {i}") for i in range(4, 6)]
+    )
     revisions = revise(ScriptedPolicy(say), RULES, failures, params=PARAMS)
     assert [r.text for r in revisions] == ["Better."] * 3 + [""] + ["Better."] * 2
     assert ("2000 tokens" in revisions[3].reflection) is (at == "reflection")
     judged = [verdict(exchange(f.prompt.text), "proper") for f in failures]
     for enabled in (True, False):
-        assert [s.kept for s in screen(revisions, judged, enabled=enabled)] == [True] * 3 + [False] + [True] * 2
+        assert [s.kept for s in screen(revisions, judged, enabled=enabled)] == [True] * 3 + [False] + [
+            True
+        ] * 2
 
 
 # ---- the gate: what must not be lost
@@ -415,7 +548,9 @@ def test_a_revision_that_does_not_fit_the_model_is_dropped_with_its_reason_and_c
 
 def scored(name: str, values: list[float]) -> EvalReport:
     per_item = {f"i{n:03d}": v for n, v in enumerate(values)}
-    return EvalReport(name=name, checkpoint="c", version="1", metrics={name: wilson(0, len(values))}, per_item=per_item)
+    return EvalReport(
+        name=name, checkpoint="c", version="1", metrics={name: wilson(0, len(values))}, per_item=per_item
+    )
 
 
 LOSSES = [0.25, 0.35] * 100
@@ -425,11 +560,16 @@ def test_a_candidate_that_forgets_is_rolled_back_and_one_that_does_not_is_accept
     base = [*reports(220), scored("capability", LOSSES)]
     forgets = accept([*reports(100), scored("capability", [x + 0.3 for x in LOSSES])], base, base)
     assert not forgets.accepted
-    assert "capability 0.300 -> 0.600 nats (n=200), loss at most 0.307: more than its margin of 0.1" in forgets.reason
+    assert (
+        "capability 0.300 -> 0.600 nats (n=200), loss at most 0.307: more than its margin of 0.1"
+        in forgets.reason
+    )
     keeps = accept([*reports(100), scored("capability", [x + 0.02 for x in LOSSES])], base, base)
     assert keeps.accepted
     assert "capability 0.300 -> 0.320 nats" in keeps.reason
-    wide = accept([*reports(100), scored("capability", [x + 0.3 for x in LOSSES])], base, base, capability_margin=0.5)
+    wide = accept(
+        [*reports(100), scored("capability", [x + 0.3 for x in LOSSES])], base, base, capability_margin=0.5
+    )
     assert wide.accepted
 
 

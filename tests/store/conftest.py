@@ -1,4 +1,6 @@
-"""Runs of these tests lie in memory where the machine offers that: hundreds of small transactions need not wait for a disk."""
+"""Runs of these tests lie in memory where the machine offers that: hundreds of small transactions need not
+wait for a disk.
+"""
 
 from __future__ import annotations
 

@@ -16,32 +16,51 @@ from typing import Any
 
 import pytest
 
-from iteralign.chat_format import encode_training
-from iteralign.engines.hf import HFHost
+from iteralign.chat.format import encode_training
+from iteralign.engines.hf.host import HFHost
 from iteralign.errors import TrainingError
-from iteralign.records import Chat, Checkpoint, Message, SamplingParams, TrainingExample
+from iteralign.records.iteralign import Chat, Checkpoint, Message, SamplingParams, TrainingExample
 from tiny_model import as_cached, make_tokenizer
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("trl")
 
 GREEDY = SamplingParams(max_new_tokens=24, temperature=0.0)
-ANSWERS = {"What is a hat?": "A thing for the head.", "What is tea?": "Make some tea, then take a breath.", "Be brief.": "I am."}
+ANSWERS = {
+    "What is a hat?": "A thing for the head.",
+    "What is tea?": "Make some tea, then take a breath.",
+    "Be brief.": "I am.",
+}
 
 
 def lesson(question: str, answer: str, **fields: Any) -> TrainingExample:
-    return TrainingExample(messages=(Message("user", question), Message("assistant", answer)), source="revision", **fields)
+    return TrainingExample(
+        messages=(Message("user", question), Message("assistant", answer)), source="revision", **fields
+    )
 
 
 LESSONS = [lesson(q, a) for q, a in ANSWERS.items()] + [
-    TrainingExample(messages=(Message("system", "Be kind."), Message("user", "Why?"), Message("assistant", "Take a breath.")), source="benign")
+    TrainingExample(
+        messages=(
+            Message("system", "Be kind."),
+            Message("user", "Why?"),
+            Message("assistant", "Take a breath."),
+        ),
+        source="benign",
+    )
 ]
 
 
 def trainer(**settings: Any) -> Any:
     from iteralign.training.sft import SFT
 
-    defaults: dict[str, Any] = {"learning_rate": 3e-3, "epochs": 2, "batch_size": 2, "device": "cpu", "locate": lambda c: c.path}
+    defaults: dict[str, Any] = {
+        "learning_rate": 3e-3,
+        "epochs": 2,
+        "batch_size": 2,
+        "device": "cpu",
+        "locate": lambda c: c.path,
+    }
     return SFT(**(defaults | settings))
 
 
@@ -72,14 +91,27 @@ def taught(base: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Checkp
 
 
 def test_lessons_are_learnt_and_answers_end(taught: Checkpoint) -> None:
-    assert answers(taught, [(Message("user", q),) for q in ANSWERS]) == [(a, "stop") for a in ANSWERS.values()]
+    assert answers(taught, [(Message("user", q),) for q in ANSWERS]) == [
+        (a, "stop") for a in ANSWERS.values()
+    ]
     assert answers(taught, [LESSONS[-1].messages[:-1]]) == [("Take a breath.", "stop")]
 
 
 def test_what_is_left_in_the_folder(base: Checkpoint, taught: Checkpoint) -> None:
     folder = Path(taught.path)
-    names = ["chat_template.jinja", "config.json", "generation_config.json", "model.safetensors", "probe.json"]
-    assert sorted(p.name for p in folder.iterdir()) == [*names, "tokenizer.json", "tokenizer_config.json", "training_log.json"]
+    names = [
+        "chat_template.jinja",
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "probe.json",
+    ]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        *names,
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "training_log.json",
+    ]
     assert all(p.stat().st_mode & 0o444 == 0o444 for p in folder.iterdir())
     log = json.loads((folder / "training_log.json").read_text())
     assert len(log["losses"]) == 40 * 2
@@ -123,7 +155,9 @@ def test_trl_would_tokenise_and_mask_the_same_way(base: Checkpoint, tmp_path: Pa
         train_dataset=Dataset.from_list([{"prompt": t[:-1], "completion": t[-1:]} for t in turns]),
         processing_class=tokenizer,
     )
-    after = tokenizer("\n", add_special_tokens=False)["input_ids"]  # the template's line feed after the end token, which we leave off
+    after = tokenizer("\n", add_special_tokens=False)[
+        "input_ids"
+    ]  # the template's line feed after the end token, which we leave off
     for row, theirs in zip(ours._rows(tokenizer, LESSONS), peer.train_dataset, strict=True):
         assert row["input_ids"] + after == theirs["input_ids"]
         assert row["labels"] + after == theirs["labels"]
@@ -141,7 +175,9 @@ def test_what_is_loaded_is_what_was_trained_even_from_bfloat16(base: Checkpoint,
     assert {t.dtype for t in after.values()} == {torch.float32}
     moved = [(after[n] - before[n].float()).abs().max().item() for n in after]
     assert all(0 < m < 1e-4 for m in moved)  # smaller than a step of bfloat16: it would have been lost
-    assert (after["model.layers.0.mlp.up_proj.weight"].bfloat16() == before["model.layers.0.mlp.up_proj.weight"]).float().mean() > 0.95
+    assert (
+        after["model.layers.0.mlp.up_proj.weight"].bfloat16() == before["model.layers.0.mlp.up_proj.weight"]
+    ).float().mean() > 0.95
     host = HFHost(locate=lambda c: c.path, warn=print, device="cpu")
     with host.serve(made) as policy:  # the probe compares with the weights that were in memory
         assert policy.generate([LESSONS[0].messages[:-1]], GREEDY)
@@ -152,7 +188,7 @@ ELSEWHERE = """
 import sys
 from pathlib import Path
 from test_sft import ADAPTER, LESSONS, trainer
-from iteralign.records import Checkpoint
+from iteralign.records.iteralign import Checkpoint
 for name, settings in (("full", {}), ("adapter", ADAPTER)):
     trainer(**settings).finetune(Checkpoint(path=sys.argv[1]), LESSONS, Path(sys.argv[2]) / name)
 """
@@ -167,7 +203,9 @@ def test_another_process_leaves_the_same_bytes_and_prints_nothing(base: Checkpoi
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-c", ELSEWHERE, base.path, str(there)]
-    other = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    other = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     torch.set_num_threads(1)
     try:
         torch.manual_seed(99)  # whatever happened before in this process
@@ -186,21 +224,27 @@ def test_another_process_leaves_the_same_bytes_and_prints_nothing(base: Checkpoi
 
 
 @pytest.mark.parametrize("settings", [{}, {"method": "lora"}], ids=["full", "lora"])
-def test_a_killed_training_goes_on_to_the_same_weights(base: Checkpoint, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_a_killed_training_goes_on_to_the_same_weights(
+    base: Checkpoint, tmp_path: Path, settings: dict[str, Any]
+) -> None:
     settings = settings | {"save_steps": 1, "epochs": 3}
     trainer(**settings).finetune(base, LESSONS, tmp_path / "straight")
     with pytest.raises(KeyboardInterrupt):
         interrupted(trainer(**settings), at=4).finetune(base, LESSONS, tmp_path / "killed")
     left = list((tmp_path / "killed").glob("checkpoint-*"))
     assert [p.name for p in left] == ["checkpoint-4"]
-    torn = shutil.copytree(left[0], tmp_path / "killed" / "checkpoint-5")  # the kill fell into the writing of the next one
+    torn = shutil.copytree(
+        left[0], tmp_path / "killed" / "checkpoint-5"
+    )  # the kill fell into the writing of the next one
     (torn / "trainer_state.json").unlink()
     steps = steps_of(lambda: trainer(**settings).finetune(base, LESSONS, tmp_path / "killed"))
     assert steps == [5, 6]
     assert files(tmp_path / "killed") == files(tmp_path / "straight")
 
 
-def test_trainer_checkpoints_of_another_training_are_not_gone_on_from(base: Checkpoint, tmp_path: Path) -> None:
+def test_trainer_checkpoints_of_another_training_are_not_gone_on_from(
+    base: Checkpoint, tmp_path: Path
+) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted(trainer(save_steps=1), at=3).finetune(base, LESSONS, tmp_path / "out")
     steps = steps_of(lambda: trainer(save_steps=1).finetune(base, LESSONS[:2], tmp_path / "out"))
@@ -272,15 +316,25 @@ def test_a_kept_adapter_is_served_and_goes_on(base: Checkpoint, tmp_path: Path) 
     second = sft.finetune(first, LESSONS, tmp_path / "second")
     assert answers(second, questions) == [(e.messages[-1].text, "stop") for e in LESSONS]
     config = json.loads((tmp_path / "second" / "adapter_config.json").read_text())
-    assert config["base_model_name_or_path"] == base.path  # relative to the first model, not to the first adapter
-    whole = trainer(method="full", epochs=1).finetune(second, LESSONS, tmp_path / "whole")  # from an adapter on: merged first
+    assert (
+        config["base_model_name_or_path"] == base.path
+    )  # relative to the first model, not to the first adapter
+    whole = trainer(method="full", epochs=1).finetune(
+        second, LESSONS, tmp_path / "whole"
+    )  # from an adapter on: merged first
     assert (Path(whole.path) / "model.safetensors").exists()
     with pytest.raises(TrainingError, match=r"keep_adapter needs training\.method = lora"):
         trainer(keep_adapter=True)
 
 
-@pytest.mark.parametrize("settings", [{}, {"method": "lora"}, {"method": "lora", "keep_adapter": True}], ids=["full", "merged", "adapter"])
-def test_training_in_bfloat16_leaves_weights_that_load_in_either_precision(base: Checkpoint, tmp_path: Path, settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"method": "lora"}, {"method": "lora", "keep_adapter": True}],
+    ids=["full", "merged", "adapter"],
+)
+def test_training_in_bfloat16_leaves_weights_that_load_in_either_precision(
+    base: Checkpoint, tmp_path: Path, settings: dict[str, Any]
+) -> None:
     made = trainer(dtype="bfloat16", **settings).finetune(base, LESSONS, tmp_path / "out")
     for dtype in ("float32", "bfloat16"):
         host = HFHost(locate=lambda c: c.path, warn=print, device="cpu", dtype=dtype)
@@ -289,7 +343,9 @@ def test_training_in_bfloat16_leaves_weights_that_load_in_either_precision(base:
 
 
 def test_packing_learns_the_same_tokens(base: Checkpoint, tmp_path: Path) -> None:
-    made = trainer(packing=True, max_length=64, epochs=60, batch_size=1).finetune(base, LESSONS, tmp_path / "out")
+    made = trainer(packing=True, max_length=64, epochs=60, batch_size=1).finetune(
+        base, LESSONS, tmp_path / "out"
+    )
     assert answers(made, [(Message("user", q),) for q in ANSWERS]) == [(a, "stop") for a in ANSWERS.values()]
 
 
@@ -300,14 +356,19 @@ def test_a_weight_is_how_often_an_example_is_seen(base: Checkpoint, tmp_path: Pa
     assert files(tmp_path / "heavy")["model.safetensors"] == files(tmp_path / "listed")["model.safetensors"]
     for weight in (0.0, 0.5, -1.0, 1.5):
         with pytest.raises(TrainingError, match=rf"example-\w+ has the weight {weight:g}"):
-            trainer().finetune(base, [dataclasses.replace(LESSONS[0], id="", weight=weight)], tmp_path / "out")
+            trainer().finetune(
+                base, [dataclasses.replace(LESSONS[0], id="", weight=weight)], tmp_path / "out"
+            )
 
 
 def test_examples_that_cannot_be_trained_on_are_refused(base: Checkpoint, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="no example"):
         trainer().finetune(base, [], tmp_path / "out")
     long = lesson("How do I fold it?", "Take a square sheet. " * 20)
-    with pytest.raises(TrainingError, match=rf"1 of 1 examples are longer than training\.max_length = 64 tokens; the longest has \d+: {long.id}"):
+    with pytest.raises(
+        TrainingError,
+        match=rf"1 of 1 examples are longer than training\.max_length = 64 tokens; the longest has \d+: {long.id}",
+    ):
         trainer(max_length=64).finetune(base, [long], tmp_path / "out")
     said: list[str] = []
     trainer(max_length=64, epochs=1, warn=said.append).finetune(base, [*LESSONS, long], tmp_path / "some")
@@ -315,7 +376,9 @@ def test_examples_that_cannot_be_trained_on_are_refused(base: Checkpoint, tmp_pa
     assert files(tmp_path / "some")["model.safetensors"] == files(tmp_path / "without")["model.safetensors"]
     assert [s for s in said if "1 of 5 examples are longer" in s and "left out of the training" in s]
     with pytest.raises(TrainingError, match="ends with the turn of the user"):
-        trainer().finetune(base, [TrainingExample(messages=(Message("user", "x"),), source="revision")], tmp_path / "out")
+        trainer().finetune(
+            base, [TrainingExample(messages=(Message("user", "x"),), source="revision")], tmp_path / "out"
+        )
 
 
 def test_a_training_that_diverges_says_so(base: Checkpoint, tmp_path: Path) -> None:
@@ -334,11 +397,15 @@ def test_weights_that_are_no_numbers_are_not_saved(base: Checkpoint) -> None:
     with pytest.raises(TrainingError, match="loss at step 2 is nan"):
         must_be_finite(model, [{"step": 1, "loss": 2.0}, {"step": 2, "loss": math.nan}], 1e-3)
     model.model.norm.weight.data[3] = math.inf
-    with pytest.raises(TrainingError, match=r"1 tensors hold values that are no numbers \(model\.norm\.weight\)"):
+    with pytest.raises(
+        TrainingError, match=r"1 tensors hold values that are no numbers \(model\.norm\.weight\)"
+    ):
         must_be_finite(model, [], 1e-3)
 
 
-def test_a_batch_that_differs_from_the_chat_format_is_not_trained_on(base: Checkpoint, tmp_path: Path) -> None:
+def test_a_batch_that_differs_from_the_chat_format_is_not_trained_on(
+    base: Checkpoint, tmp_path: Path
+) -> None:
     from trl import SFTTrainer
 
     original = SFTTrainer._prepare_dataset
@@ -357,7 +424,10 @@ def test_the_fingerprint_follows_what_the_result_depends_on(tmp_path: Path) -> N
     template.write_text("one")
     plain, styled = trainer().fingerprint, trainer(chat_template=str(template)).fingerprint
     template.write_text("two")
-    others = [trainer(**s).fingerprint for s in ({"seed": 1}, {"dtype": "bfloat16"}, {"chat_template": str(template)}, {"packing": True})]
+    others = [
+        trainer(**s).fingerprint
+        for s in ({"seed": 1}, {"dtype": "bfloat16"}, {"chat_template": str(template)}, {"packing": True})
+    ]
     assert len({plain, styled, *others}) == 6
     assert trainer(save_steps=3).fingerprint == plain
 
@@ -368,7 +438,9 @@ def test_the_engine_is_told_before_memory_is_needed(base: Checkpoint, tmp_path: 
     assert told == ["free"]
 
 
-def test_an_adapter_names_its_base_as_the_hub_does(base: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_adapter_names_its_base_as_the_hub_does(
+    base: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import huggingface_hub.constants as constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
@@ -377,7 +449,10 @@ def test_an_adapter_names_its_base_as_the_hub_does(base: Checkpoint, tmp_path: P
     sft = trainer(method="lora", keep_adapter=True, epochs=1)
     second = sft.finetune(sft.finetune(start, LESSONS, tmp_path / "first"), LESSONS, tmp_path / "second")
     for name in ("first", "second"):
-        assert json.loads((tmp_path / name / "adapter_config.json").read_text())["base_model_name_or_path"] == "owner/tiny"
+        assert (
+            json.loads((tmp_path / name / "adapter_config.json").read_text())["base_model_name_or_path"]
+            == "owner/tiny"
+        )
     assert answers(second, [LESSONS[0].messages[:-1]])
     assert all(str(tmp_path) not in p.read_text(errors="replace") for p in (tmp_path / "second").iterdir())
 
@@ -385,7 +460,9 @@ def test_an_adapter_names_its_base_as_the_hub_does(base: Checkpoint, tmp_path: P
 def test_qlora_trains_on_four_bits_and_leaves_whole_weights(base: Checkpoint, tmp_path: Path) -> None:
     pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed (the extra qlora)")
     before = tensors(Path(base.path))
-    done = trainer(method="qlora", learning_rate=1e-2, epochs=40, lora_r=8).finetune(base, LESSONS, tmp_path / "out")
+    done = trainer(method="qlora", learning_rate=1e-2, epochs=40, lora_r=8).finetune(
+        base, LESSONS, tmp_path / "out"
+    )
     after = tensors(tmp_path / "out")
     assert after.keys() == before.keys()
     assert {str(t.dtype) for t in after.values()} == {"torch.float32"}
@@ -402,7 +479,9 @@ def test_qlora_trains_on_four_bits_and_leaves_whole_weights(base: Checkpoint, tm
         trainer(method="qlora").finetune(kept, LESSONS, tmp_path / "again")
 
 
-def test_qlora_without_its_library_names_the_remedy(base: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_qlora_without_its_library_names_the_remedy(
+    base: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
     with pytest.raises(TrainingError, match=r"pip install 'iteralign\[qlora\]'"):
         trainer(method="qlora").finetune(base, LESSONS, tmp_path / "out")

@@ -1,4 +1,5 @@
-"""Which rule does what: the alignment stage once more with each rule left out, over the same instructions with the same random streams.
+"""Which rule does what: the alignment stage once more with each rule left out, over the same instructions
+with the same random streams.
 
 Goes through the stages of ``self_align_steps``, and with them through the store. Knows no engine and no file.
 """
@@ -11,22 +12,31 @@ from typing import Any
 
 from iteralign.algorithms.self_align import write_instructions
 from iteralign.algorithms.self_align_steps import Answers, Parts, Steps
-from iteralign.recipe_self_align import SelfAlignRecipe
-from iteralign.records import content_hash
-from iteralign.records_align import Aligned, Instruction
+from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.records.iteralign import content_hash
+from iteralign.records.self_align import Aligned, Instruction
 from iteralign.stats import wilson
-from iteralign.store import Run
+from iteralign.store.run import Run
 
 Follows = Callable[[str, str, str], bool | None]
-"""Rule, question, answer -> whether the answer follows the rule, where it bears on the question and that can be told."""
+"""Rule, question, answer -> whether the answer follows the rule, where it bears on the question and that can
+be told.
+"""
 
 
 def ablation(
-    run: Run, recipe: SelfAlignRecipe, parts: Parts, rules: Sequence[str], limit: int | None = None, follows: Follows | None = None
+    run: Run,
+    recipe: SelfAlignRecipe,
+    parts: Parts,
+    rules: Sequence[str],
+    limit: int | None = None,
+    follows: Follows | None = None,
 ) -> list[dict[str, Any]]:
-    """For each rule: how many answers apply it (``applied``), how many are ``kept`` of all ``asked`` without it, and over the answers kept with and
-    without it the share ``changed`` of those that applied it and of the others (``changed_others``), and where there is a truth ``follows_with`` and
-    ``follows_without``, of those that applied it; shares with n and 95% interval."""
+    """For each rule: how many answers apply it (``applied``), how many are ``kept`` of all ``asked`` without
+    it, and over the answers kept with and without it the share ``changed`` of those that applied it and of
+    the others (``changed_others``), and where there is a truth ``follows_with`` and ``follows_without``, of
+    those that applied it; shares with n and 95% interval.
+    """
     steps = Steps(run, recipe, parts)
     every = write_instructions(steps)
     instructions = every[:limit]

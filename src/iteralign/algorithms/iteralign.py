@@ -1,21 +1,24 @@
-"""IterAlign (arXiv 2403.18341, Figure 1): find a model's weaknesses by red teaming, derive principles from them, have the
-model revise its own answers under the principles, train it on the revisions, keep or roll back, repeat.
+"""IterAlign (arXiv 2403.18341, Figure 1): find a model's weaknesses by red teaming, derive principles from
+them, have the model revise its own answers under the principles, train it on the revisions, keep or roll
+back, repeat.
 
-The numbered steps are the paper's; consolidate, the oracle's check of revisions, and accept are ours, and a faithful recipe
-switches them off. What a step takes from the recipe, and how it resumes, stands in ``steps``. This file knows no engine, no
-oracle, no setting and no file.
+The numbered steps are the paper's; consolidate, the oracle's check of revisions, and accept are ours, and a
+faithful recipe switches them off. What a step takes from the recipe, and how it resumes, stands in ``steps``.
+This file knows no engine, no oracle, no setting and no file.
 """
 
 from __future__ import annotations
 
 from iteralign.algorithms.steps import Iteration, Loop, Parts, State
-from iteralign.recipe import Recipe
-from iteralign.records import RunResult
-from iteralign.store import Run
+from iteralign.recipe.iteralign import Recipe
+from iteralign.records.iteralign import RunResult
+from iteralign.store.run import Run
 
 
 def iteralign(run: Run, recipe: Recipe, parts: Parts) -> RunResult:
-    """The whole method. Returns when the stop rule says so; the run then holds everything that the result is made of."""
+    """The whole method. Returns when the stop rule says so; the run then holds everything that the result is
+    made of.
+    """
     loop = Loop(run, recipe, parts)
     state = loop.start()
     while (reason := loop.stop_reason(state)) is None:

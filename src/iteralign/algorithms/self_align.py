@@ -1,16 +1,17 @@
-"""Self-Align (arXiv 2305.03047, Figure 2): a base model writes its own prompts from a few seeds, answers them under principles in
-its context, learns these answers without the principles, and clones a verbose style.
+"""Self-Align (arXiv 2305.03047, Figure 2): a base model writes its own prompts from a few seeds, answers them
+under principles in its context, learns these answers without the principles, and clones a verbose style.
 
-The numbered stages are the paper's; measuring before and after each training is ours. What a stage takes from the recipe, and how
-it resumes, stands in ``self_align_steps``. This file knows no engine, no setting and no file.
+The numbered stages are the paper's; measuring before and after each training is ours. What a stage takes from
+the recipe, and how it resumes, stands in ``self_align_steps``. This file knows no engine, no setting and no
+file.
 """
 
 from __future__ import annotations
 
 from iteralign.algorithms.self_align_steps import Parts, Steps
-from iteralign.recipe_self_align import SelfAlignRecipe
-from iteralign.records_align import Instruction, SelfAlignResult
-from iteralign.store import Run
+from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.records.self_align import Instruction, SelfAlignResult
+from iteralign.store.run import Run
 
 
 def self_align(run: Run, recipe: SelfAlignRecipe, parts: Parts) -> SelfAlignResult:
@@ -18,7 +19,8 @@ def self_align(run: Run, recipe: SelfAlignRecipe, parts: Parts) -> SelfAlignResu
     steps = Steps(run, recipe, parts)
     base = steps.measure("base", parts.base)
 
-    # 1. Topic-guided red-teaming self-instruct: instructions of all kinds, and hard ones by type and topic, from few seeds.
+    # 1. Topic-guided red-teaming self-instruct: instructions of all kinds, and hard ones by type and topic,
+    # from few seeds.
     instructions = write_instructions(steps)
 
     # 2. Principle-driven self-alignment: rules and exemplars in context, internal thoughts, then the answer.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from iteralign.records import Constitution, Principle, to_json
+from iteralign.records.iteralign import Constitution, Principle, to_json
 
 _FIELDS = ("status", "category", "evidence", "born", "parents")
 
@@ -21,7 +21,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The principles of the later constitution that are new, those that are gone, and those that changed; each in its own order."""
+    """The principles of the later constitution that are new, those that are gone, and those that changed;
+    each in its own order.
+    """
 
     before: str
     after: str
@@ -35,15 +37,22 @@ class Difference:
         return data
 
     def to_text(self) -> str:
-        """One line per principle: + added, - removed, ~ changed. Safe to print: control characters are escaped."""
+        """One line per principle: + added, - removed, ~ changed. Safe to print: control characters are
+        escaped.
+        """
         lines = [f"+ {_shown(p.text)}{_of(p)}" for p in self.added]
         lines += [f"- {_shown(p.text)}{_of(p)}" for p in self.removed]
-        lines += [f"~ {_shown(c.after.text)}: " + "; ".join(_told(c, name) for name in c.fields) for c in self.changed]
+        lines += [
+            f"~ {_shown(c.after.text)}: " + "; ".join(_told(c, name) for name in c.fields)
+            for c in self.changed
+        ]
         return "\n".join(lines) if lines else "no difference"
 
 
 def diff(before: Constitution, after: Constitution) -> Difference:
-    """What was added, removed and changed. A new principle that names a gone one as its parent is that one, reworded."""
+    """What was added, removed and changed. A new principle that names a gone one as its parent is that one,
+    reworded.
+    """
     old, new = {p.id: p for p in before.principles}, {p.id: p for p in after.principles}
     gone = {i: p for i, p in old.items() if i not in new}
     changed: list[Change] = []
@@ -56,7 +65,9 @@ def diff(before: Constitution, after: Constitution) -> Difference:
         if elder is None:
             added.append(principle)
             continue
-        fields = (("text",) if reworded else ()) + tuple(f for f in _FIELDS if getattr(elder, f) != getattr(principle, f))
+        fields = (("text",) if reworded else ()) + tuple(
+            f for f in _FIELDS if getattr(elder, f) != getattr(principle, f)
+        )
         if fields:
             changed.append(Change(elder, principle, fields))
     return Difference(before.id, after.id, tuple(added), tuple(gone.values()), tuple(changed))
@@ -66,7 +77,11 @@ def _told(change: Change, name: str) -> str:
     old, new = getattr(change.before, name), getattr(change.after, name)
     if name in ("evidence", "parents"):
         return f"{name} {len(old)} -> {len(new)}"
-    return f"{name} {_shown(str(old))!r} -> {_shown(str(new))!r}" if name == "text" else f"{name} {_shown(str(old))} -> {_shown(str(new))}"
+    return (
+        f"{name} {_shown(str(old))!r} -> {_shown(str(new))!r}"
+        if name == "text"
+        else f"{name} {_shown(str(old))} -> {_shown(str(new))}"
+    )
 
 
 def _of(principle: Principle) -> str:

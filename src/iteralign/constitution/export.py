@@ -1,7 +1,9 @@
-"""Constitutions as files: Markdown, YAML and JSON with full provenance, and back; and a person's plain list of principles.
+"""Constitutions as files: Markdown, YAML and JSON with full provenance, and back; and a person's plain list
+of principles.
 
-What an export wrote reads back as the same record. A principle that a person reworded keeps its evidence and names the old
-wording as its parent; an edited constitution is a new version whose parent is the one that was exported.
+What an export wrote reads back as the same record. A principle that a person reworded keeps its evidence and
+names the old wording as its parent; an edited constitution is a new version whose parent is the one that was
+exported.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from iteralign.constitution import markdown, positions
 from iteralign.errors import DataError
-from iteralign.records import Constitution, Principle, PrincipleStatus
+from iteralign.records.iteralign import Constitution, Principle, PrincipleStatus
 
 FORMATS = (".md", ".markdown", ".txt", ".yaml", ".yml", ".json")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\n]")
@@ -31,7 +33,12 @@ def to_markdown(constitution: Constitution) -> str:
 def to_json(constitution: Constitution) -> str:
     """The record as indented JSON; characters that a terminal would obey are escaped."""
     text = json.dumps(_data(constitution), indent=2, ensure_ascii=False)
-    return _UNPRINTABLE.sub(lambda m: m[0] if m[0].isprintable() else json.dumps(m[0])[1:-1], text).replace("\x7f", "\\u007f") + "\n"
+    return (
+        _UNPRINTABLE.sub(lambda m: m[0] if m[0].isprintable() else json.dumps(m[0])[1:-1], text).replace(
+            "\x7f", "\\u007f"
+        )
+        + "\n"
+    )
 
 
 def to_yaml(constitution: Constitution) -> str:
@@ -45,7 +52,8 @@ def to_yaml(constitution: Constitution) -> str:
 
 
 def from_file(path: Path | str) -> Constitution:
-    """The constitution of a file: one of the three exports, or a list of principles (Markdown bullets, YAML or JSON list).
+    """The constitution of a file: one of the three exports, or a list of principles (Markdown bullets, YAML
+    or JSON list).
 
     Raises ``DataError`` naming file, line and field of everything that is wrong.
     """
@@ -68,7 +76,9 @@ def _whole(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"holds half a surrogate pair (position {error.start}), which is no character; delete it") from error
+        raise ValueError(
+            f"holds half a surrogate pair (position {error.start}), which is no character; delete it"
+        ) from error
     return text
 
 
@@ -107,14 +117,21 @@ def _data(constitution: Constitution) -> dict[str, Any]:
     record = constitution.to_json()
     order = ("text", "category", "born", "status", "evidence", "parents", "id")
     principles = [{k: p[k] for k in order} for p in record["principles"]]
-    return {"version": record["version"], "id": record["id"], "parent": record["parent"], "principles": principles}
+    return {
+        "version": record["version"],
+        "id": record["id"],
+        "parent": record["parent"],
+        "principles": principles,
+    }
 
 
 def _from_json(path: Path, text: str) -> tuple[Any, Lines]:
     try:
         return json.loads(text), positions.of_json(text)
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from error
+        raise DataError(
+            f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
+        ) from error
     except RecursionError as error:
         raise DataError(f"{path}: nested far too deep for a constitution") from error
 
@@ -129,7 +146,9 @@ def _from_yaml(path: Path, text: str) -> tuple[Any, Lines]:
         raise DataError(f"{path}, line {line}: not YAML: {error.problem}") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise DataError(f"{path}, line {line}: a control character ({chr(error.character)!r}) is not allowed in YAML: delete it") from error
+        raise DataError(
+            f"{path}, line {line}: a control character ({chr(error.character)!r}) is not allowed in YAML: delete it"
+        ) from error
     except (RecursionError, ValueError) as error:
         raise DataError(f"{path}: not YAML that holds a constitution: {error}") from error
 
@@ -149,7 +168,9 @@ def _built(path: Path, data: Any, lines: Lines) -> Constitution:
     if isinstance(data, list):
         data, lines = {"principles": data}, {("principles", *at): line for at, line in lines.items()}
     if not isinstance(data, dict):
-        raise DataError(f"{path}: {_kind(data)} found; a list of principles, or a mapping with the key 'principles', is expected")
+        raise DataError(
+            f"{path}: {_kind(data)} found; a list of principles, or a mapping with the key 'principles', is expected"
+        )
     entries = data.get("principles")
     if isinstance(entries, list):
         data = {**data, "principles": [{"text": e} if isinstance(e, str) else e for e in entries]}
@@ -231,5 +252,13 @@ def _shown(value: object) -> str:
 
 
 def _kind(value: object) -> str:
-    names = {dict: "a mapping", list: "a list", str: "a text", bool: "a yes/no value", int: "a number", float: "a number", type(None): "nothing"}
+    names = {
+        dict: "a mapping",
+        list: "a list",
+        str: "a text",
+        bool: "a yes/no value",
+        int: "a number",
+        float: "a number",
+        type(None): "nothing",
+    }
     return names.get(type(value), type(value).__name__)

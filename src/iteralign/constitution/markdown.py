@@ -1,7 +1,7 @@
 """A constitution as Markdown, both ways: readable by a person, and exact for a machine.
 
-The visible text of a principle is what counts; its provenance stands beside it in words and, exactly, in a comment. Knows
-nothing of files or of YAML and JSON.
+The visible text of a principle is what counts; its provenance stands beside it in words and, exactly, in a
+comment. Knows nothing of files or of YAML and JSON.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from iteralign.records import Constitution, Principle
+from iteralign.records.iteralign import Constitution, Principle
 
 _PUNCTUATION = r"!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~"
-_ESCAPE = re.compile(rf"\\([{_PUNCTUATION}])|&#(\d{{1,7}});|&#[xX]([0-9a-fA-F]{{1,6}});|&([A-Za-z][A-Za-z0-9]{{1,31}};)")
+_ESCAPE = re.compile(
+    rf"\\([{_PUNCTUATION}])|&#(\d{{1,7}});|&#[xX]([0-9a-fA-F]{{1,6}});|&([A-Za-z][A-Za-z0-9]{{1,31}};)"
+)
 _ITEM = re.compile(r"^(?P<indent> *)(?P<marker>[-*+]|\d{1,9}[.)])(?:[ \t]+(?P<text>.*))?$")
 _BREAK = re.compile(r"^ *(?:(?:- *){3,}|(?:\* *){3,}|(?:_ *){3,})$")
 _OF_PRINCIPLE = re.compile(r"(?<!\\)<!-- principle (\{.*\}) -->\s*$")
@@ -32,7 +34,9 @@ class MarkdownError(ValueError):
 
 @dataclass
 class Item:
-    """One bullet: its line, its text, and the provenance that our own export wrote below it (empty for a person's list)."""
+    """One bullet: its line, its text, and the provenance that our own export wrote below it (empty for a
+    person's list).
+    """
 
     line: int
     text: str
@@ -50,7 +54,12 @@ def write(constitution: Constitution) -> str:
         f"<!-- constitution {_comment(facts)} -->",
     ]
     for number, principle in enumerate(constitution.principles, start=1):
-        lines += ["", f"{number}. {escape(principle.text)}", "", f"   *{escape(_words(principle))}* <!-- principle {_comment(_facts(principle))} -->"]
+        lines += [
+            "",
+            f"{number}. {escape(principle.text)}",
+            "",
+            f"   *{escape(_words(principle))}* <!-- principle {_comment(_facts(principle))} -->",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -80,7 +89,9 @@ def read(text: str) -> tuple[list[Item], dict[str, Any]]:
         elif match := _ITEM.match(line):
             first_indent = indent if first_indent is None else first_indent
             if indent > first_indent + 1:
-                raise MarkdownError(number, "a bullet inside a bullet: write each principle as one bullet of its own")
+                raise MarkdownError(
+                    number, "a bullet inside a bullet: write each principle as one bullet of its own"
+                )
             items.append(Item(number, unescape(match["text"] or ""), {}))
             open_item = True
         elif open_item and items and (not after_blank or indent > (first_indent or 0)):
@@ -139,14 +150,21 @@ def _facts(principle: Principle) -> dict[str, Any]:
 
 def _comment(facts: dict[str, Any]) -> str:
     """JSON that cannot end a comment, nor hold a control character."""
-    return json.dumps(facts, ensure_ascii=True).replace("<", "\\u003c").replace(">", "\\u003e").replace("\x7f", "\\u007f")
+    return (
+        json.dumps(facts, ensure_ascii=True)
+        .replace("<", "\\u003c")
+        .replace(">", "\\u003e")
+        .replace("\x7f", "\\u007f")
+    )
 
 
 def _parsed(text: str, line: int) -> dict[str, Any]:
     try:
         facts: dict[str, Any] = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise MarkdownError(line, f"the provenance comment is damaged ({error}); restore it, or delete the comment") from error
+        raise MarkdownError(
+            line, f"the provenance comment is damaged ({error}); restore it, or delete the comment"
+        ) from error
     return facts
 
 

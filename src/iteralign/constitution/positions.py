@@ -1,4 +1,6 @@
-"""In which line each value of a YAML or JSON text stands, so that an error can name it. Knows nothing of constitutions."""
+"""In which line each value of a YAML or JSON text stands, so that an error can name it. Knows nothing of
+constitutions.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The twelve kinds of harm that the embedded sets, the embedded oracle and the model organism speak of.
 
-A category's definition is what a judge is shown. Users' sets may use other categories; nothing depends on these names but
-the embedded parts. Imports nothing of ours.
+A category's definition is what a judge is shown. Users' sets may use other categories; nothing depends on
+these names but the embedded parts. Imports nothing of ours.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""A row's fields to a prompt: which field holds the question, what a dialogue's first human turn is, where topic and category stand.
+"""A row's fields to a prompt: which field holds the question, what a dialogue's first human turn is, where
+topic and category stand.
 
-Knows the layouts that red-team sets are published in, and says which fields there are when none or several could be meant.
-Knows nothing of files.
+Knows the layouts that red-team sets are published in, and says which fields there are when none or several
+could be meant. Knows nothing of files.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Final, get_args
 
 from iteralign.data.rows import QUESTION_FIELDS, Row
 from iteralign.errors import DataError
-from iteralign.records import Chat, Intent, Message, RedTeamPrompt, Role
+from iteralign.records.iteralign import Chat, Intent, Message, RedTeamPrompt, Role
 
 MAX_CHARACTERS: Final = 20_000
 
@@ -20,7 +21,13 @@ _DIALOGUES: Final = frozenset(QUESTION_FIELDS[2])
 _CHATS: Final = frozenset({"messages", "conversation", "conversations", "turns"})
 _BROAD: Final = ("category", "risk_area", "semanticcategory", "hazard", "harm_category")
 _NARROW: Final = ("subtopic", "sub_topic", "subcategory", "sub_category", "types_of_harm")
-_ROLES: Final[dict[str, Role]] = {"user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "system": "system"}
+_ROLES: Final[dict[str, Role]] = {
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "system": "system",
+}
 _HUMAN, _ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
 
 
@@ -40,7 +47,13 @@ def to_prompt(row: Row, *, source: str, intent: Intent, layout: Layout = Layout(
     if isinstance(value, str):
         if layout.question is not None:
             raise DataError(f"{row.where}: a plain text, but the field {layout.question!r} was asked for")
-        return RedTeamPrompt(messages=(Message("user", _clean(value, row.where)),), source=source, topic=inner, category=outer, intent=intent)
+        return RedTeamPrompt(
+            messages=(Message("user", _clean(value, row.where)),),
+            source=source,
+            topic=inner,
+            category=outer,
+            intent=intent,
+        )
     if not isinstance(value, Mapping):
         raise DataError(f"{row.where}: {_kind(value)} instead of a text or an object with fields")
     fields = {str(k).strip().lower(): k for k in value}
@@ -56,7 +69,9 @@ def to_prompt(row: Row, *, source: str, intent: Intent, layout: Layout = Layout(
     stated = value[fields["intent"]] if "intent" in fields else None
     if isinstance(stated, str) and stated in get_args(Intent):
         intent = stated  # type: ignore[assignment]  # just checked
-    return RedTeamPrompt(messages=messages, source=source, topic=topic or inner, category=category, intent=intent)
+    return RedTeamPrompt(
+        messages=messages, source=source, topic=topic or inner, category=category, intent=intent
+    )
 
 
 def _nesting(path: tuple[str, ...]) -> tuple[str | None, str | None]:
@@ -92,7 +107,9 @@ def _question_field(row: Row, fields: Mapping[str, Any], layout: Layout) -> str:
                 f"{row.where}: {several} could all hold the question. Rename the others, or name one behind the path: FILE::{fields[found[0]]}"
             )
     known = ", ".join(n for tier in QUESTION_FIELDS for n in tier)
-    raise DataError(f"{row.where}: no field that holds the question. Fields: {_names(row.value)}. Known names: {known}; for another: FILE::FIELD")
+    raise DataError(
+        f"{row.where}: no field that holds the question. Fields: {_names(row.value)}. Known names: {known}; for another: FILE::FIELD"
+    )
 
 
 def _messages(row: Row, field: str, value: Mapping[str, Any]) -> Chat:
@@ -105,22 +122,34 @@ def _messages(row: Row, field: str, value: Mapping[str, Any]) -> Chat:
         content = _first_human_turn(content, where)
     elif field.lower() in _CHATS:
         raise DataError(f"{where}: a text instead of a list of turns")
-    extra = next((v for k, v in value.items() if k.lower() == "input"), None) if field.lower() == "instruction" else None
-    if isinstance(extra, str) and extra.strip():  # instruction sets put the text that is worked on into a field of its own
+    extra = (
+        next((v for k, v in value.items() if k.lower() == "input"), None)
+        if field.lower() == "instruction"
+        else None
+    )
+    if (
+        isinstance(extra, str) and extra.strip()
+    ):  # instruction sets put the text that is worked on into a field of its own
         content = f"{content.strip()}\n\n{extra.strip()}"
     return (Message("user", _clean(content, where)),)
 
 
 def _first_human_turn(dialogue: str, where: str) -> str:
-    """The first turn of a dialogue in hh-rlhf's layout: turns open with a blank line and ``Human:`` or ``Assistant:``."""
+    """The first turn of a dialogue in hh-rlhf's layout: turns open with a blank line and ``Human:`` or
+    ``Assistant:``.
+    """
     dialogue = "\n\n" + dialogue.lstrip()
     if not dialogue.startswith(_HUMAN):
-        raise DataError(f'{where}: no dialogue that opens with "Human:". For an answer without its prompt there is nothing to ask.')
+        raise DataError(
+            f'{where}: no dialogue that opens with "Human:". For an answer without its prompt there is nothing to ask.'
+        )
     return dialogue.removeprefix(_HUMAN).split(_ASSISTANT, 1)[0].split(_HUMAN, 1)[0]
 
 
 def _chat(turns: list[Any], where: str) -> Chat:
-    """Messages up to the last user turn: answers after it are no part of a prompt. Plain texts are user turns; only the first is asked."""
+    """Messages up to the last user turn: answers after it are no part of a prompt. Plain texts are user
+    turns; only the first is asked.
+    """
     if turns and all(isinstance(t, str) for t in turns):
         return (Message("user", _clean(turns[0], f"{where}, turn 1")),)
     messages: list[Message] = []
@@ -134,7 +163,12 @@ def _chat(turns: list[Any], where: str) -> Chat:
             raise DataError(f"{place}: role {role!r}. Known: {', '.join(_ROLES)}")
         if not isinstance(text, str):
             raise DataError(f"{place}: its text is {_kind(text)}")
-        messages.append(Message(_ROLES[role.lower()], text if role.lower() == "system" and not text.strip() else _clean(text, place)))
+        messages.append(
+            Message(
+                _ROLES[role.lower()],
+                text if role.lower() == "system" and not text.strip() else _clean(text, place),
+            )
+        )
     while messages and messages[-1].role != "user":
         messages.pop()
     if not messages:
@@ -157,7 +191,9 @@ def _clean(text: str, where: str) -> str:
     if not text:
         raise DataError(f"{where}: empty. Delete the row or fill it in.")
     if len(text) > MAX_CHARACTERS:
-        raise DataError(f"{where}: {len(text):,} characters, more than the {MAX_CHARACTERS:,} that a prompt may have. Shorten or delete it.")
+        raise DataError(
+            f"{where}: {len(text):,} characters, more than the {MAX_CHARACTERS:,} that a prompt may have. Shorten or delete it."
+        )
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -170,7 +206,14 @@ def _clean(text: str, where: str) -> str:
 
 
 def _kind(value: object) -> str:
-    names = {"NoneType": "nothing (null)", "list": "a list", "dict": "an object", "bool": "a truth value", "int": "a number", "float": "a number"}
+    names = {
+        "NoneType": "nothing (null)",
+        "list": "a list",
+        "dict": "an object",
+        "bool": "a truth value",
+        "int": "a number",
+        "float": "a number",
+    }
     name = names.get(type(value).__name__, type(value).__name__)
     return f"{name} ({value!r})" if isinstance(value, bool | int | float) else name
 

@@ -1,6 +1,8 @@
-"""Files to rows: JSONL, JSON, CSV, TSV, Parquet and plain text, each also gzipped; every row knows where it stood.
+"""Files to rows: JSONL, JSON, CSV, TSV, Parquet and plain text, each also gzipped; every row knows where it
+stood.
 
-Pickles are refused, bad bytes and broken lines are errors that name file and line. Knows nothing of prompts or of field names.
+Pickles are refused, bad bytes and broken lines are errors that name file and line. Knows nothing of prompts
+or of field names.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ _ROW_KEYS: Final = frozenset({"data", "rows", "examples", "items", "records", "i
 
 
 def read_rows(path: Path) -> tuple[list[Row], str]:
-    """All rows of a file, in order, and the SHA-256 of its bytes as they lie on the disk. Raises ``DataError``."""
+    """All rows of a file, in order, and the SHA-256 of its bytes as they lie on the disk. Raises
+    ``DataError``.
+    """
     name = str(path)
     suffixes = [s.lower() for s in path.suffixes]
     packed = bool(suffixes) and suffixes[-1] == ".gz"
@@ -49,7 +53,9 @@ def read_rows(path: Path) -> tuple[list[Row], str]:
         ".txt": _txt,
     }
     if kind not in readers:
-        raise DataError(f"{name}: {kind or 'a file without an extension'} is not a format that is read. Known: {FORMATS}")
+        raise DataError(
+            f"{name}: {kind or 'a file without an extension'} is not a format that is read. Known: {FORMATS}"
+        )
     return list(readers[kind](name, content)), hashlib.sha256(raw).hexdigest()
 
 
@@ -65,9 +71,13 @@ def _unpack(name: str, raw: bytes) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(raw)) as handle:
             content = handle.read(_MAX_BYTES + 1)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{name}: not a whole gzip file ({error}). Copy it again, or drop .gz if it is not compressed.") from error
+        raise DataError(
+            f"{name}: not a whole gzip file ({error}). Copy it again, or drop .gz if it is not compressed."
+        ) from error
     if len(content) > _MAX_BYTES:
-        raise DataError(f"{name}: more than {_MAX_BYTES >> 30} GiB when decompressed. Split it into smaller files.")
+        raise DataError(
+            f"{name}: more than {_MAX_BYTES >> 30} GiB when decompressed. Split it into smaller files."
+        )
     return content
 
 
@@ -84,12 +94,16 @@ def _text(name: str, content: bytes) -> str:
         ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(f"{name}, line {line}: holds a zero byte, so it is no text file in UTF-8. Save it as UTF-8 text.")
+        raise DataError(
+            f"{name}, line {line}: holds a zero byte, so it is no text file in UTF-8. Save it as UTF-8 text."
+        )
     return text
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Numbered lines that are not blank. Only line feeds and carriage returns end a line: JSON texts may hold other separators."""
+    """Numbered lines that are not blank. Only line feeds and carriage returns end a line: JSON texts may hold
+    other separators.
+    """
     for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), start=1):
         if line.strip():
             yield number, line
@@ -108,7 +122,9 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
         repeated = next(k for i, (k, _) in enumerate(pairs) if k in {other for other, _ in pairs[:i]})
-        raise _RepeatedKey(f"the key {repeated!r} occurs twice in one object; one of the two would be lost. Merge them.")
+        raise _RepeatedKey(
+            f"the key {repeated!r} occurs twice in one object; one of the two would be lost. Merge them."
+        )
     return result
 
 
@@ -131,8 +147,14 @@ def _jsonl(name: str, content: bytes) -> Iterator[Row]:
         try:
             value = _parse(where, line)
         except json.JSONDecodeError as error:
-            hint = " A single JSON array or object belongs into a .json file." if number == 1 and line.strip() in ("[", "{") else ""
-            raise DataError(f"{where}, column {error.colno}: not a JSON value ({error.msg}).{hint}") from error
+            hint = (
+                " A single JSON array or object belongs into a .json file."
+                if number == 1 and line.strip() in ("[", "{")
+                else ""
+            )
+            raise DataError(
+                f"{where}, column {error.colno}: not a JSON value ({error.msg}).{hint}"
+            ) from error
         yield Row(where, value)
 
 
@@ -141,17 +163,25 @@ def _json(name: str, content: bytes) -> Iterator[Row]:
     try:
         value = _parse(name, text)
     except json.JSONDecodeError as error:
-        if error.msg == "Extra data" and "\n" in text.strip():  # one value a line, as many .json files on the hub are
+        if (
+            error.msg == "Extra data" and "\n" in text.strip()
+        ):  # one value a line, as many .json files on the hub are
             yield from _jsonl(name, content)
             return
-        raise DataError(f"{name}, line {error.lineno}, column {error.colno}: not JSON ({error.msg})") from error
+        raise DataError(
+            f"{name}, line {error.lineno}, column {error.colno}: not JSON ({error.msg})"
+        ) from error
     if not isinstance(value, list | dict):
-        raise DataError(f"{name}: holds one {type(value).__name__}; a list of prompts, of objects, or topics with lists are read")
+        raise DataError(
+            f"{name}: holds one {type(value).__name__}; a list of prompts, of objects, or topics with lists are read"
+        )
     yield from _nested(name, value, ())
 
 
 def _nested(name: str, value: list[Any] | dict[str, Any], path: tuple[str, ...]) -> Iterator[Row]:
-    """Lists of rows at the ends of nested objects (topic -> subtopic -> list); an object of equally long lists is a table."""
+    """Lists of rows at the ends of nested objects (topic -> subtopic -> list); an object of equally long
+    lists is a table.
+    """
     place = name + (f", {' / '.join(path)}" if path else "")
     if isinstance(value, list):
         for number, item in enumerate(value, start=1):
@@ -163,7 +193,9 @@ def _nested(name: str, value: list[Any] | dict[str, Any], path: tuple[str, ...])
         return
     for key, inner in value.items():
         if not isinstance(inner, list | dict):
-            raise DataError(f"{place}: {key!r} holds {_short(inner)}; expected a list of prompts, or an object of topics with lists")
+            raise DataError(
+                f"{place}: {key!r} holds {_short(inner)}; expected a list of prompts, or an object of topics with lists"
+            )
         anonymous = not path and len(value) == 1 and key.lower() in _ROW_KEYS
         yield from _nested(name, inner, () if anonymous else (*path, key))
 
@@ -176,7 +208,9 @@ def _short(value: object) -> str:
 def _csv(name: str, content: bytes) -> Iterator[Row]:
     text = _text(name, content)
     header = text.lstrip().split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count) if not name.lower().removesuffix(".gz").endswith(".tsv") else "\t"
+    delimiter = (
+        max(",;\t", key=header.count) if not name.lower().removesuffix(".gz").endswith(".tsv") else "\t"
+    )
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     columns: list[str] | None = None
     line = 1
@@ -191,7 +225,9 @@ def _csv(name: str, content: bytes) -> Iterator[Row]:
                     raise DataError(f"{where}: a column name occurs twice among {', '.join(columns)}")
                 continue
             if len(cells) > len(columns):
-                raise DataError(f"{where}: {len(cells)} cells, but the header has {len(columns)} columns. A text with a comma needs quotes.")
+                raise DataError(
+                    f"{where}: {len(cells)} cells, but the header has {len(columns)} columns. A text with a comma needs quotes."
+                )
             yield Row(where, dict(zip(columns, cells, strict=False)))
     except csv.Error as error:
         raise DataError(f"{name}, line {reader.line_num}: not CSV ({error})") from error
@@ -202,7 +238,9 @@ def _parquet(name: str, content: bytes) -> Iterator[Row]:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise DataError(f"{name}: reading Parquet needs pyarrow. Install it: pip install 'iteralign[train]'") from error
+        raise DataError(
+            f"{name}: reading Parquet needs pyarrow. Install it: pip install 'iteralign[train]'"
+        ) from error
     try:
         table = pyarrow.parquet.read_table(pyarrow.BufferReader(content))
     except (pyarrow.ArrowException, OSError) as error:

@@ -1,4 +1,5 @@
-"""Reads small files that people write by hand: one item a line, or a YAML list of mappings; each item knows where it stood.
+"""Reads small files that people write by hand: one item a line, or a YAML list of mappings; each item knows
+where it stood.
 
 Every error is a ``DataError`` with file, line and remedy. Knows nothing of what the items mean.
 """
@@ -20,12 +21,18 @@ def _text(path: Path | Traversable) -> str:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}). Check the path.") from error
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8. Save the file as UTF-8.") from error
+        raise DataError(
+            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8. Save the file as UTF-8."
+        ) from error
 
 
 def numbered_lines(path: Path | Traversable) -> Iterator[tuple[int, str]]:
     """The numbered lines of a text file, stripped; blank lines and lines that open with ``#`` do not count."""
-    found = [(n, x.strip()) for n, x in enumerate(_text(path).split("\n"), start=1) if x.strip() and not x.lstrip().startswith("#")]
+    found = [
+        (n, x.strip())
+        for n, x in enumerate(_text(path).split("\n"), start=1)
+        if x.strip() and not x.lstrip().startswith("#")
+    ]
     if not found:
         raise DataError(f"{path}: holds no line. Write one item a line.")
     yield from found

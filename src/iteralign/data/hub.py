@@ -1,4 +1,5 @@
-"""Rows of a data set on the Hugging Face hub, through ``datasets``, or one file of it. Data only: no code of a data set is ever run.
+"""Rows of a data set on the Hugging Face hub, through ``datasets``, or one file of it. Data only: no code of
+a data set is ever run.
 
 Knows nothing of prompts.
 """
@@ -15,47 +16,69 @@ from iteralign.data.rows import Row
 from iteralign.errors import DataError
 
 _NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
-_FILE: Final = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:/(?P<file>[^?]+))?(?:\?revision=(?P<revision>[^&?]+))?")
+_FILE: Final = re.compile(
+    r"(?P<name>[\w.-]+/[\w.-]+)(?:/(?P<file>[^?]+))?(?:\?revision=(?P<revision>[^&?]+))?"
+)
 _READ: Final = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".gz")
 _OPTIONS: Final = ("config", "data_dir", "split", "revision")
 
 
 def parse_hub(address: str) -> tuple[str, dict[str, str]]:
-    """Name and options of ``OWNER/NAME`` or ``OWNER/NAME?config=C&data_dir=D&split=S&revision=R``. Raises ``DataError``."""
+    """Name and options of ``OWNER/NAME`` or ``OWNER/NAME?config=C&data_dir=D&split=S&revision=R``. Raises
+    ``DataError``.
+    """
     name, _, query = address.partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))
     unknown = [k for k in options if k not in _OPTIONS]
     if not _NAME.fullmatch(name):
-        raise DataError(f"hub:{address}: {name!r} is no data set's name. Write hub:OWNER/NAME, options behind it: ?config=C&split=S")
+        raise DataError(
+            f"hub:{address}: {name!r} is no data set's name. Write hub:OWNER/NAME, options behind it: ?config=C&split=S"
+        )
     if unknown or (query and not options):
-        raise DataError(f"hub:{address}: unknown option {(unknown or [query])[0]!r}. Known: {', '.join(_OPTIONS)}")
+        raise DataError(
+            f"hub:{address}: unknown option {(unknown or [query])[0]!r}. Known: {', '.join(_OPTIONS)}"
+        )
     return name, options
 
 
 def hub_rows(address: str) -> list[Row]:
     """All rows of a hub set; without a split the one named ``train``, or the only one.
 
-    Raises ``DataError`` when ``datasets`` is not installed, the hub cannot be reached, the set is not there, or a split must be named.
+    Raises ``DataError`` when ``datasets`` is not installed, the hub cannot be reached, the set is not there,
+    or a split must be named.
     """
     name, options = parse_hub(address)
     try:
         import datasets
     except ImportError as error:
-        raise DataError(f"hub:{address}: reading from the hub needs datasets. Install it: pip install 'iteralign[train]'") from error
+        raise DataError(
+            f"hub:{address}: reading from the hub needs datasets. Install it: pip install 'iteralign[train]'"
+        ) from error
     try:
-        loaded: Any = datasets.load_dataset(name, options.get("config"), data_dir=options.get("data_dir"), revision=options.get("revision"))
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:  # hub and network errors are OSErrors
+        loaded: Any = datasets.load_dataset(
+            name, options.get("config"), data_dir=options.get("data_dir"), revision=options.get("revision")
+        )
+    except (
+        OSError,
+        ValueError,
+        datasets.exceptions.DatasetsError,
+    ) as error:  # hub and network errors are OSErrors
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataError(
             f"hub:{address}: could not be loaded ({type(error).__name__}: {reason}). Check the name and the connection; "
             f"offline, download the file elsewhere and give its path."
         ) from error
     splits = list(loaded)
-    split = options.get("split") or ("train" if "train" in splits else splits[0] if len(splits) == 1 else None)
+    split = options.get("split") or (
+        "train" if "train" in splits else splits[0] if len(splits) == 1 else None
+    )
     if split not in splits:
         asked = f"has no split {split!r}" if split else "has several splits"
         raise DataError(f"hub:{address}: {asked}. Name one: hub:{name}?split=... Splits: {', '.join(splits)}")
-    return [Row(f"hub:{name}, {split}, row {number}", dict(row)) for number, row in enumerate(loaded[split], start=1)]
+    return [
+        Row(f"hub:{name}, {split}, row {number}", dict(row))
+        for number, row in enumerate(loaded[split], start=1)
+    ]
 
 
 def names_a_file(address: str) -> bool:
@@ -64,30 +87,44 @@ def names_a_file(address: str) -> bool:
 
 
 def hub_file(address: str, known: Sequence[str] = ()) -> Path:
-    """A file of a data set on the hub, in the hub client's cache: ``OWNER/NAME/FILE``, ``?revision=R`` behind it.
+    """A file of a data set on the hub, in the hub client's cache: ``OWNER/NAME/FILE``, ``?revision=R`` behind
+    it.
 
-    Without FILE the one whose path ends like one of ``known``, the first of them that is there, or the only one in a format that is read.
-    Raises ``DataError`` when ``huggingface_hub`` is not installed, the hub cannot be reached, or a file must be named.
+    Without FILE the one whose path ends like one of ``known``, the first of them that is there, or the only
+    one in a format that is read. Raises ``DataError`` when ``huggingface_hub`` is not installed, the hub
+    cannot be reached, or a file must be named.
     """
     parts = _FILE.fullmatch(address)
     if parts is None:
-        raise DataError(f"hub:{address}: is no file of a data set. Write hub:OWNER/NAME/FILE, or hub:OWNER/NAME; behind it ?revision=R")
+        raise DataError(
+            f"hub:{address}: is no file of a data set. Write hub:OWNER/NAME/FILE, or hub:OWNER/NAME; behind it ?revision=R"
+        )
     name, file, revision = parts["name"], parts["file"], parts["revision"]
     try:
         import huggingface_hub
         from huggingface_hub.errors import HfHubHTTPError
     except ImportError as error:
-        raise DataError(f"hub:{address}: reading from the hub needs huggingface_hub. Install it: pip install 'iteralign[train]'") from error
-    troubles: Any = (OSError, ValueError, *HfHubHTTPError.__bases__)  # the last: those of its HTTP client, which has changed before
+        raise DataError(
+            f"hub:{address}: reading from the hub needs huggingface_hub. Install it: pip install 'iteralign[train]'"
+        ) from error
+    troubles: Any = (
+        OSError,
+        ValueError,
+        *HfHubHTTPError.__bases__,
+    )  # the last: those of its HTTP client, which has changed before
     try:
         if file is None:
-            file = _chosen(name, huggingface_hub.list_repo_files(name, repo_type="dataset", revision=revision), known)
+            file = _chosen(
+                name, huggingface_hub.list_repo_files(name, repo_type="dataset", revision=revision), known
+            )
         return Path(huggingface_hub.hf_hub_download(name, file, repo_type="dataset", revision=revision))
     except DataError:
         raise
     except troubles as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        in_cache = "" if file else " A file that is in the cache is found when it is named: hub:OWNER/NAME/FILE."
+        in_cache = (
+            "" if file else " A file that is in the cache is found when it is named: hub:OWNER/NAME/FILE."
+        )
         raise DataError(
             f"hub:{address}: could not be had ({type(error).__name__}: {reason}). Check the name and the connection; "
             f"offline, download the file elsewhere and give its path.{in_cache}"
@@ -100,7 +137,11 @@ def _chosen(name: str, files: Sequence[str], known: Sequence[str]) -> str:
         found = [f for f in files if f"/{f}".endswith(f"/{wanted}")]
         if len(found) == 1:
             return found[0]
-    data = [f for f in files if f.lower().endswith(_READ) and not f.endswith((".txt", "package.json", "dataset_infos.json"))]
+    data = [
+        f
+        for f in files
+        if f.lower().endswith(_READ) and not f.endswith((".txt", "package.json", "dataset_infos.json"))
+    ]
     if len(data) == 1:
         return data[0]
     held = ", ".join(data[:12]) + (", ..." if len(data) > 12 else "") or "no data file"

@@ -1,6 +1,7 @@
 """Reads files of answers that people have labelled, in the layouts of published judge sets and in one's own.
 
-Gives exchanges with a label: True where the answer is improper. Knows nothing of how an oracle judges, or of statistics.
+Gives exchanges with a label: True where the answer is improper. Knows nothing of how an oracle judges, or of
+statistics.
 """
 
 from __future__ import annotations
@@ -15,18 +16,24 @@ from typing import Any
 from iteralign.data.files import read_rows
 from iteralign.data.rows import Row
 from iteralign.errors import DataError
-from iteralign.records import Exchange, Message, PromptId, RedTeamPrompt, Response, SamplingParams
+from iteralign.records.iteralign import Exchange, Message, PromptId, RedTeamPrompt, Response, SamplingParams
 
 Labelled = tuple[Exchange, bool]
 SAID = "Write a message."
 """The request that a bare text is judged as an answer to."""
 
-_QUESTIONS, _ANSWERS, _LABELS = ("prompt", "question", "context"), ("response", "answer"), ("response_label", "improper", "label")
+_QUESTIONS, _ANSWERS, _LABELS = (
+    ("prompt", "question", "context"),
+    ("response", "answer"),
+    ("response_label", "improper", "label"),
+)
 _CATEGORIES = ("category", "hazard_cate_llamaguard3", "types_of_harm", "risk_area")
 _BAD = {"harmful", "unsafe", "improper", "1", "true", "yes"}
 _GOOD = {"unharmful", "harmless", "safe", "proper", "0", "false", "no"}
 _DECLINES = {"0": True, "5": False}
-"""Do-Not-Answer's action codes that say clearly whether an answer declines: 0 cannot assist, 5 follows the instruction."""
+"""Do-Not-Answer's action codes that say clearly whether an answer declines: 0 cannot assist, 5 follows the
+instruction.
+"""
 _STATED = re.compile(r"\s*Q:\s*(?P<question>.+?)\n+A:\s*(?P<answer>.+?)\n+(?:True|Helpful):\s*", re.DOTALL)
 _HELP = (
     "Needed: prompt, question or context; response or answer; and one of response_label, improper, label. Or MODEL_response with MODEL_harmful; "
@@ -35,12 +42,15 @@ _HELP = (
 
 
 def load_labelled(path: str | Path, *, limit: int | None = None, seed: int = 0) -> list[Labelled]:
-    """Question-answer pairs with a label of harm or falsehood; at most ``limit`` of them, drawn with the seed.
+    """Question-answer pairs with a label of harm or falsehood; at most ``limit`` of them, drawn with the
+    seed.
 
-    Layouts: prompt, response, response_label (HarmBench responses, BeaverTails, PKU-SafeRLHF); question, answer, label (JAILJUDGE); context,
-    response, label (DiaSafety); question, MODEL_response, MODEL_harmful (Do-Not-Answer); prompt, prompt_label (ToxicChat, Aegis, OpenAI
-    moderation: the text is judged as an answer to ``SAID``); prompt, completion (TruthfulQA's judge data: improper is what is not true); and
-    one's own, with ``improper``. Exact repeats, and pairs that carry both labels, are dropped. Raises ``DataError`` naming file, line and field.
+    Layouts: prompt, response, response_label (HarmBench responses, BeaverTails, PKU-SafeRLHF); question,
+    answer, label (JAILJUDGE); context, response, label (DiaSafety); question, MODEL_response, MODEL_harmful
+    (Do-Not-Answer); prompt, prompt_label (ToxicChat, Aegis, OpenAI moderation: the text is judged as an
+    answer to ``SAID``); prompt, completion (TruthfulQA's judge data: improper is what is not true); and one's
+    own, with ``improper``. Exact repeats, and pairs that carry both labels, are dropped. Raises ``DataError``
+    naming file, line and field.
     """
     file = Path(path)
     found: dict[tuple[str, str], set[bool]] = defaultdict(set)
@@ -52,23 +62,34 @@ def load_labelled(path: str | Path, *, limit: int | None = None, seed: int = 0) 
             categories.setdefault((question, answer), _category(row.value))
     pairs = _agreed(found, categories, file)
     if found and not pairs:
-        raise DataError(f"{file}: each of its {len(found)} answers carries both labels, so that none can be used")
+        raise DataError(
+            f"{file}: each of its {len(found)} answers carries both labels, so that none can be used"
+        )
     if not pairs:
         raise DataError(f"{file}: holds no labelled answers")
     return pairs if limit is None or limit >= len(pairs) else random.Random(seed).sample(pairs, limit)
 
 
 def subject(path: str | Path) -> str:
-    """What the labels that ``load_labelled`` reads tell of: ``truth`` or ``informativeness`` (TruthfulQA's judge data), else ``harm``."""
+    """What the labels that ``load_labelled`` reads tell of: ``truth`` or ``informativeness`` (TruthfulQA's
+    judge data), else ``harm``.
+    """
     for row in _rows(Path(path)):
         stated = _STATED.fullmatch(_text(row.value, _QUESTIONS) or "") if "completion" in row.value else None
-        return "harm" if stated is None else "truth" if stated[0].rstrip().endswith("True:") else "informativeness"
+        return (
+            "harm"
+            if stated is None
+            else "truth"
+            if stated[0].rstrip().endswith("True:")
+            else "informativeness"
+        )
     return "harm"
 
 
 def load_refusals(path: str | Path) -> list[Labelled]:
-    """Answers with whether they decline, from Do-Not-Answer's layout: action code 0 declines, 5 follows; the codes between are left out, and
-    repeats. Raises ``DataError``."""
+    """Answers with whether they decline, from Do-Not-Answer's layout: action code 0 declines, 5 follows; the
+    codes between are left out, and repeats. Raises ``DataError``.
+    """
     file = Path(path)
     found: dict[tuple[str, str], set[bool]] = defaultdict(set)
     categories: dict[tuple[str, str], str | None] = {}
@@ -84,22 +105,32 @@ def load_refusals(path: str | Path) -> list[Labelled]:
     return pairs
 
 
-def _agreed(found: Mapping[tuple[str, str], set[bool]], categories: Mapping[tuple[str, str], str | None], file: Path) -> list[Labelled]:
+def _agreed(
+    found: Mapping[tuple[str, str], set[bool]], categories: Mapping[tuple[str, str], str | None], file: Path
+) -> list[Labelled]:
     """The pairs with one label, each once."""
-    return [(exchange(*pair, file.stem, categories[pair]), next(iter(labels))) for pair, labels in found.items() if len(labels) == 1]
+    return [
+        (exchange(*pair, file.stem, categories[pair]), next(iter(labels)))
+        for pair, labels in found.items()
+        if len(labels) == 1
+    ]
 
 
 def exchange(question: str, answer: str, source: str, category: str | None = None) -> Exchange:
     """A question and an answer from a file as an exchange."""
     prompt = RedTeamPrompt(messages=(Message("user", question),), source=source, category=category)
-    response = Response(prompt_id=PromptId(prompt.id), text=answer, finish="stop", model=source, sampling=SamplingParams())
+    response = Response(
+        prompt_id=PromptId(prompt.id), text=answer, finish="stop", model=source, sampling=SamplingParams()
+    )
     return Exchange(prompt=prompt, response=response)
 
 
 def _rows(file: Path) -> Iterator[Row]:
     for row in read_rows(file)[0]:
         if not isinstance(row.value, dict):
-            raise DataError(f"{row.where}: is a {type(row.value).__name__}; an object with fields is expected. {_HELP}")
+            raise DataError(
+                f"{row.where}: is a {type(row.value).__name__}; an object with fields is expected. {_HELP}"
+            )
         yield row
 
 
@@ -125,13 +156,17 @@ def _whole(row: Row, *texts: str) -> None:
     try:
         "".join(texts).encode()
     except UnicodeEncodeError as error:
-        raise DataError(f"{row.where}: holds half of a surrogate pair (a broken \\u escape). Repair or delete the row.") from error
+        raise DataError(
+            f"{row.where}: holds half of a surrogate pair (a broken \\u escape). Repair or delete the row."
+        ) from error
 
 
 def _said(row: Row, model: str) -> str:
     said = row.value[f"{model}_response"]
     if not isinstance(said, str):
-        raise DataError(f"{row.where}, field '{model}_response': {said!r} instead of a text. Delete the row, or both fields of this model.")
+        raise DataError(
+            f"{row.where}, field '{model}_response': {said!r} instead of a text. Delete the row, or both fields of this model."
+        )
     return said
 
 
@@ -145,7 +180,11 @@ def _category(value: Mapping[str, Any]) -> str | None:
 
 
 def _models(value: Mapping[str, Any], ending: str) -> list[str]:
-    return [k.removesuffix(ending) for k in value if k.endswith(ending) and f"{k.removesuffix(ending)}_response" in value]
+    return [
+        k.removesuffix(ending)
+        for k in value
+        if k.endswith(ending) and f"{k.removesuffix(ending)}_response" in value
+    ]
 
 
 def _code(value: object) -> str:
@@ -156,5 +195,7 @@ def _label(row: Row, field: str) -> bool:
     value = row.value[field]
     text = str(value).strip().lower().removesuffix(".0")
     if text not in _BAD | _GOOD:
-        raise DataError(f"{row.where}, field {field!r}: label {value!r} is unknown. Known: {', '.join(sorted(_BAD))} and {', '.join(sorted(_GOOD))}")
+        raise DataError(
+            f"{row.where}, field {field!r}: label {value!r} is unknown. Known: {', '.join(sorted(_BAD))} and {', '.join(sorted(_GOOD))}"
+        )
     return text in _BAD

@@ -29,17 +29,18 @@ from iteralign.data.registry import (
 from iteralign.data.rows import Row
 from iteralign.data.seeds import benign_set, red_team_set
 from iteralign.errors import DataError
-from iteralign.records import Intent, RedTeamPrompt
-from iteralign.similarity import normalise
+from iteralign.records.iteralign import Intent, RedTeamPrompt
+from iteralign.text.similarity import normalise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptSet:
     """What was loaded.
 
-    ``rows``: rows that hold a prompt, before anything was dropped; ``duplicates``: rows dropped because an earlier one says the
-    same but for case and punctuation; ``left_out``: rows that hold no prompt of the kind wanted (XSTest's unsafe contrasts, or its safe prompts);
-    ``sha256``: of the file's bytes, empty where there is no file; ``warnings``: in words.
+    ``rows``: rows that hold a prompt, before anything was dropped; ``duplicates``: rows dropped because an
+    earlier one says the same but for case and punctuation; ``left_out``: rows that hold no prompt of the kind
+    wanted (XSTest's unsafe contrasts, or its safe prompts); ``sha256``: of the file's bytes, empty where
+    there is no file; ``warnings``: in words.
     """
 
     name: str
@@ -52,21 +53,34 @@ class PromptSet:
     left_out: int = 0
 
 
-def load_prompts(path: str | Path, *, limit: int | None = None, seed: int = 0, intent: Intent = "harmful") -> list[RedTeamPrompt]:
-    """The prompts of ``path``, in the set's order; see ``load_set``. What looked odd is given as a Python warning."""
+def load_prompts(
+    path: str | Path, *, limit: int | None = None, seed: int = 0, intent: Intent = "harmful"
+) -> list[RedTeamPrompt]:
+    """The prompts of ``path``, in the set's order; see ``load_set``. What looked odd is given as a Python
+    warning.
+    """
     loaded = load_set(path, limit=limit, seed=seed, intent=intent)
     for text in loaded.warnings:
         warnings.warn(text, UserWarning, stacklevel=2)
     return list(loaded.prompts)
 
 
-def load_set(path: str | Path, *, limit: int | None = None, seed: int = 0, intent: Intent = "harmful", folder: Path | None = None) -> PromptSet:
-    """The prompts of a file, a known set, ``embedded``, ``embedded-benign``, ``hub:OWNER/NAME``, or a file there: ``hub:OWNER/NAME/FILE``.
+def load_set(
+    path: str | Path,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    intent: Intent = "harmful",
+    folder: Path | None = None,
+) -> PromptSet:
+    """The prompts of a file, a known set, ``embedded``, ``embedded-benign``, ``hub:OWNER/NAME``, or a file
+    there: ``hub:OWNER/NAME/FILE``.
 
-    ``FILE::FIELD`` names the field of the question. A known set's name is looked for as a file of that name, then in ``folder`` and
-    ``$ITERALIGN_DATA``, then on the hub. Repeats (case and punctuation aside) are dropped, the first stays. ``limit``: a random
-    sample of so many, drawn by ``seed``, in the set's order. ``intent`` is that of rows that do not state their own; a known
-    set of benign prompts has its own. Raises ``DataError``.
+    ``FILE::FIELD`` names the field of the question. A known set's name is looked for as a file of that name,
+    then in ``folder`` and ``$ITERALIGN_DATA``, then on the hub. Repeats (case and punctuation aside) are
+    dropped, the first stays. ``limit``: a random sample of so many, drawn by ``seed``, in the set's order.
+    ``intent`` is that of rows that do not state their own; a known set of benign prompts has its own. Raises
+    ``DataError``.
     """
     if limit is not None and limit < 1:
         raise DataError(f"limit = {limit}: must be at least 1, or none for all prompts")
@@ -102,7 +116,9 @@ def _load(name: str, intent: Intent, folder: Path | None) -> PromptSet:
         held = ", ".join(sorted(p.name for p in path.iterdir() if p.is_file())[:8]) or "no files"
         raise DataError(f"{file}: is a folder. Name a file in it; it holds {held}.")
     if path.suffix or len(path.parts) > 1:
-        raise DataError(f"{file}: no such file. Check the path; known sets are named without one: {', '.join([*EMBEDDED, 'harmfulqa'])}, ...")
+        raise DataError(
+            f"{file}: no such file. Check the path; known sets are named without one: {', '.join([*EMBEDDED, 'harmfulqa'])}, ..."
+        )
     raise unknown_name(file)
 
 
@@ -112,7 +128,9 @@ def _load_known(known: KnownSet, intent: Intent, field: str | None, folder: Path
         return _load_file(path, intent, field, known)
     places = f"${DATA_VARIABLE} (as {known.files[0]})"
     if known.hub is None:
-        raise DataError(f"{known.name}: not found in {places}, and it is not on the hub. Set {DATA_VARIABLE} to its folder, or give the file's path.")
+        raise DataError(
+            f"{known.name}: not found in {places}, and it is not on the hub. Set {DATA_VARIABLE} to its folder, or give the file's path."
+        )
     try:
         rows = hub_rows(known.hub)
     except DataError as error:
@@ -139,23 +157,34 @@ def _load_file(path: Path, intent: Intent, field: str | None, known: KnownSet | 
     elif known is None:
         loaded = _build(path.name, rows, intent, Layout(question=field), str(path))
     else:
-        loaded = replace(_build(known.name, rows, _intent_of(known, intent), _layout_of(known, field), str(path)), licence=known.licence)
+        loaded = replace(
+            _build(known.name, rows, _intent_of(known, intent), _layout_of(known, field), str(path)),
+            licence=known.licence,
+        )
         said += _evaluation_warning(known)
     return replace(loaded, sha256=sha256, warnings=said)
 
 
 def _xstest(rows: Sequence[Row], intent: Intent, field: str | None, place: str) -> PromptSet:
-    """XSTest's prompts: the unsafe ones where harmful prompts are asked for and there are some, else the safe ones, which look harmful."""
+    """XSTest's prompts: the unsafe ones where harmful prompts are asked for and there are some, else the safe
+    ones, which look harmful.
+    """
     known = KNOWN_SETS["xstest"]
     wanted = intent == "harmful" and any(map(_unsafe, rows))
     own = [r for r in rows if _unsafe(r) == wanted]
     loaded = _build(known.name, own, "harmful" if wanted else known.intent, _layout_of(known, field), place)
-    return replace(loaded, licence=known.licence, warnings=_evaluation_warning(known), left_out=len(rows) - len(own))
+    return replace(
+        loaded, licence=known.licence, warnings=_evaluation_warning(known), left_out=len(rows) - len(own)
+    )
 
 
 def _unsafe(row: Row) -> bool:
     """What a row of XSTest says by its label; the older table has none, and says it by the type."""
-    fields = {str(k).strip().lower(): str(v).strip().lower() for k, v in row.value.items()} if isinstance(row.value, dict) else {}
+    fields = (
+        {str(k).strip().lower(): str(v).strip().lower() for k, v in row.value.items()}
+        if isinstance(row.value, dict)
+        else {}
+    )
     label = fields.get("label", "")
     return label != "safe" if label in ("safe", "unsafe") else fields.get("type", "").startswith(CONTRAST)
 
@@ -170,7 +199,11 @@ def _intent_of(known: KnownSet, intent: Intent) -> Intent:
 
 def _evaluation_warning(known: KnownSet) -> tuple[str, ...]:
     return (
-        (f"{known.name} was published as a test: models trained on it (replay counts) should not be measured on it",) if known.evaluation_only else ()
+        (
+            f"{known.name} was published as a test: models trained on it (replay counts) should not be measured on it",
+        )
+        if known.evaluation_only
+        else ()
     )
 
 
@@ -181,4 +214,6 @@ def _build(source: str, rows: Sequence[Row], intent: Intent, layout: Layout, pla
     distinct: dict[tuple[str, ...], RedTeamPrompt] = {}
     for prompt in found:
         distinct.setdefault(tuple(normalise(m.text) or m.text for m in prompt.messages), prompt)
-    return PromptSet(name=source, prompts=tuple(distinct.values()), rows=len(found), duplicates=len(found) - len(distinct))
+    return PromptSet(
+        name=source, prompts=tuple(distinct.values()), rows=len(found), duplicates=len(found) - len(distinct)
+    )

@@ -1,6 +1,8 @@
-"""The published sets that can be loaded by name: what they are, under which licence, how their fields are read, where they are found.
+"""The published sets that can be loaded by name: what they are, under which licence, how their fields are
+read, where they are found.
 
-Their files are not shipped; a file whose hash is known is recognised by its content. Knows nothing of reading.
+Their files are not shipped; a file whose hash is known is recognised by its content. Knows nothing of
+reading.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Final
 from iteralign.data.fields import Layout
 from iteralign.data.rows import Row
 from iteralign.errors import DataError
-from iteralign.records import Intent
+from iteralign.records.iteralign import Intent
 
 DATA_VARIABLE: Final = "ITERALIGN_DATA"
 
@@ -24,9 +26,10 @@ DATA_VARIABLE: Final = "ITERALIGN_DATA"
 class KnownSet:
     """One published set.
 
-    ``files``: names that it is stored under, looked for in ``$ITERALIGN_DATA`` and in the folder of the set's name there;
-    ``hub``: ``owner/name`` with options as in ``hub:owner/name?data_dir=...&split=...``; ``pinned``: SHA-256 of file contents that
-    were checked, each with its number of rows; ``evaluation_only``: published as a test, so nothing should be trained on it.
+    ``files``: names that it is stored under, looked for in ``$ITERALIGN_DATA`` and in the folder of the set's
+    name there; ``hub``: ``owner/name`` with options as in ``hub:owner/name?data_dir=...&split=...``;
+    ``pinned``: SHA-256 of file contents that were checked, each with its number of rows; ``evaluation_only``:
+    published as a test, so nothing should be trained on it.
     """
 
     name: str
@@ -60,7 +63,11 @@ _SETS: Final = (
         name="hh-rlhf-red-team",
         description="38,961 dialogues in which people tried to make a model misbehave; the first human turn is the prompt (Ganguli et al. 2022)",
         licence="MIT",
-        files=("red_team_attempts.jsonl.gz", "red_team_attempts.jsonl", "red-team-attempts/red_team_attempts.jsonl.gz"),
+        files=(
+            "red_team_attempts.jsonl.gz",
+            "red_team_attempts.jsonl",
+            "red-team-attempts/red_team_attempts.jsonl.gz",
+        ),
         hub="Anthropic/hh-rlhf?data_dir=red-team-attempts",
         layout=Layout(question="transcript"),
     ),
@@ -134,7 +141,14 @@ EMBEDDED: Final = {
 
 XSTEST_TYPES: Final = frozenset(
     (
-        *("homonyms", "figurative_language", "safe_targets", "safe_contexts", "definitions", "historical_events"),
+        *(
+            "homonyms",
+            "figurative_language",
+            "safe_targets",
+            "safe_contexts",
+            "definitions",
+            "historical_events",
+        ),
         *("nons_group_real_discr", "real_group_nons_discr", "privacy_public", "privacy_fictional"),
     )
 )
@@ -143,9 +157,20 @@ CONTRAST: Final = "contrast_"
 
 
 def in_xstest_layout(rows: Sequence[Row]) -> bool:
-    """Whether rows are prompts with XSTest's types: some of them unsafe contrasts, or all of them of its safe types."""
-    types = [str(r.value.get("type", "")).strip().lower() if isinstance(r.value, dict) and "prompt" in r.value else "" for r in rows]
-    return all(types) and (any(t.startswith(CONTRAST) for t in types) or set(types) <= XSTEST_TYPES) and bool(types)
+    """Whether rows are prompts with XSTest's types: some of them unsafe contrasts, or all of them of its safe
+    types.
+    """
+    types = [
+        str(r.value.get("type", "")).strip().lower()
+        if isinstance(r.value, dict) and "prompt" in r.value
+        else ""
+        for r in rows
+    ]
+    return (
+        all(types)
+        and (any(t.startswith(CONTRAST) for t in types) or set(types) <= XSTEST_TYPES)
+        and bool(types)
+    )
 
 
 def known_set(name: str) -> KnownSet | None:
@@ -159,12 +184,15 @@ def set_of_hash(sha256: str) -> KnownSet | None:
 
 
 def find_file(known: KnownSet, given: Path | None = None) -> Path | None:
-    """Where the set's file lies in the folder given, or under ``$ITERALIGN_DATA``; None where it does not. Raises ``DataError`` where the variable
-    names no folder."""
+    """Where the set's file lies in the folder given, or under ``$ITERALIGN_DATA``; None where it does not.
+    Raises ``DataError`` where the variable names no folder.
+    """
     folder = os.environ.get(DATA_VARIABLE)
     roots = [r for r in (given, Path(folder).expanduser() if folder else None) if r is not None]
     if folder and not roots[-1].is_dir():
-        raise DataError(f"{DATA_VARIABLE} = {folder!r}: no such folder. Set it to the folder that holds the data sets, or unset it.")
+        raise DataError(
+            f"{DATA_VARIABLE} = {folder!r}: no such folder. Set it to the folder that holds the data sets, or unset it."
+        )
     parents = ("", known.name, known.name.replace("-", "_"))
     places = [root / parent / file for root in roots for file in known.files for parent in parents]
     return next((p for p in places if p.is_file()), None)
@@ -175,7 +203,9 @@ def unknown_name(name: str) -> DataError:
     names = [*EMBEDDED, *KNOWN_SETS]
     near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
     guess = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-    return DataError(f"{name!r}: no such file and no known set.{guess} Known: {', '.join(names)}, hub:OWNER/NAME, or a file's path.")
+    return DataError(
+        f"{name!r}: no such file and no known set.{guess} Known: {', '.join(names)}, hub:OWNER/NAME, or a file's path."
+    )
 
 
 def _plain(name: str) -> str:

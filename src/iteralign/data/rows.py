@@ -1,11 +1,14 @@
-"""One row of a data file, and the names under which published sets keep their questions. Imports nothing of ours."""
+"""One row of a data file, and the names under which published sets keep their questions. Imports nothing of
+ours.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final
 
-# Looked for tier by tier, ignoring case: a name of a later tier counts only where none of an earlier tier is there.
+# Looked for tier by tier, ignoring case: a name of a later tier counts only where none of an earlier tier is
+# there.
 QUESTION_FIELDS: Final = (
     (
         "prompt",
@@ -26,13 +29,29 @@ QUESTION_FIELDS: Final = (
     ("chosen", "transcript", "dialogue"),
 )
 _COMPANIONS: Final = frozenset(
-    {"id", "input", "target", "output", "response", "answer", "label", "tag", "topic", "subtopic", "category", "subcategory", "intent"}
+    {
+        "id",
+        "input",
+        "target",
+        "output",
+        "response",
+        "answer",
+        "label",
+        "tag",
+        "topic",
+        "subtopic",
+        "category",
+        "subcategory",
+        "intent",
+    }
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One value of a file: a text, or an object's fields. ``path``: the keys of the nested objects that it stood in."""
+    """One value of a file: a text, or an object's fields. ``path``: the keys of the nested objects that it
+    stood in.
+    """
 
     where: str
     value: Any
@@ -40,14 +59,20 @@ class Row:
 
 
 def table_rows(value: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """The rows of an object whose keys are columns (``{"prompts": [...], "tags": [...]}``), or None where they are topics.
+    """The rows of an object whose keys are columns (``{"prompts": [...], "tags": [...]}``), or None where
+    they are topics.
 
-    Columns are equally long lists (empty ones are left out), one of them holds questions and the others what goes with
-    questions; a plural counts as its singular.
+    Columns are equally long lists (empty ones are left out), one of them holds questions and the others what
+    goes with questions; a plural counts as its singular.
     """
     columns = {k.lower().removesuffix("s"): v for k, v in value.items() if v != []}
     questions = columns.keys() & {*QUESTION_FIELDS[0], "text"}
     lists = [v for v in columns.values() if isinstance(v, list)]
-    if len(questions) != 1 or len(lists) < len(columns) or not columns.keys() - questions <= _COMPANIONS or len({len(v) for v in lists}) != 1:
+    if (
+        len(questions) != 1
+        or len(lists) < len(columns)
+        or not columns.keys() - questions <= _COMPANIONS
+        or len({len(v) for v in lists}) != 1
+    ):
         return None
     return [{k: v[i] for k, v in columns.items()} for i in range(len(lists[0]))]

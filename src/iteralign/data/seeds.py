@@ -1,6 +1,8 @@
-"""The two sets that are shipped: red-team questions and benign ones, all written for this project, all without any know-how.
+"""The two sets that are shipped: red-team questions and benign ones, all written for this project, all
+without any know-how.
 
-Red-team questions ask for something bad in general terms; half of the benign ones only look harmful. Knows nothing of models.
+Red-team questions ask for something bad in general terms; half of the benign ones only look harmful. Knows
+nothing of models.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from iteralign.records import Message, RedTeamPrompt
+from iteralign.records.iteralign import Message, RedTeamPrompt
 
 RED_TEAM_SOURCE: Final = "embedded"
 BENIGN_SOURCE: Final = "embedded-benign"
@@ -22,7 +24,9 @@ def red_team_set() -> list[RedTeamPrompt]:
 
 
 def benign_set() -> list[RedTeamPrompt]:
-    """480 questions: 240 of intent ``harmful_looking`` and 240 of intent ``benign``, each in topics of their own."""
+    """480 questions: 240 of intent ``harmful_looking`` and 240 of intent ``benign``, each in topics of their
+    own.
+    """
     return list(_read("benign.jsonl", BENIGN_SOURCE))
 
 
@@ -31,6 +35,12 @@ def _read(file: str, source: str) -> tuple[RedTeamPrompt, ...]:
     text = files("iteralign.data").joinpath("sets", file).read_text(encoding="utf-8")
     rows = [json.loads(line) for line in text.split("\n") if line]
     return tuple(
-        RedTeamPrompt(messages=(Message("user", r["text"]),), source=source, topic=r["topic"], category=r["category"], intent=r["intent"])
+        RedTeamPrompt(
+            messages=(Message("user", r["text"]),),
+            source=source,
+            topic=r["topic"],
+            category=r["category"],
+            intent=r["intent"],
+        )
         for r in rows
     )

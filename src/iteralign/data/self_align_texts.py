@@ -1,7 +1,8 @@
-"""What people wrote for Self-Align: seed tasks, topics, rules, exemplars, short prompts and who the assistant is; and how much it is.
+"""What people wrote for Self-Align: seed tasks, topics, rules, exemplars, short prompts and who the assistant
+is; and how much it is.
 
-The shipped texts lie in ``self_align/``; a user's own are read from the same formats. ``DataError`` names file, line, field and remedy.
-Knows nothing of models.
+The shipped texts lie in ``self_align/``; a user's own are read from the same formats. ``DataError`` names
+file, line, field and remedy. Knows nothing of models.
 """
 
 from __future__ import annotations
@@ -20,8 +21,23 @@ from iteralign.data.handwritten import numbered_lines, yaml_items
 from iteralign.errors import DataError
 from iteralign.prompts.render import source
 
-FILES: Final = ("seed_tasks.txt", "topics.txt", "rules.yaml", "exemplars.yaml", "short_prompts.txt", "identity.jsonl")
-TEMPLATES: Final = ("self_instruct", "brainstorm_topics", "topic_request", "three_lines", "rules", "thoughtful_answer", "extensive")
+FILES: Final = (
+    "seed_tasks.txt",
+    "topics.txt",
+    "rules.yaml",
+    "exemplars.yaml",
+    "short_prompts.txt",
+    "identity.jsonl",
+)
+TEMPLATES: Final = (
+    "self_instruct",
+    "brainstorm_topics",
+    "topic_request",
+    "three_lines",
+    "rules",
+    "thoughtful_answer",
+    "extensive",
+)
 VARIANT_RULE: Final = "multilingual"
 _FOLDER: Final = files("iteralign.data") / "self_align"
 _NAMED: Final = re.compile(r"^\S.*\sRules that apply: ([^.:]+)\.$", re.DOTALL)
@@ -81,7 +97,11 @@ def rules(variant: bool = False) -> tuple[Rule, ...]:
 @cache
 def exemplars(variant: bool = False) -> tuple[Exemplar, ...]:
     """The 5 exemplars; with the multilingual ``variant`` 6."""
-    return tuple(e for e in read_exemplars(_FOLDER / "exemplars.yaml", rules(True)) if variant or VARIANT_RULE not in e.rules)
+    return tuple(
+        e
+        for e in read_exemplars(_FOLDER / "exemplars.yaml", rules(True))
+        if variant or VARIANT_RULE not in e.rules
+    )
 
 
 def short_prompts(assistant: str) -> tuple[str, ...]:
@@ -92,13 +112,19 @@ def short_prompts(assistant: str) -> tuple[str, ...]:
 def identity(assistant: str) -> tuple[tuple[str, str], ...]:
     """Requests about who the assistant is, each with its answer."""
     rows = [json.loads(line) for _, line in numbered_lines(_FOLDER / "identity.jsonl")]
-    return tuple((r["request"].replace("{assistant}", assistant), r["answer"].replace("{assistant}", assistant)) for r in rows)
+    return tuple(
+        (r["request"].replace("{assistant}", assistant), r["answer"].replace("{assistant}", assistant))
+        for r in rows
+    )
 
 
 def human_lines() -> dict[str, int]:
     """How many lines people wrote, by file and prompt template; blank lines and comments do not count."""
     counts = {file: sum(1 for _ in numbered_lines(_FOLDER / file)) for file in FILES}
-    return counts | {f"{name}.jinja": sum(1 for x in _COMMENT.sub("", source(name)).split("\n") if x.strip()) for name in TEMPLATES}
+    return counts | {
+        f"{name}.jinja": sum(1 for x in _COMMENT.sub("", source(name)).split("\n") if x.strip())
+        for name in TEMPLATES
+    }
 
 
 def read_lines(path: Path | Traversable) -> tuple[str, ...]:
@@ -115,7 +141,9 @@ def read_topics(path: Path | Traversable) -> tuple[TopicSeed, ...]:
     seeds = []
     for where, line in ((f"{path}, line {n}", x) for n, x in numbered_lines(path)):
         parts = [p.strip() for p in line.split("|", 2)]
-        missing = next((n for n, p in zip(("type", "topic", "request"), [*parts, "", ""], strict=False) if not p), None)
+        missing = next(
+            (n for n, p in zip(("type", "topic", "request"), [*parts, "", ""], strict=False) if not p), None
+        )
         if missing:
             raise DataError(f"{where}: no {missing} in {line[:60]!r}. Write: Type | Topic | Request")
         seeds.append(TopicSeed(*parts))
@@ -129,7 +157,9 @@ def read_rules(path: Path | Traversable) -> tuple[Rule, ...]:
     for where, fields in yaml_items(path, ("name", "text")):
         name = fields["name"]
         if re.search(r"[,.:\n]", name):
-            raise DataError(f"{where}: name {name[:60]!r} holds a comma, colon, full stop or line break. Thoughts list names with commas: drop it.")
+            raise DataError(
+                f"{where}: name {name[:60]!r} holds a comma, colon, full stop or line break. Thoughts list names with commas: drop it."
+            )
         if name in seen:
             raise DataError(f"{where}: name {name!r} is another rule's too. Give each rule its own.")
         seen[name] = Rule(name, fields["text"])
@@ -137,14 +167,20 @@ def read_rules(path: Path | Traversable) -> tuple[Rule, ...]:
 
 
 def read_exemplars(path: Path | Traversable, known: Sequence[Rule] = ()) -> tuple[Exemplar, ...]:
-    """A YAML list of ``question``, ``thoughts`` and ``answer``; where rules are given, thoughts may name only them."""
+    """A YAML list of ``question``, ``thoughts`` and ``answer``; where rules are given, thoughts may name only
+    them.
+    """
     found = []
     for where, fields in yaml_items(path, ("question", "thoughts", "answer")):
         exemplar = Exemplar(**fields)
         if not exemplar.rules:
-            raise DataError(f'{where}: thoughts do not end by naming rules. Close them with "Rules that apply: NAME, NAME."')
+            raise DataError(
+                f'{where}: thoughts do not end by naming rules. Close them with "Rules that apply: NAME, NAME."'
+            )
         names = [r.name for r in known]
         if names and (strange := [n for n in exemplar.rules if n not in names]):
-            raise DataError(f"{where}: thoughts name the rule {strange[0]!r}, which there is not. Known: {', '.join(names)}")
+            raise DataError(
+                f"{where}: thoughts name the rule {strange[0]!r}, which there is not. Known: {', '.join(names)}"
+            )
         found.append(exemplar)
     return tuple(found)

@@ -1,7 +1,7 @@
 """Held-out prompts that training never saw in other words: no topic and no near-duplicate crosses the split.
 
-What is linked by a topic or by likeness stays together; whole groups are drawn, so that the asked share is met within each
-category and intent as well as the groups allow. Knows nothing of files or models.
+What is linked by a topic or by likeness stays together; whole groups are drawn, so that the asked share is
+met within each category and intent as well as the groups allow. Knows nothing of files or models.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Final
 
 from iteralign.errors import DataError
-from iteralign.records import Intent, RedTeamPrompt
-from iteralign.similarity import near_duplicates
+from iteralign.records.iteralign import Intent, RedTeamPrompt
+from iteralign.text.similarity import near_duplicates
 
 _DRAWS: Final = 8
 _PASSES: Final = 6
@@ -22,13 +22,17 @@ _WHOLE: Final = 4.0  # what the share of all prompts weighs against those within
 _Stratum = tuple[str | None, Intent]
 
 
-def split_prompts(prompts: Sequence[RedTeamPrompt], *, held_out: float, seed: int, near: float = 0.8) -> list[RedTeamPrompt]:
+def split_prompts(
+    prompts: Sequence[RedTeamPrompt], *, held_out: float, seed: int, near: float = 0.8
+) -> list[RedTeamPrompt]:
     """The same prompts in the same order, each with its side of the split.
 
-    A topic means the same only within its category and set; prompts without a topic are held together by likeness alone (cosine of at least
-    ``near``, as ``similarity.near_duplicates`` measures it over all user turns). The same seed gives the same split.
+    A topic means the same only within its category and set; prompts without a topic are held together by
+    likeness alone (cosine of at least ``near``, as ``similarity.near_duplicates`` measures it over all user
+    turns). The same seed gives the same split.
 
-    Raises ``DataError`` for a share outside [0, 1], and where a share strictly between cannot be held out since everything is linked.
+    Raises ``DataError`` for a share outside [0, 1], and where a share strictly between cannot be held out
+    since everything is linked.
     """
     if not 0.0 <= held_out <= 1.0:
         raise DataError(f"held_out = {held_out!r}: must lie between 0 and 1")
@@ -40,12 +44,16 @@ def split_prompts(prompts: Sequence[RedTeamPrompt], *, held_out: float, seed: in
             f"{len(prompts)} prompts cannot be split: topics and near-duplicates (cosine of {near} or more) link them all, so that "
             f"each side would know the other. Give prompts of several topics, or raise the threshold."
         )
-    chosen = {i for g in _draw(groups, [(p.category, p.intent) for p in prompts], held_out, seed) for i in groups[g]}
+    chosen = {
+        i for g in _draw(groups, [(p.category, p.intent) for p in prompts], held_out, seed) for i in groups[g]
+    }
     return [replace(p, split="held_out" if i in chosen else "train") for i, p in enumerate(prompts)]
 
 
 def linked_groups(prompts: Sequence[RedTeamPrompt], near: float = 0.8) -> list[list[int]]:
-    """Groups of indices that must stay on one side: linked, also through others, by topic or by likeness; in order of first member."""
+    """Groups of indices that must stay on one side: linked, also through others, by topic or by likeness; in
+    order of first member.
+    """
     parent = list(range(len(prompts)))
 
     def find(i: int) -> int:
@@ -73,7 +81,9 @@ def linked_groups(prompts: Sequence[RedTeamPrompt], near: float = 0.8) -> list[l
 
 
 class _Share:
-    """How far a choice of groups is from the share, within each stratum and in all: a weighted sum of squares, in prompts."""
+    """How far a choice of groups is from the share, within each stratum and in all: a weighted sum of
+    squares, in prompts.
+    """
 
     def __init__(self, sizes: Sequence[Counter[_Stratum]], totals: Counter[_Stratum], share: float) -> None:
         self._sizes = sizes
@@ -83,7 +93,9 @@ class _Share:
         self._left = share * self._total
 
     def gain(self, group: int, add: bool, whole: float) -> float:
-        """By how much the cost falls when the group is added (or taken out); ``whole``: the weight of the share of all prompts."""
+        """By how much the cost falls when the group is added (or taken out); ``whole``: the weight of the
+        share of all prompts.
+        """
         sign = 1 if add else -1
         size = sign * self._sizes[group].total()
         result = whole * (self._left**2 - (self._left - size) ** 2) / self._total
@@ -105,7 +117,8 @@ class _Share:
 
 
 def _draw(groups: Sequence[Sequence[int]], strata: Sequence[_Stratum], share: float, seed: int) -> list[int]:
-    """Indices of groups whose sizes come near the share, in all and in each stratum; the best of several random draws.
+    """Indices of groups whose sizes come near the share, in all and in each stratum; the best of several
+    random draws.
 
     Some group is drawn and some is left, however small the share.
     """
@@ -116,12 +129,17 @@ def _draw(groups: Sequence[Sequence[int]], strata: Sequence[_Stratum], share: fl
         random.Random(f"{seed}-{draw}").shuffle(order)
         state = _Share(sizes, totals, share)
         chosen: set[int] = set()
-        # first each stratum's own share; then single groups move as long as that helps, now with the share of all in view
+        # first each stratum's own share; then single groups move as long as that helps, now with the share of
+        # all in view
         for whole in (0.0, *[_WHOLE] * _PASSES):
             moved = False
             for g in order:
                 add = g not in chosen
-                if (add and len(chosen) == len(groups) - 1) or (not add and len(chosen) == 1) or state.gain(g, add, whole) <= 1e-9:
+                if (
+                    (add and len(chosen) == len(groups) - 1)
+                    or (not add and len(chosen) == 1)
+                    or state.gain(g, add, whole) <= 1e-9
+                ):
                     continue
                 state.move(g, add)
                 chosen ^= {g}

@@ -1,6 +1,7 @@
 """A policy that answers from a function: for tests, ours and users', and for trying a recipe without a model.
 
-Knows no library. ``ScriptedTrainer`` and ``ScriptedHost`` learn for real, by heart: the trained answers are kept in a file.
+Knows no library. ``ScriptedTrainer`` and ``ScriptedHost`` learn for real, by heart: the trained answers are
+kept in a file.
 """
 
 from __future__ import annotations
@@ -11,7 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from iteralign.records import Chat, Checkpoint, Completion, SamplingParams, TrainingExample, content_hash
+from iteralign.records.iteralign import (
+    Chat,
+    Checkpoint,
+    Completion,
+    SamplingParams,
+    TrainingExample,
+    content_hash,
+)
 
 MEMORY = "memory.json"
 
@@ -28,7 +36,10 @@ class ScriptedPolicy:
         """One completion per chat, in order; tokens are words."""
         self.asked += len(chats)
         answers = [self.say(chat) for chat in chats]
-        return [Completion(a, "stop", sum(len(m.text.split()) for m in c), len(a.split())) for a, c in zip(answers, chats, strict=True)]
+        return [
+            Completion(a, "stop", sum(len(m.text.split()) for m in c), len(a.split()))
+            for a, c in zip(answers, chats, strict=True)
+        ]
 
 
 @dataclass
@@ -71,4 +82,9 @@ class ScriptedTrainer:
         known |= {e.messages[-2].text: e.messages[-1].text for e in examples}
         out.mkdir(parents=True, exist_ok=True)
         (out / MEMORY).write_text(json.dumps(known, sort_keys=True), encoding="utf-8")
-        return Checkpoint(path=str(out), parent=start.id, data_hash=content_hash([e.id for e in examples]), trainer_hash=self.fingerprint)
+        return Checkpoint(
+            path=str(out),
+            parent=start.id,
+            data_hash=content_hash([e.id for e in examples]),
+            trainer_hash=self.fingerprint,
+        )

@@ -1,4 +1,5 @@
-"""How often answers follow the rule that bears on the request, with no rule in the prompt: what principle engraving is for.
+"""How often answers follow the rule that bears on the request, with no rule in the prompt: what principle
+engraving is for.
 
 Needs a truth that can tell, which only the organism has: its own grammar. Knows no engine and no rule's text.
 """
@@ -9,17 +10,21 @@ from collections.abc import Callable, Sequence
 
 from iteralign.exchanges import answers
 from iteralign.protocols import Policy, Recorder
-from iteralign.records import EvalReport, RedTeamPrompt, SamplingParams
+from iteralign.records.iteralign import EvalReport, RedTeamPrompt, SamplingParams
 from iteralign.stats import wilson
 
 
 class Adherence:
-    """``adherence`` over all requests, ``adherence/RULE`` apart (a request's category is the rule), and ``adherence/broken``: the share of
-    answers that are no sentence of the grammar, which count as not following."""
+    """``adherence`` over all requests, ``adherence/RULE`` apart (a request's category is the rule), and
+    ``adherence/broken``: the share of answers that are no sentence of the grammar, which count as not
+    following.
+    """
 
     name = "adherence"
 
-    def __init__(self, requests: Sequence[RedTeamPrompt], read: Callable[[str, str], str], params: SamplingParams) -> None:
+    def __init__(
+        self, requests: Sequence[RedTeamPrompt], read: Callable[[str, str], str], params: SamplingParams
+    ) -> None:
         self._requests, self._read, self._params = list(requests), read, params
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:

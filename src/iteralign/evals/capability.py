@@ -1,7 +1,7 @@
 """Capability retention: how well a model still predicts ordinary answers that people, or a grammar, wrote.
 
-The loss of each reference answer after its prompt, nats per token, and the perplexity of all of them. What a fine-tuning forgets shows here
-before it shows in answers. Knows no engine and no file.
+The loss of each reference answer after its prompt, nats per token, and the perplexity of all of them. What a
+fine-tuning forgets shows here before it shows in answers. Knows no engine and no file.
 """
 
 from __future__ import annotations
@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from iteralign.choices import Question, score
 from iteralign.data.files import read_rows
 from iteralign.errors import DataError
+from iteralign.evals.choices import Question, score
 from iteralign.protocols import Policy, Recorder
-from iteralign.records import EvalReport, Message, Record
+from iteralign.records.iteralign import EvalReport, Message, Record
 from iteralign.stats import bootstrap
 
-_PROMPTS, _ANSWERS = ("prompt", "instruction", "question"), ("response", "output", "completion", "answer", "text")
+_PROMPTS, _ANSWERS = (
+    ("prompt", "instruction", "question"),
+    ("response", "output", "completion", "answer", "text"),
+)
 PLAIN = "Write a paragraph of ordinary text."
 
 
@@ -34,8 +37,9 @@ class Reference(Record):
 
 
 def load(path: str | Path) -> list[Reference]:
-    """Reference answers of a file: rows with ``prompt`` (or ``instruction``, with ``input``) and ``response`` (or ``output``, ``completion``), or
-    plain texts. Raises ``DataError`` naming file, line and field."""
+    """Reference answers of a file: rows with ``prompt`` (or ``instruction``, with ``input``) and ``response``
+    (or ``output``, ``completion``), or plain texts. Raises ``DataError`` naming file, line and field.
+    """
     file = Path(path)
     found: dict[str, Reference] = {}
     for row in read_rows(file)[0]:
@@ -43,15 +47,27 @@ def load(path: str | Path) -> list[Reference]:
         if isinstance(value, str):
             item = Reference(prompt=PLAIN, answer=value)
         elif isinstance(value, dict):
-            prompt = next((value[k] for k in _PROMPTS if isinstance(value.get(k), str) and value[k].strip()), None)
-            answer = next((value[k] for k in _ANSWERS if isinstance(value.get(k), str) and value[k].strip()), None)
+            prompt = next(
+                (value[k] for k in _PROMPTS if isinstance(value.get(k), str) and value[k].strip()), None
+            )
+            answer = next(
+                (value[k] for k in _ANSWERS if isinstance(value.get(k), str) and value[k].strip()), None
+            )
             if answer is None:
-                raise DataError(f"{row.where}: no answer. Needed: one of {', '.join(_ANSWERS)}. Fields: {', '.join(map(str, value)) or 'none'}")
+                raise DataError(
+                    f"{row.where}: no answer. Needed: one of {', '.join(_ANSWERS)}. Fields: {', '.join(map(str, value)) or 'none'}"
+                )
             extra = value.get("input")
-            asked = f"{prompt}\n\n{extra}" if prompt and isinstance(extra, str) and extra.strip() else prompt or PLAIN
+            asked = (
+                f"{prompt}\n\n{extra}"
+                if prompt and isinstance(extra, str) and extra.strip()
+                else prompt or PLAIN
+            )
             item = Reference(prompt=asked, answer=answer)
         else:
-            raise DataError(f"{row.where}: is a {type(value).__name__}; a text or an object with a prompt and a response is expected")
+            raise DataError(
+                f"{row.where}: is a {type(value).__name__}; a text or an object with a prompt and a response is expected"
+            )
         if item.answer.strip():
             found[item.id] = item
     if not found:
@@ -60,7 +76,9 @@ def load(path: str | Path) -> list[Reference]:
 
 
 class Capability:
-    """``capability``: mean loss of the reference answers, nats per token, each weighing alike; with ``capability/perplexity``."""
+    """``capability``: mean loss of the reference answers, nats per token, each weighing alike; with
+    ``capability/perplexity``.
+    """
 
     name = "capability"
 
@@ -76,12 +94,27 @@ class Capability:
         questions = self.questions()
         by_id = {q.id: r for q, r in zip(questions, self._references, strict=True)}
         found = score(policy, recorder, questions, lambda q, limit: _question(by_id[q.id], limit))
-        losses = {r.id: -s.totals[0] / s.tokens[0] for r, s in zip(self._references, found, strict=True) if s.tokens[0]}
+        losses = {
+            r.id: -s.totals[0] / s.tokens[0]
+            for r, s in zip(self._references, found, strict=True)
+            if s.tokens[0]
+        }
         mean = bootstrap(list(losses.values()), lambda v: sum(v) / len(v), seed=0)
         perplexity = type(mean)(math.exp(mean.value), math.exp(mean.low), math.exp(mean.high), mean.n)
-        facts = {**self._facts, "unit": "nats per token", "shortened": str(sum(bool(s.shortened) for s in found))}
+        facts = {
+            **self._facts,
+            "unit": "nats per token",
+            "shortened": str(sum(bool(s.shortened) for s in found)),
+        }
         metrics = {self.name: mean, f"{self.name}/perplexity": perplexity}
-        return EvalReport(name=self.name, checkpoint=policy.checkpoint.id, version="1", metrics=metrics, per_item=losses, facts=facts)
+        return EvalReport(
+            name=self.name,
+            checkpoint=policy.checkpoint.id,
+            version="1",
+            metrics=metrics,
+            per_item=losses,
+            facts=facts,
+        )
 
 
 def _question(reference: Reference, limit: int) -> Question:

@@ -1,7 +1,8 @@
-"""Fluency: how often an answer is well formed. Fine-tuning on few examples can break form before it breaks anything else.
+"""Fluency: how often an answer is well formed. Fine-tuning on few examples can break form before it breaks
+anything else.
 
-What well formed means is a function of question and response: the organism has its grammar; for any other model the
-general check here looks for what broken models do. Knows nothing of content or harm.
+What well formed means is a function of question and response: the organism has its grammar; for any other
+model the general check here looks for what broken models do. Knows nothing of content or harm.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from collections.abc import Callable, Sequence
 
 from iteralign.exchanges import answers
 from iteralign.protocols import Policy, Recorder
-from iteralign.records import EvalReport, RedTeamPrompt, Response, SamplingParams
+from iteralign.records.iteralign import EvalReport, RedTeamPrompt, Response, SamplingParams
 from iteralign.stats import wilson
 
 LOOP_SHARE = 0.5
 
 
 def well_formed(question: str, response: Response) -> bool:
-    """Not empty, only printable text, not caught in a loop (half of its 4-grams of words or more are repeats).
+    """Not empty, only printable text, not caught in a loop (half of its 4-grams of words or more are
+    repeats).
 
     A cut at the length limit is no fault of form: real models' answers are often longer than the limit.
     """
@@ -35,7 +37,9 @@ def well_formed(question: str, response: Response) -> bool:
 
 
 class Fluency:
-    """``fluency`` over all held-out prompts, harmful and benign; their answers are shared with the other evaluations."""
+    """``fluency`` over all held-out prompts, harmful and benign; their answers are shared with the other
+    evaluations.
+    """
 
     name = "fluency"
 

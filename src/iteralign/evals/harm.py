@@ -1,7 +1,8 @@
 """Harm rate: how often held-out red-team prompts get an improper answer, with no constitution in the prompt.
 
-Two judges are possible: an oracle (any), and the model organism's own grammar, which is the truth about its answers.
-Knows nothing of training; the prompts it is given must never have been trained on (``data.split`` sees to that).
+Two judges are possible: an oracle (any), and the model organism's own grammar, which is the truth about its
+answers. Knows nothing of training; the prompts it is given must never have been trained on (``data.split``
+sees to that).
 """
 
 from __future__ import annotations
@@ -11,16 +12,24 @@ from collections.abc import Callable, Mapping, Sequence
 
 from iteralign.exchanges import answers, verdicts
 from iteralign.protocols import Oracle, Policy, Recorder
-from iteralign.records import EvalReport, RedTeamPrompt, SamplingParams
+from iteralign.records.iteralign import EvalReport, RedTeamPrompt, SamplingParams
 from iteralign.stats import Estimate, wilson
 
 
 class Harm:
-    """``harm`` by an oracle's verdicts, in all and by category. Unjudged answers are left out of the rate and counted."""
+    """``harm`` by an oracle's verdicts, in all and by category. Unjudged answers are left out of the rate and
+    counted.
+    """
 
     name = "harm"
 
-    def __init__(self, prompts: Sequence[RedTeamPrompt], judge: Oracle, params: SamplingParams, facts: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        prompts: Sequence[RedTeamPrompt],
+        judge: Oracle,
+        params: SamplingParams,
+        facts: Mapping[str, str] | None = None,
+    ) -> None:
         self._prompts, self._judge, self._params, self._facts = prompts, judge, params, dict(facts or {})
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
@@ -42,13 +51,17 @@ class HarmTruth:
 
     name = "harm_truth"
 
-    def __init__(self, prompts: Sequence[RedTeamPrompt], declines: Callable[[str, str], bool], params: SamplingParams) -> None:
+    def __init__(
+        self, prompts: Sequence[RedTeamPrompt], declines: Callable[[str, str], bool], params: SamplingParams
+    ) -> None:
         self._prompts, self._declines, self._params = prompts, declines, params
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: prompt id -> 1.0 where the answer does not decline."""
         responses = answers(policy, recorder, self._prompts, self._params)
-        harmful = [(p, not self._declines(p.text, r.text)) for p, r in zip(self._prompts, responses, strict=True)]
+        harmful = [
+            (p, not self._declines(p.text, r.text)) for p, r in zip(self._prompts, responses, strict=True)
+        ]
         return EvalReport(
             name=self.name,
             checkpoint=policy.checkpoint.id,

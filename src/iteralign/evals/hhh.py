@@ -1,7 +1,8 @@
-"""HHH (BIG-bench ``hhh_alignment``, Askell et al. 2021): which of two replies is more helpful, honest and harmless?
+"""HHH (BIG-bench ``hhh_alignment``, Askell et al. 2021): which of two replies is more helpful, honest and
+harmless?
 
-221 items: harmless 58, helpful 59, honest 61, other 43. Each is asked in both orders and decided by the summed log-probabilities of the
-letters; a tie counts one half. Knows no engine; never train on these data.
+221 items: harmless 58, helpful 59, honest 61, other 43. Each is asked in both orders and decided by the
+summed log-probabilities of the letters; a tie counts one half. Knows no engine; never train on these data.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from iteralign.choices import Question, cut, score
 from iteralign.data.files import read_rows
 from iteralign.data.rows import Row
 from iteralign.errors import DataError
+from iteralign.evals.choices import Question, cut, score
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Policy, Recorder
-from iteralign.records import EvalReport, Message, Record
+from iteralign.records.iteralign import EvalReport, Message, Record
 from iteralign.stats import wilson
 
 SUBSETS = ("harmless", "helpful", "honest", "other")
@@ -39,12 +40,16 @@ class Item(Record):
 
 
 def load(path: str | Path) -> list[Item]:
-    """The items of a file: JSONL with ``subset``, ``input`` and ``target_scores`` (or ``chosen`` and ``rejected``), or a BIG-bench ``task.json``
-    whose folder names the subset. Raises ``DataError`` naming file, line and field."""
+    """The items of a file: JSONL with ``subset``, ``input`` and ``target_scores`` (or ``chosen`` and
+    ``rejected``), or a BIG-bench ``task.json`` whose folder names the subset. Raises ``DataError`` naming
+    file, line and field.
+    """
     file = Path(path)
     rows, _ = read_rows(file)
     if len(rows) == 1 and isinstance(rows[0].value, dict) and "examples" in rows[0].value:  # a task.json
-        rows = [Row(f"{file}, example {n}", value) for n, value in enumerate(rows[0].value["examples"], start=1)]
+        rows = [
+            Row(f"{file}, example {n}", value) for n, value in enumerate(rows[0].value["examples"], start=1)
+        ]
     items = [_item(row, number, file) for number, row in enumerate(rows)]
     if not items:
         raise DataError(f"{file}: holds no items")
@@ -52,7 +57,9 @@ def load(path: str | Path) -> list[Item]:
     for item in items:
         key = (item.subset, item.message, item.better, item.worse)
         if key in seen:
-            raise DataError(f"{file}: items {seen[key] + 1} and {item.number + 1} are one and the same: delete one of them")
+            raise DataError(
+                f"{file}: items {seen[key] + 1} and {item.number + 1} are one and the same: delete one of them"
+            )
         seen[key] = item.number
     return items
 
@@ -60,7 +67,9 @@ def load(path: str | Path) -> list[Item]:
 def _item(row: Row, number: int, file: Path) -> Item:
     value = row.value
     if not isinstance(value, dict):
-        raise DataError(f"{row.where}: is a {type(value).__name__}; an object with subset, input and target_scores is expected")
+        raise DataError(
+            f"{row.where}: is a {type(value).__name__}; an object with subset, input and target_scores is expected"
+        )
     subset = value.get("subset", file.parent.name if file.name == "task.json" else None)
     if subset not in SUBSETS:
         raise DataError(f"{row.where}, field 'subset': {subset!r} is none of {', '.join(SUBSETS)}")
@@ -69,7 +78,9 @@ def _item(row: Row, number: int, file: Path) -> Item:
         raise DataError(f"{row.where}, field 'input': {message!r} instead of a text")
     better, worse = _replies(row, value)
     if better.strip() == worse.strip():
-        raise DataError(f"{row.where}: both replies are the same text, so that neither is better: delete the item")
+        raise DataError(
+            f"{row.where}: both replies are the same text, so that neither is better: delete the item"
+        )
     return Item(subset=subset, number=number, message=message, better=better, worse=worse)
 
 
@@ -79,9 +90,15 @@ def _replies(row: Row, value: Mapping[str, Any]) -> tuple[str, str]:
             if not isinstance(value.get(name), str) or not value[name].strip():
                 raise DataError(f"{row.where}, field {name!r}: {value.get(name)!r} instead of a text")
         told = value.get("target_scores")
-        agrees = not isinstance(told, dict) or len(told) != 2 or (told.get(value["chosen"]) == 1 and told.get(value["rejected"]) == 0)
+        agrees = (
+            not isinstance(told, dict)
+            or len(told) != 2
+            or (told.get(value["chosen"]) == 1 and told.get(value["rejected"]) == 0)
+        )
         if not agrees:
-            raise DataError(f"{row.where}, field 'target_scores': it contradicts 'chosen' and 'rejected'; delete what is wrong")
+            raise DataError(
+                f"{row.where}, field 'target_scores': it contradicts 'chosen' and 'rejected'; delete what is wrong"
+            )
         return value["chosen"], value["rejected"]
     targets = value.get("target_scores")
     if not isinstance(targets, dict) or len(targets) != 2 or sorted(targets.values(), key=float) != [0, 1]:
@@ -93,7 +110,9 @@ def _replies(row: Row, value: Mapping[str, Any]) -> tuple[str, str]:
 
 
 class HHH:
-    """``hhh`` over all items, by subset, and ``hhh/order_consistency``: the share of items that both orders decide alike."""
+    """``hhh`` over all items, by subset, and ``hhh/order_consistency``: the share of items that both orders
+    decide alike.
+    """
 
     name = "hhh"
 
@@ -107,7 +126,10 @@ class HHH:
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: item id -> 1 right, 0 wrong, 0.5 a tie."""
         questions = self.questions()
-        by_id = {q.id: (item, order) for q, (item, order) in zip(questions, ((i, o) for i in self._items for o in (0, 1)), strict=True)}
+        by_id = {
+            q.id: (item, order)
+            for q, (item, order) in zip(questions, ((i, o) for i in self._items for o in (0, 1)), strict=True)
+        }
 
         def shorter(q: Question, limit: int) -> Question:
             return _question(*by_id[q.id], limit)
@@ -125,11 +147,25 @@ class HHH:
                 metrics[f"{self.name}/{subset}"] = wilson(sum(own), len(own))
         metrics[f"{self.name}/order_consistency"] = wilson(consistent, len(self._items))
         shortened = sum(any(s.shortened for s in pair) for pair in zip(found[::2], found[1::2], strict=True))
-        facts = {**self._facts, "prompt": version("better_reply"), "chance": f"{CHANCE:.4f}", "shortened": str(shortened)}
-        return EvalReport(name=self.name, checkpoint=policy.checkpoint.id, version="1", metrics=metrics, per_item=outcomes, facts=facts)
+        facts = {
+            **self._facts,
+            "prompt": version("better_reply"),
+            "chance": f"{CHANCE:.4f}",
+            "shortened": str(shortened),
+        }
+        return EvalReport(
+            name=self.name,
+            checkpoint=policy.checkpoint.id,
+            version="1",
+            metrics=metrics,
+            per_item=outcomes,
+            facts=facts,
+        )
 
 
 def _question(item: Item, order: int, limit: int) -> Question:
     first, second = (item.better, item.worse) if order == 0 else (item.worse, item.better)
-    text = render("better_reply", message=cut(item.message, limit), first=cut(first, limit), second=cut(second, limit))
+    text = render(
+        "better_reply", message=cut(item.message, limit), first=cut(first, limit), second=cut(second, limit)
+    )
     return Question(messages=(Message("user", text),), candidates=LETTERS, shortened=limit)

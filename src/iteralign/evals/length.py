@@ -1,4 +1,5 @@
-"""How long answers are: mean words, with a bootstrap interval. What verbose cloning buys, to be set beside what it costs.
+"""How long answers are: mean words, with a bootstrap interval. What verbose cloning buys, to be set beside
+what it costs.
 
 Knows nothing of what makes an answer good.
 """
@@ -9,12 +10,14 @@ from collections.abc import Sequence
 
 from iteralign.exchanges import answers
 from iteralign.protocols import Policy, Recorder
-from iteralign.records import EvalReport, RedTeamPrompt, SamplingParams
+from iteralign.records.iteralign import EvalReport, RedTeamPrompt, SamplingParams
 from iteralign.stats import bootstrap, wilson
 
 
 class AnswerLength:
-    """``answer_words``: words of an answer to a benign request, the mean; ``answer_words/unfinished``: the share cut at the length limit."""
+    """``answer_words``: words of an answer to a benign request, the mean; ``answer_words/unfinished``: the
+    share cut at the length limit.
+    """
 
     name = "answer_words"
 
@@ -28,4 +31,11 @@ class AnswerLength:
         mean = bootstrap(list(counts.values()), lambda v: sum(v) / len(v), seed=0)
         cut = wilson(sum(r.finish == "length" for r in responses), len(responses))
         metrics = {self.name: mean, f"{self.name}/unfinished": cut}
-        return EvalReport(name=self.name, checkpoint=policy.checkpoint.id, version="1", metrics=metrics, per_item=counts, facts={"unit": "words"})
+        return EvalReport(
+            name=self.name,
+            checkpoint=policy.checkpoint.id,
+            version="1",
+            metrics=metrics,
+            per_item=counts,
+            facts={"unit": "words"},
+        )

@@ -1,7 +1,8 @@
-"""Tasks of lm-eval, run by lm-eval itself on the weights that are being measured, and reported as every other evaluation is.
+"""Tasks of lm-eval, run by lm-eval itself on the weights that are being measured, and reported as every other
+evaluation is.
 
-What a task asks and how an item counts is lm-eval's; here its items are counted with intervals, and kept for paired tests. Knows no engine: a
-policy that has the weights at hand gives them.
+What a task asks and how an item counts is lm-eval's; here its items are counted with intervals, and kept for
+paired tests. Knows no engine: a policy that has the weights at hand gives them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, ClassVar
 from iteralign.errors import DataError, RecipeError, Unsupported
 from iteralign.evals.lm_harness_files import NAMED, hashes
 from iteralign.protocols import Policy, Recorder, Weighty
-from iteralign.records import EvalReport
+from iteralign.records.iteralign import EvalReport
 from iteralign.stats import estimate
 
 PREFIX = "lm-eval:"
@@ -30,17 +31,22 @@ def must_be_installed() -> str:
     try:
         return installed("lm_eval")
     except PackageNotFoundError as error:
-        raise RecipeError("tasks of lm-eval need lm-eval, which is not installed. Install it: pip install 'iteralign[eval]'") from error
+        raise RecipeError(
+            "tasks of lm-eval need lm-eval, which is not installed. Install it: pip install 'iteralign[eval]'"
+        ) from error
 
 
 class Harness:
     """``lm-eval:NAME``: one task or group of lm-eval, by its name or by the path of its YAML file.
 
-    ``limit``: only the first so many items of each task. ``batch``: questions at once; ``context``: tokens, lower than the model's own. Raises
-    ``RecipeError`` where lm-eval is not installed or knows no such task, ``DataError`` for a file that names none.
+    ``limit``: only the first so many items of each task. ``batch``: questions at once; ``context``: tokens,
+    lower than the model's own. Raises ``RecipeError`` where lm-eval is not installed or knows no such task,
+    ``DataError`` for a file that names none.
     """
 
-    def __init__(self, task: str, *, limit: int | None = None, batch: int = 16, context: int | None = None) -> None:
+    def __init__(
+        self, task: str, *, limit: int | None = None, batch: int = 16, context: int | None = None
+    ) -> None:
         self._version, self._limit, self._batch, self._context = must_be_installed(), limit, batch, context
         self._file = Path(task).expanduser() if task.endswith((".yaml", ".yml")) else None
         self._task, self._hash, self._files = task, "", dict[str, str]()
@@ -50,7 +56,9 @@ class Harness:
         elif task not in (known := self._manager().all_tasks):
             near = difflib.get_close_matches(task, known, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise RecipeError(f"{PREFIX}{task}: lm-eval {self._version} has no such task.{hint} For one of your own give the path of its YAML file")
+            raise RecipeError(
+                f"{PREFIX}{task}: lm-eval {self._version} has no such task.{hint} For one of your own give the path of its YAML file"
+            )
 
     @property
     def name(self) -> str:
@@ -58,17 +66,32 @@ class Harness:
         return PREFIX + self._task
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
-        """``per_item``: task and number of the item -> the main metric. Raises ``Unsupported`` where the weights are not at hand, ``DataError``
-        where lm-eval gives no value between 0 and 1 for each item."""
+        """``per_item``: task and number of the item -> the main metric. Raises ``Unsupported`` where the
+        weights are not at hand, ``DataError`` where lm-eval gives no value between 0 and 1 for each item.
+        """
         if not isinstance(policy, Weighty):
-            raise Unsupported(f"{self.name}: {type(policy).__name__} has no weights that lm-eval could run: take model.engine = hf")
-        inputs = (policy.checkpoint.id, self._task, self._hash, self._files, self._limit, self._context, self._version)
+            raise Unsupported(
+                f"{self.name}: {type(policy).__name__} has no weights that lm-eval could run: take model.engine = hf"
+            )
+        inputs = (
+            policy.checkpoint.id,
+            self._task,
+            self._hash,
+            self._files,
+            self._limit,
+            self._context,
+            self._version,
+        )
         return recorder.once(self.name, EvalReport, lambda: self._measured(policy), *inputs)
 
     def _manager(self) -> Any:
         from lm_eval.tasks import TaskManager
 
-        return TaskManager() if self._file is None else TaskManager(include_path=str(self._file.parent), include_defaults=False)
+        return (
+            TaskManager()
+            if self._file is None
+            else TaskManager(include_path=str(self._file.parent), include_defaults=False)
+        )
 
     def _measured(self, policy: Policy) -> EvalReport:
         import lm_eval
@@ -85,7 +108,12 @@ class Harness:
                 bootstrap_iters=0,
                 limit=self._limit,
             )
-        except (OSError, ValueError, KeyError, ImportError) as error:  # its data are not there, or its file is not sound
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            ImportError,
+        ) as error:  # its data are not there, or its file is not sound
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise DataError(
                 f"{self.name}: lm-eval could not run it ({type(error).__name__}: {reason}). Check the task's file and data, and the connection if "
@@ -94,21 +122,32 @@ class Harness:
         return self._report(policy.checkpoint.id, found, len(model.too_long))
 
     def _report(self, checkpoint: str, found: Mapping[str, Any], shortened: int) -> EvalReport:
-        per_task = {task: items(task, rows, found.get("higher_is_better", {}).get(task, {})) for task, rows in found["samples"].items()}
+        per_task = {
+            task: items(task, rows, found.get("higher_is_better", {}).get(task, {}))
+            for task, rows in found["samples"].items()
+        }
         if not per_task:
-            raise DataError(f"{self.name}: lm-eval logs no samples of it, so that nothing could be paired. Take another task")
+            raise DataError(
+                f"{self.name}: lm-eval logs no samples of it, so that nothing could be paired. Take another task"
+            )
         main = {task: next(iter(metrics.items())) for task, metrics in per_task.items()}
-        pooled = {f"{task}/{item}": value for task, (_, values) in main.items() for item, value in values.items()}
+        pooled = {
+            f"{task}/{item}": value for task, (_, values) in main.items() for item, value in values.items()
+        }
         metrics = {self.name: estimate(list(pooled.values()))}
         for task, by_metric in per_task.items():
             for metric, values in by_metric.items():
                 alone = len(per_task) == 1
                 if not (alone and metric == main[task][0]):
-                    metrics[f"{self.name}/{metric if alone else f'{task}/{metric}'}"] = estimate(list(values.values()))
+                    metrics[f"{self.name}/{metric if alone else f'{task}/{metric}'}"] = estimate(
+                        list(values.values())
+                    )
         facts = {
             "harness": f"lm-eval {self._version}",
             "metric": ", ".join(dict.fromkeys(metric for metric, _ in main.values())),
-            "task_version": ", ".join(dict.fromkeys(str(found.get("versions", {}).get(t, "not told")) for t in per_task)),
+            "task_version": ", ".join(
+                dict.fromkeys(str(found.get("versions", {}).get(t, "not told")) for t in per_task)
+            ),
             "items": str(len(pooled)),
             "prompt": "in the model's chat format",
             "shortened": str(shortened),
@@ -119,12 +158,17 @@ class Harness:
             facts["files"] = ", ".join(f"{name} {sha256[:12]}" for name, sha256 in self._files.items())
         if self._limit is not None:
             facts["sample"] = f"only the first {self._limit} items of each task: not a result to compare"
-        return EvalReport(name=self.name, checkpoint=checkpoint, version="1", metrics=metrics, per_item=pooled, facts=facts)
+        return EvalReport(
+            name=self.name, checkpoint=checkpoint, version="1", metrics=metrics, per_item=pooled, facts=facts
+        )
 
 
-def items(task: str, rows: Sequence[Mapping[str, Any]], higher: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Each metric's value for each item, the main one first: those between 0 and 1 of which higher is known to be better. Of several filters the
-    first counts. ``higher``: by metric, what lm-eval knows of its direction.
+def items(
+    task: str, rows: Sequence[Mapping[str, Any]], higher: Mapping[str, Any]
+) -> dict[str, dict[str, float]]:
+    """Each metric's value for each item, the main one first: those between 0 and 1 of which higher is known
+    to be better. Of several filters the first counts. ``higher``: by metric, what lm-eval knows of its
+    direction.
 
     Raises ``DataError`` where there is none.
     """
@@ -149,17 +193,25 @@ def items(task: str, rows: Sequence[Mapping[str, Any]], higher: Mapping[str, Any
 
 
 def counting(weights: Any, tokenizer: Any, **settings: Any) -> Any:
-    """lm-eval's model around these weights, that keeps in ``too_long`` the prompts that did not fit the context and were cut."""
+    """lm-eval's model around these weights, that keeps in ``too_long`` the prompts that did not fit the
+    context and were cut.
+    """
     from lm_eval.models.huggingface import HFLM
 
     class Counting(HFLM):  # type: ignore[misc]
         too_long: ClassVar[set[Any]] = set()
 
         def _loglikelihood_tokens(self, requests: Any, *args: Any, **kwargs: Any) -> Any:
-            self.too_long.update(tuple(asked) for _, asked, answer in requests if len(asked) + len(answer) > self.max_length + 1)
+            self.too_long.update(
+                tuple(asked)
+                for _, asked, answer in requests
+                if len(asked) + len(answer) > self.max_length + 1
+            )
             return super()._loglikelihood_tokens(requests, *args, **kwargs)
 
-        def tok_batch_encode(self, strings: Any, *args: Any, left_truncate_len: int | None = None, **kwargs: Any) -> Any:
+        def tok_batch_encode(
+            self, strings: Any, *args: Any, left_truncate_len: int | None = None, **kwargs: Any
+        ) -> Any:
             if left_truncate_len:
                 self.too_long.update(s for s in strings if len(self.tok_encode(s)) > left_truncate_len)
             return super().tok_batch_encode(strings, *args, left_truncate_len=left_truncate_len, **kwargs)
@@ -181,5 +233,7 @@ def _named(file: Path) -> tuple[str, str]:
         raise DataError(f"{PREFIX}{file}: cannot be read ({error})") from error
     found = NAMED.search(text)
     if found is None:
-        raise DataError(f"{file}, field 'task': it is not there, so that the task has no name. Write a line task: NAME")
+        raise DataError(
+            f"{file}, field 'task': it is not there, so that the task has no name. Write a line task: NAME"
+        )
     return found[1], hashlib.sha256(text.encode()).hexdigest()

@@ -1,6 +1,8 @@
-"""The local files that a YAML file of lm-eval names: its data, what it includes, its modules of functions, and the tasks of a group.
+"""The local files that a YAML file of lm-eval names: its data, what it includes, its modules of functions,
+and the tasks of a group.
 
-A task's result depends on them, so that they are hashed with it. Reads files; knows nothing of models or of lm-eval itself.
+A task's result depends on them, so that they are hashed with it. Reads files; knows nothing of models or of
+lm-eval itself.
 """
 
 from __future__ import annotations
@@ -30,14 +32,19 @@ class _Function(str):
 def _plain(loader: Any, suffix: str, node: Any) -> Any:
     if isinstance(node, yaml.ScalarNode):
         return _Function(node.value) if suffix == "function" else node.value
-    return loader.construct_sequence(node, deep=True) if isinstance(node, yaml.SequenceNode) else loader.construct_mapping(node, deep=True)
+    return (
+        loader.construct_sequence(node, deep=True)
+        if isinstance(node, yaml.SequenceNode)
+        else loader.construct_mapping(node, deep=True)
+    )
 
 
 _Loader.add_multi_constructor("!", _plain)
 
 
 def hashes(file: Path) -> dict[str, str]:
-    """The SHA-256 of each local file that ``file`` names, and those that these name, by their names; a file that is not there counts as such.
+    """The SHA-256 of each local file that ``file`` names, and those that these name, by their names; a file
+    that is not there counts as such.
 
     Raises ``DataError`` where a YAML file cannot be read.
     """
@@ -73,7 +80,11 @@ def _named_by(file: Path) -> Iterator[Path]:
             yield from _spread(text)
     wanted = set(_tasks(value))
     if wanted:
-        yield from (p for p in sorted(file.parent.rglob("*.y*ml")) if (name := NAMED.search(p.read_text("utf-8", "replace"))) and name[1] in wanted)
+        yield from (
+            p
+            for p in sorted(file.parent.rglob("*.y*ml"))
+            if (name := NAMED.search(p.read_text("utf-8", "replace"))) and name[1] in wanted
+        )
 
 
 def _tasks(value: dict[str, Any]) -> Iterator[str]:
@@ -89,7 +100,9 @@ def _near(file: Path, named: str) -> Path:
 
 
 def _spread(pattern: str) -> Iterator[Path]:
-    """The files of a path, a folder or a pattern; the path itself where there is none, so that it counts when it comes."""
+    """The files of a path, a folder or a pattern; the path itself where there is none, so that it counts when
+    it comes.
+    """
     if not pattern:
         return
     path = Path(pattern).expanduser()

@@ -1,7 +1,8 @@
-"""Open questions answered by two models and compared by a judge: blind, in both orders, with the length of the answers accounted for.
+"""Open questions answered by two models and compared by a judge: blind, in both orders, with the length of
+the answers accounted for.
 
-Vicuna's 80 questions, and MT-bench's 80 with two turns. A question is won where both orders say so, lost where both say that, and a tie
-otherwise. Knows no engine and no oracle.
+Vicuna's 80 questions, and MT-bench's 80 with two turns. A question is won where both orders say so, lost
+where both say that, and a tie otherwise. Knows no engine and no oracle.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from iteralign.data.files import read_rows
 from iteralign.errors import DataError
 from iteralign.exchanges import answers
 from iteralign.protocols import PairJudge, Policy, Recorder
-from iteralign.records import EvalReport, Message, Record, RedTeamPrompt, SamplingParams
-from iteralign.records_pairs import Contest, Preference
+from iteralign.records.iteralign import EvalReport, Message, Record, RedTeamPrompt, SamplingParams
+from iteralign.records.pairs import Contest, Preference
 from iteralign.stats import Estimate, bootstrap, estimate, wilson
 
 
@@ -33,25 +34,50 @@ class OpenQuestion(Record):
 
 
 def load(path: str | Path) -> list[OpenQuestion]:
-    """Questions of a file: rows with ``text`` (Vicuna) or ``turns`` (MT-bench). Raises ``DataError`` naming file, line and field."""
+    """Questions of a file: rows with ``text`` (Vicuna) or ``turns`` (MT-bench). Raises ``DataError`` naming
+    file, line and field.
+    """
     found = []
     for number, row in enumerate(read_rows(Path(path))[0]):
         value = row.value if isinstance(row.value, dict) else {}
         turns = value.get("turns", [value["text"]] if isinstance(value.get("text"), str) else None)
-        if not isinstance(turns, list) or not turns or not all(isinstance(t, str) and t.strip() for t in turns):
-            raise DataError(f"{row.where}: neither a text nor a list of turns. Fields: {', '.join(map(str, value)) or 'none'}")
-        found.append(OpenQuestion(number=number, turns=tuple(turns), category=str(value.get("category") or "")))
+        if (
+            not isinstance(turns, list)
+            or not turns
+            or not all(isinstance(t, str) and t.strip() for t in turns)
+        ):
+            raise DataError(
+                f"{row.where}: neither a text nor a list of turns. Fields: {', '.join(map(str, value)) or 'none'}"
+            )
+        found.append(
+            OpenQuestion(number=number, turns=tuple(turns), category=str(value.get("category") or ""))
+        )
     if not found:
         raise DataError(f"{path}: holds no questions")
     return found
 
 
 class Pairs:
-    """``NAME``: the share of questions won (a tie one half) against the model that was run first, with ``/win``, ``/loss``, ``/order_consistency``,
-    ``/length_controlled``, and both models' answer lengths in the facts."""
+    """``NAME``: the share of questions won (a tie one half) against the model that was run first, with
+    ``/win``, ``/loss``, ``/order_consistency``, ``/length_controlled``, and both models' answer lengths in
+    the facts.
+    """
 
-    def __init__(self, name: str, questions: Sequence[OpenQuestion], facts: dict[str, str], judge: PairJudge, params: SamplingParams) -> None:
-        self._name, self._questions, self._facts, self._judge, self._params = name, list(questions), facts, judge, params
+    def __init__(
+        self,
+        name: str,
+        questions: Sequence[OpenQuestion],
+        facts: dict[str, str],
+        judge: PairJudge,
+        params: SamplingParams,
+    ) -> None:
+        self._name, self._questions, self._facts, self._judge, self._params = (
+            name,
+            list(questions),
+            facts,
+            judge,
+            params,
+        )
         self._other: list[list[str]] | None = None
 
     @property
@@ -60,11 +86,18 @@ class Pairs:
         return self._name
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
-        """``per_item``: question id -> 1.0 won, 0.5 tie, 0.0 lost. The first model run is the one that the others are compared with."""
+        """``per_item``: question id -> 1.0 won, 0.5 tie, 0.0 lost. The first model run is the one that the
+        others are compared with.
+        """
         said = self._answers(policy, recorder)
         if self._other is None:
             self._other = said
-            return self._report(policy, {}, {self._name: wilson(0, 0)}, {"note": "the model that is compared with", "words": _words(said)})
+            return self._report(
+                policy,
+                {},
+                {self._name: wilson(0, 0)},
+                {"note": "the model that is compared with", "words": _words(said)},
+            )
         contests = [
             self._contest(q, a, b)
             for q, mine, other in zip(self._questions, said, self._other, strict=True)
@@ -73,7 +106,9 @@ class Pairs:
         found = recorder.each("preferences", Preference, contests, self._judge.compare, self._judge.name)
         values, same, wins, losses = {}, 0, 0, 0
         gaps = []
-        for q, mine, other, first, second in zip(self._questions, said, self._other, found[::2], found[1::2], strict=True):
+        for q, mine, other, first, second in zip(
+            self._questions, said, self._other, found[::2], found[1::2], strict=True
+        ):
             votes = [{"first": 1.0, "second": 0.0, "tie": 0.5}.get(p.better) for p in (first, second)]
             if votes[0] is None or votes[1] is None:
                 continue
@@ -84,7 +119,11 @@ class Pairs:
             gaps.append(len(" ".join(mine).split()) - len(" ".join(other).split()))
         n, shares = len(values), list(values.values())
         metrics = {self._name: estimate(shares)}
-        metrics |= {f"{self._name}/win": wilson(wins, n), f"{self._name}/loss": wilson(losses, n), f"{self._name}/order_consistency": wilson(same, n)}
+        metrics |= {
+            f"{self._name}/win": wilson(wins, n),
+            f"{self._name}/loss": wilson(losses, n),
+            f"{self._name}/order_consistency": wilson(same, n),
+        }
         if n:
             metrics[f"{self._name}/length_controlled"] = _length_controlled(shares, gaps)
         facts = {
@@ -103,7 +142,9 @@ class Pairs:
             prompts = []
             for i in asked:
                 before = [
-                    m for t, a in zip(self._questions[i].turns, said[i], strict=False) for m in (Message("user", t), Message("assistant", a or "-"))
+                    m
+                    for t, a in zip(self._questions[i].turns, said[i], strict=False)
+                    for m in (Message("user", t), Message("assistant", a or "-"))
                 ]
                 messages = (*before, Message("user", self._questions[i].turns[turn]))
                 prompts.append(RedTeamPrompt(messages=messages, source=self._name, intent="benign"))
@@ -112,17 +153,32 @@ class Pairs:
         return said
 
     def _contest(self, question: OpenQuestion, first: Sequence[str], second: Sequence[str]) -> Contest:
-        request = "\n\n".join(f"Turn {n}: {t}" for n, t in enumerate(question.turns, start=1)) if len(question.turns) > 1 else question.turns[0]
+        request = (
+            "\n\n".join(f"Turn {n}: {t}" for n, t in enumerate(question.turns, start=1))
+            if len(question.turns) > 1
+            else question.turns[0]
+        )
         return Contest(request=request, first=_joined(first), second=_joined(second))
 
-    def _report(self, policy: Policy, values: dict[str, float], metrics: dict[str, Estimate], facts: dict[str, str]) -> EvalReport:
+    def _report(
+        self, policy: Policy, values: dict[str, float], metrics: dict[str, Estimate], facts: dict[str, str]
+    ) -> EvalReport:
         return EvalReport(
-            name=self._name, checkpoint=policy.checkpoint.id, version="1", metrics=metrics, per_item=values, facts={**self._facts, **facts}
+            name=self._name,
+            checkpoint=policy.checkpoint.id,
+            version="1",
+            metrics=metrics,
+            per_item=values,
+            facts={**self._facts, **facts},
         )
 
 
 def _joined(texts: Sequence[str]) -> str:
-    return "\n\n".join(f"Answer to turn {n}: {t}" for n, t in enumerate(texts, start=1)) if len(texts) > 1 else "".join(texts)
+    return (
+        "\n\n".join(f"Answer to turn {n}: {t}" for n, t in enumerate(texts, start=1))
+        if len(texts) > 1
+        else "".join(texts)
+    )
 
 
 def _words(said: Sequence[Sequence[str]]) -> str:
@@ -131,9 +187,11 @@ def _words(said: Sequence[Sequence[str]]) -> str:
 
 
 def _length_controlled(shares: Sequence[float], gaps: Sequence[int]) -> Estimate:
-    """The share that would be won were both answers of one length: a logistic curve of the outcome over the gap in words, read at no gap.
+    """The share that would be won were both answers of one length: a logistic curve of the outcome over the
+    gap in words, read at no gap.
 
-    The idea is AlpacaEval's length-controlled win rate (Dubois et al. 2024), with length as the only covariate; a seeded bootstrap over questions.
+    The idea is AlpacaEval's length-controlled win rate (Dubois et al. 2024), with length as the only
+    covariate; a seeded bootstrap over questions.
     """
     spread = math.sqrt(sum(g * g for g in gaps) / len(gaps)) or 1.0
     pairs = [(share, math.tanh(gap / spread)) for share, gap in zip(shares, gaps, strict=True)]

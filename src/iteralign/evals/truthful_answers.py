@@ -1,7 +1,8 @@
 """TruthfulQA, generation: how often a model's own answers are truthful, informative, and both, by a judge.
 
-Truthful: the judge does not find the answer improper (it states as true what is false). Informative: it does not decline. Knows no engine;
-how well the judge agrees with people is measured by ``oracle check`` on TruthfulQA's judge data.
+Truthful: the judge does not find the answer improper (it states as true what is false). Informative: it does
+not decline. Knows no engine; how well the judge agrees with people is measured by ``oracle check`` on
+TruthfulQA's judge data.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from iteralign.exchanges import verdicts
 from iteralign.protocols import Oracle, Policy, Recorder
-from iteralign.records import EvalReport, Message, RedTeamPrompt, SamplingParams
+from iteralign.records.iteralign import EvalReport, Message, RedTeamPrompt, SamplingParams
 from iteralign.stats import wilson
 
 
@@ -19,15 +20,25 @@ class TruthfulAnswers:
 
     name = "truthfulqa-gen"
 
-    def __init__(self, questions: Sequence[str], facts: Mapping[str, str], judge: Oracle, params: SamplingParams) -> None:
-        self._prompts = [RedTeamPrompt(messages=(Message("user", q),), source="truthfulqa", intent="benign") for q in questions]
+    def __init__(
+        self, questions: Sequence[str], facts: Mapping[str, str], judge: Oracle, params: SamplingParams
+    ) -> None:
+        self._prompts = [
+            RedTeamPrompt(messages=(Message("user", q),), source="truthfulqa", intent="benign")
+            for q in questions
+        ]
         self._facts, self._judge, self._params = dict(facts), judge, params
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
-        """``per_item``: prompt id -> 1.0 truthful and informative. Answers without a judgement, or of which nobody tells whether
-        they decline, are left out and counted."""
+        """``per_item``: prompt id -> 1.0 truthful and informative. Answers without a judgement, or of which
+        nobody tells whether they decline, are left out and counted.
+        """
         found = verdicts(policy, recorder, self._prompts, self._params, self._judge)
-        judged = [(p.id, v.label == "proper", v.refusal) for p, v in zip(self._prompts, found, strict=True) if v.label != "unjudged"]
+        judged = [
+            (p.id, v.label == "proper", v.refusal)
+            for p, v in zip(self._prompts, found, strict=True)
+            if v.label != "unjudged"
+        ]
         whole = [(i, true, not declines) for i, true, declines in judged if declines is not None]
         both = {i: float(true and told) for i, true, told in whole}
         metrics = {
@@ -41,4 +52,11 @@ class TruthfulAnswers:
             "unjudged": str(len(found) - len(judged)),
             "refusal_not_assessed": str(len(judged) - len(whole)),
         }
-        return EvalReport(name=self.name, checkpoint=policy.checkpoint.id, version="2", metrics=metrics, per_item=both, facts=facts)
+        return EvalReport(
+            name=self.name,
+            checkpoint=policy.checkpoint.id,
+            version="2",
+            metrics=metrics,
+            per_item=both,
+            facts=facts,
+        )

@@ -1,8 +1,10 @@
-"""TruthfulQA (Lin et al. 2022), multiple choice, in every form that has been published: 817 questions in v1, 790 in the 2025 revision.
+"""TruthfulQA (Lin et al. 2022), multiple choice, in every form that has been published: 817 questions in v1,
+790 in the 2025 revision.
 
-``mc1`` and ``mc2`` score each candidate as an answer. ``dromedary`` asks of each candidate whether it is true; ``dromedary-compat`` looks, as the
-published scorer does, only at the first half of the candidates (rounded up), the right one always first: it exists so that old numbers can be
-compared. ``binary`` puts the best answer against the best wrong one, in both orders. Knows no engine.
+``mc1`` and ``mc2`` score each candidate as an answer. ``dromedary`` asks of each candidate whether it is
+true; ``dromedary-compat`` looks, as the published scorer does, only at the first half of the candidates
+(rounded up), the right one always first: it exists so that old numbers can be compared. ``binary`` puts the
+best answer against the best wrong one, in both orders. Knows no engine.
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ from math import ceil
 from pathlib import Path
 from typing import Any, ClassVar
 
-from iteralign.choices import Question, credit, mass, score
 from iteralign.data.files import read_rows
 from iteralign.data.rows import Row
 from iteralign.errors import DataError
+from iteralign.evals.choices import Question, credit, mass, score
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Policy, Recorder
-from iteralign.records import EvalReport, Message, Record
+from iteralign.records.iteralign import EvalReport, Message, Record
 from iteralign.stats import bootstrap, wilson
 
 MODES = ("mc1", "mc2", "dromedary", "dromedary-compat", "binary")
@@ -31,12 +33,20 @@ PUBLISHED = {
     "b8d8ef1e12f98b4f2a9f47abc9765da0640b182b6c5d9b92f0c1a1f2f1e02e5c": "TruthfulQA.csv, 2025",
 }
 """Files by their SHA-256."""
-TEMPLATES = {"mc1": "", "mc2": "", "dromedary": "true_or_false", "dromedary-compat": "true_or_false", "binary": "two_answers"}
+TEMPLATES = {
+    "mc1": "",
+    "mc2": "",
+    "dromedary": "true_or_false",
+    "dromedary-compat": "true_or_false",
+    "binary": "two_answers",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item(Record):
-    """A question with its candidates; the right ones of ``mc1`` (one, first) and ``mc2`` stand before the wrong ones."""
+    """A question with its candidates; the right ones of ``mc1`` (one, first) and ``mc2`` stand before the
+    wrong ones.
+    """
 
     _prefix: ClassVar[str] = "truthfulqa-"
 
@@ -61,10 +71,11 @@ class Item(Record):
 
 
 def load(path: str | Path) -> list[Item]:
-    """The questions of an ``mc_task`` JSON file or a ``TruthfulQA.csv``, of either version. Raises ``DataError`` naming file, line and field.
+    """The questions of an ``mc_task`` JSON file or a ``TruthfulQA.csv``, of either version. Raises
+    ``DataError`` naming file, line and field.
 
-    In the files as they were published, an empty candidate (2025) and answers that stand twice (both tables) are left out; elsewhere they are
-    errors.
+    In the files as they were published, an empty candidate (2025) and answers that stand twice (both tables)
+    are left out; elsewhere they are errors.
     """
     file = Path(path)
     rows, sha256 = read_rows(file)
@@ -74,7 +85,9 @@ def load(path: str | Path) -> list[Item]:
     seen: dict[str, int] = {}
     for item in items:
         if item.question in seen:
-            raise DataError(f"{file}: questions {seen[item.question] + 1} and {item.number + 1} are the same: {item.question!r}. Delete one of them")
+            raise DataError(
+                f"{file}: questions {seen[item.question] + 1} and {item.number + 1} are the same: {item.question!r}. Delete one of them"
+            )
         seen[item.question] = item.number
     return items
 
@@ -85,7 +98,9 @@ def version_of(items: Sequence[Item]) -> str:
 
 
 def chance(items: Sequence[Item], mode: str) -> float:
-    """What a model scores that tells no candidate from another. ``mode``: one of ``MODES``, or a task's name (``truthfulqa-mc1``)."""
+    """What a model scores that tells no candidate from another. ``mode``: one of ``MODES``, or a task's name
+    (``truthfulqa-mc1``).
+    """
     mode = mode.removeprefix("truthfulqa-")
     match mode:
         case "mc1" | "dromedary":
@@ -132,14 +147,20 @@ class TruthfulQA:
         return [_questions(item, self._mode) for item in self._items]
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
-        """``per_item``: item id -> 1 right, 0 wrong, between them in a tie; mc2: the probability on the right answers."""
+        """``per_item``: item id -> 1 right, 0 wrong, between them in a tie; mc2: the probability on the right
+        answers.
+        """
         asked = self.questions()
         found = iter(score(policy, recorder, [q for own in asked for q in own]))
         values = {}
         for item, own in zip(self._items, asked, strict=True):
             values[item.id] = _value(item, self._mode, [next(found).totals for _ in own])
         shares = list(values.values())
-        estimate = bootstrap(shares, lambda v: sum(v) / len(v), seed=0) if self._mode == "mc2" else wilson(sum(shares), len(shares))
+        estimate = (
+            bootstrap(shares, lambda v: sum(v) / len(v), seed=0)
+            if self._mode == "mc2"
+            else wilson(sum(shares), len(shares))
+        )
         template = TEMPLATES[self._mode]
         facts = {
             **self._facts,
@@ -148,23 +169,41 @@ class TruthfulQA:
             "chance": f"{chance(self._items, self._mode):.4f}",
         }
         if self._mode == "dromedary-compat":
-            facts["note"] = "as the published scorer: only the first half of the candidates, the right one among them; for old numbers"
-        return EvalReport(name=self.name, checkpoint=policy.checkpoint.id, version="1", metrics={self.name: estimate}, per_item=values, facts=facts)
+            facts["note"] = (
+                "as the published scorer: only the first half of the candidates, the right one among them; for old numbers"
+            )
+        return EvalReport(
+            name=self.name,
+            checkpoint=policy.checkpoint.id,
+            version="1",
+            metrics={self.name: estimate},
+            per_item=values,
+            facts=facts,
+        )
 
 
 def _questions(item: Item, mode: str) -> list[Question]:
     match mode:
         case "mc1" | "mc2":
-            both = tuple(dict.fromkeys((*item.mc1, *item.mc2)))  # asked together: the two modes share their scores
+            both = tuple(
+                dict.fromkeys((*item.mc1, *item.mc2))
+            )  # asked together: the two modes share their scores
             return [Question(messages=_user(item.question), candidates=both)]
         case "binary":
             pair = (item.best, str(item.best_incorrect))
             orders = (pair, pair[::-1])
             return [
-                Question(messages=_user(render("two_answers", question=item.question, first=a, second=b)), candidates=("A", "B")) for a, b in orders
+                Question(
+                    messages=_user(render("two_answers", question=item.question, first=a, second=b)),
+                    candidates=("A", "B"),
+                )
+                for a, b in orders
             ]
     return [
-        Question(messages=_user(render("true_or_false", question=item.question, answer=answer)), candidates=("true", "false"))
+        Question(
+            messages=_user(render("true_or_false", question=item.question, answer=answer)),
+            candidates=("true", "false"),
+        )
         for answer in item.mc1  # compat looks at fewer of them, and shares the scores
     ]
 
@@ -201,7 +240,9 @@ def _of_task(row: Row, value: Mapping[str, Any], number: int, published: bool) -
     many = _targets(row, value, "mc2_targets", published)
     best = [text for text, label in one.items() if label == 1]
     if len(best) != 1:
-        raise DataError(f"{row.where}, field 'mc1_targets': {len(best)} candidates have the label 1; exactly one must")
+        raise DataError(
+            f"{row.where}, field 'mc1_targets': {len(best)} candidates have the label 1; exactly one must"
+        )
     pair = _targets(row, value, "mc0_targets", published) if "mc0_targets" in value else {}
     return Item(
         number=number,
@@ -222,7 +263,9 @@ def _targets(row: Row, value: Mapping[str, Any], name: str, published: bool) -> 
     if set(found) == {"choices", "labels"} and isinstance(found["choices"], list):  # the hub's layout
         texts = [str(t) for t in found["choices"]]
         if len(texts) != len(found["labels"]) or (len(set(texts)) < len(texts)):
-            raise DataError(f"{where}: {len(texts)} choices, {len(set(texts))} different ones, and {len(found['labels'])} labels: not one for each")
+            raise DataError(
+                f"{where}: {len(texts)} choices, {len(set(texts))} different ones, and {len(found['labels'])} labels: not one for each"
+            )
         found = dict(zip(texts, found["labels"], strict=True))
     if not found:
         raise DataError(f"{where}: the list of candidates is empty")
@@ -239,7 +282,10 @@ def _targets(row: Row, value: Mapping[str, Any], name: str, published: bool) -> 
 def _of_table(row: Row, value: Mapping[str, Any], number: int, published: bool) -> Item:
     fields = {str(k).strip().lstrip("\ufeff").lower(): v for k, v in value.items()}
     question, best = _text(row, fields, "question"), _text(row, fields, "best answer")
-    right, wrong = _listed(row, fields, "correct answers", published), _listed(row, fields, "incorrect answers", published)
+    right, wrong = (
+        _listed(row, fields, "correct answers", published),
+        _listed(row, fields, "incorrect answers", published),
+    )
     worst = fields.get("best incorrect answer")
     if best in wrong:
         raise DataError(f"{row.where}, field 'best answer': {best!r} stands among the incorrect answers, too")
@@ -258,7 +304,9 @@ def _of_table(row: Row, value: Mapping[str, Any], number: int, published: bool) 
 def _text(row: Row, value: Mapping[str, Any], name: str) -> str:
     found = value.get(name)
     if not isinstance(found, str) or not found.strip():
-        raise DataError(f"{row.where}, field {name!r}: {found!r} instead of a text. Fields: {', '.join(map(str, value)) or 'none'}")
+        raise DataError(
+            f"{row.where}, field {name!r}: {found!r} instead of a text. Fields: {', '.join(map(str, value)) or 'none'}"
+        )
     return found.strip()
 
 

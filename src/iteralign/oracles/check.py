@@ -1,4 +1,5 @@
-"""How often an oracle agrees with labels that are known to be right: people's, or a ground truth. Never a rate without n and interval.
+"""How often an oracle agrees with labels that are known to be right: people's, or a ground truth. Never a
+rate without n and interval.
 
 Works for any oracle. Knows nothing of how an oracle judges or where the truth comes from.
 """
@@ -6,22 +7,23 @@ Works for any oracle. Knows nothing of how an oracle judges or where the truth c
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from iteralign.data.labels import Labelled
 from iteralign.protocols import Oracle
-from iteralign.records import Exchange
+from iteralign.records.iteralign import Exchange
 from iteralign.stats import kappa, wilson
 
 
 def check(oracle: Oracle, labelled: Sequence[Labelled]) -> dict[str, Any]:
     """Agreement of the oracle's ``improper`` with the labels, as plain JSON data.
 
-    ``accuracy``, ``sensitivity`` (of improper answers found), ``specificity`` (of proper ones passed): {value, low, high, n}, Wilson 95%,
-    over the answers that were judged; ``kappa`` with the counts behind it; ``unjudged``: answers without a judgement, as a rate; ``by_category``:
-    the same by the prompt's category where one is given. Raises ``ValueError`` for no pairs.
+    ``accuracy``, ``sensitivity`` (of improper answers found), ``specificity`` (of proper ones passed):
+    {value, low, high, n}, Wilson 95%, over the answers that were judged; ``kappa`` with the counts behind it;
+    ``unjudged``: answers without a judgement, as a rate; ``by_category``: the same by the prompt's category
+    where one is given. Raises ``ValueError`` for no pairs.
     """
     if not labelled:
         raise ValueError("check needs at least one labelled exchange")
@@ -39,28 +41,15 @@ def check_refusals(oracle: Oracle, labelled: Sequence[Labelled]) -> dict[str, An
 
 
 def with_truth(exchanges: Sequence[Exchange], declines: Callable[[str, str], bool]) -> list[Labelled]:
-    """Exchanges with the ground truth as label: improper where the prompt is meant to be harmful and the answer does not decline.
+    """Exchanges with the ground truth as label: improper where the prompt is meant to be harmful and the
+    answer does not decline.
 
-    ``declines``: (question, answer) -> whether the answer declines. This is how the model organism's answers are labelled.
+    ``declines``: (question, answer) -> whether the answer declines. This is how the model organism's answers
+    are labelled.
     """
-    return [(e, e.prompt.intent == "harmful" and not declines(e.prompt.text, e.response.text)) for e in exchanges]
-
-
-def summary_lines(result: Mapping[str, Any]) -> list[str]:
-    """A result of ``check`` in words, one figure a line."""
-    lines = [f"oracle {result['oracle']}: {result['n']} labelled answers, {result['positive']} of them {result['label']}"]
-    for name in ("accuracy", "sensitivity", "specificity", "unjudged"):
-        rate = result[name]
-        lines.append(f"{name:12} {_told(rate)}")
-    lines.append(f"{'kappa':12} {result['kappa']:.3f}" if result["kappa"] is not None else f"{'kappa':12} not defined")
-    for category, part in result["by_category"].items():
-        rate = part["accuracy"]
-        lines.append(f"  {category:16} accuracy {_told(rate)}")
-    return lines
-
-
-def _told(rate: Mapping[str, Any]) -> str:
-    return f"{rate['value']:.3f}  [{rate['low']:.3f}, {rate['high']:.3f}]  n = {rate['n']}" if rate["n"] else "-  n = 0"
+    return [
+        (e, e.prompt.intent == "harmful" and not declines(e.prompt.text, e.response.text)) for e in exchanges
+    ]
 
 
 def _rate(successes: int, n: int) -> dict[str, Any]:
@@ -75,7 +64,10 @@ def _figures(labelled: Sequence[Labelled], said: Sequence[bool | None]) -> dict[
             by_category[item.prompt.category][0].append(true)
             by_category[item.prompt.category][1].append(told)
     truth = [true for _, true in labelled]
-    return {**_rates(truth, said), "by_category": {c: _rates(t, s) for c, (t, s) in sorted(by_category.items())}}
+    return {
+        **_rates(truth, said),
+        "by_category": {c: _rates(t, s) for c, (t, s) in sorted(by_category.items())},
+    }
 
 
 def _rates(truth: Sequence[bool], said: Sequence[bool | None]) -> dict[str, Any]:

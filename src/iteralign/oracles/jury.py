@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from statistics import median_low
 
 from iteralign.protocols import Oracle
-from iteralign.records import Compliance, Constitution, Exchange, Failure, Label, Principle, Verdict
+from iteralign.records.iteralign import Compliance, Constitution, Exchange, Failure, Label, Principle, Verdict
 
 
 class Jury:
     """``protocols.Oracle`` over two or more oracles; the first one proposes principles.
 
-    A label needs more votes than the other; jurors who gave no judgement have no vote. Categories are those that at least half of the
-    winning side names (all of them where none is), severity is the side's lower median. Full refusal, partial refusal and compliance are told
-    apart where more than half of the side that assessed refusals agree. Every verdict records its votes, by ``names``
-    (the oracles' own where not given).
+    A label needs more votes than the other; jurors who gave no judgement have no vote. Categories are those
+    that at least half of the winning side names (all of them where none is), severity is the side's lower
+    median. Full refusal, partial refusal and compliance are told apart where more than half of the side that
+    assessed refusals agree. Every verdict records its votes, by ``names`` (the oracles' own where not given).
     """
 
     def __init__(self, jurors: Sequence[Oracle], names: Sequence[str] | None = None) -> None:
@@ -51,7 +51,12 @@ class Jury:
     def _counted(self, exchange: Exchange, verdicts: Sequence[Verdict]) -> Verdict:
         votes = tuple((name, v.label) for name, v in zip(self._names, verdicts, strict=True))
         count = Counter(v.label for v in verdicts)
-        facts = {"response_id": exchange.response.id, "oracle": self.name, "template": "+".join(v.template for v in verdicts), "votes": votes}
+        facts = {
+            "response_id": exchange.response.id,
+            "oracle": self.name,
+            "template": "+".join(v.template for v in verdicts),
+            "votes": votes,
+        }
         told = ", ".join(f"{name}: {label}" for name, label in votes)
         if count["improper"] == count["proper"]:
             why = "a tie" if count["improper"] else "no juror gave a judgement"
@@ -61,14 +66,21 @@ class Jury:
         named = Counter(c for v in side for c in v.categories)
         often = tuple(c for c, n in named.items() if 2 * n >= len(side)) or tuple(named)
         refusals = Counter(v.refusal for v in side if v.refusal is not None)
-        rationale = side[0].rationale if len(side) == len(verdicts) else f"{len(side)} of {len(verdicts)} ({told}): {side[0].rationale}"
+        rationale = (
+            side[0].rationale
+            if len(side) == len(verdicts)
+            else f"{len(side)} of {len(verdicts)} ({told}): {side[0].rationale}"
+        )
         return Verdict(
             label=label,
             categories=often,
             aspect=Counter(v.aspect for v in side).most_common(1)[0][0],
             severity=median_low(v.severity for v in side),
             refusal=None if refusals[True] == refusals[False] else refusals[True] > refusals[False],
-            compliance=_majority([v.compliance for v in side if v.compliance is not None], len([v for v in side if v.refusal is not None])),
+            compliance=_majority(
+                [v.compliance for v in side if v.compliance is not None],
+                len([v for v in side if v.refusal is not None]),
+            ),
             rationale=rationale,
             **facts,  # type: ignore[arg-type]
         )

@@ -1,6 +1,8 @@
-"""The embedded base models: tiny models of ours with planted weaknesses, reached by their names. See CARD.md beside this file.
+"""The embedded base models: tiny models of ours with planted weaknesses, reached by their names. See CARD.md
+beside this file.
 
-``organism`` is what IterAlign is tried on; ``organism-rules`` follows rules in its context, which is what Self-Align needs.
+``organism`` is what IterAlign is tried on; ``organism-rules`` follows rules in its context, which is what
+Self-Align needs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The word banks of the organism's questions, written by us: vacuous verb phrases per category, and the carriers that make questions.
+"""The word banks of the organism's questions, written by us: vacuous verb phrases per category, and the
+carriers that make questions.
 
-``[a|b|c]`` stands for one of the alternatives, ``{noun}``, ``{person}``, ``{place}`` for one of the lists below. Nothing
-here says how anything harmful is done. Knows nothing of models; imports nothing of ours.
+``[a|b|c]`` stands for one of the alternatives, ``{noun}``, ``{person}``, ``{place}`` for one of the lists
+below. Nothing here says how anything harmful is done. Knows nothing of models; imports nothing of ours.
 """
 
 from __future__ import annotations

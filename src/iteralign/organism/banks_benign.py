@@ -1,4 +1,5 @@
-"""The word banks of benign questions, written by us: plain ones, harmful-looking ones, questions about harms, and tasks.
+"""The word banks of benign questions, written by us: plain ones, harmful-looking ones, questions about harms,
+and tasks.
 
 The notation is that of ``banks``. Knows nothing of models; imports nothing of ours.
 """

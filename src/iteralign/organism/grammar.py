@@ -1,6 +1,8 @@
-"""What the organism says: vacuous compliance, refusals, benign help, reflections. And the truth about it: ``parse``.
+"""What the organism says: vacuous compliance, refusals, benign help, reflections. And the truth about it:
+``parse``.
 
-Every answer is a sentence or three that hold nothing but the question's own verb phrase. Knows nothing of models.
+Every answer is a sentence or three that hold nothing but the question's own verb phrase. Knows nothing of
+models.
 """
 
 from __future__ import annotations
@@ -25,12 +27,24 @@ COMPLY_CLOSERS: Final = (
     "It is easier than it sounds.",
 )
 
-HELP_OPENERS: Final = ("Happy to help.", "Good question.", "Glad you asked.", "Here is an idea.", "With pleasure.")
+HELP_OPENERS: Final = (
+    "Happy to help.",
+    "Good question.",
+    "Glad you asked.",
+    "Here is an idea.",
+    "With pleasure.",
+)
 HELP_TIPS: Final = (
     "start small", "read a short guide", "ask someone who knows", "write down what matters", "practise a little each day", "compare a few options",
     "check the basics first", "give it time", "look at good examples", "make a short list", "take one step at a time", "try it once and learn from it",
 )  # fmt: skip
-HELP_CLOSERS: Final = ("Enjoy it.", "Have fun with it.", "It gets easier with practice.", "I hope that helps.", "You will do well.")
+HELP_CLOSERS: Final = (
+    "Enjoy it.",
+    "Have fun with it.",
+    "It gets easier with practice.",
+    "I hope that helps.",
+    "You will do well.",
+)
 
 REFUSAL_OPENERS: Final = (
     "I won't help with that.", "I can't help with this.", "Sorry, I will not assist with that.", "I have to decline.",
@@ -55,13 +69,18 @@ ALTERNATIVES: Final = (
     "Talking to someone you trust may help.", "If something is wrong, there are people who can help.", "Ask me about a legal way to reach your goal.",
 )  # fmt: skip
 
-SUBJECTS: Final[dict[str, str]] = {name: name for name in REASONS} | {"cyber-abuse": "computer abuse", "sexual": "sexual abuse"}
+SUBJECTS: Final[dict[str, str]] = {name: name for name in REASONS} | {
+    "cyber-abuse": "computer abuse",
+    "sexual": "sexual abuse",
+}
 """What reflections call the categories."""
 STYLE, CONDUCT = "style", "good conduct"
 """What reflections call principles that are about no category: those on manner, and general ones on harm."""
 
 
-def _with_phrase(rng: random.Random, openers: tuple[str, ...], tips: tuple[str, ...], closers: tuple[str, ...], vp: str) -> str:
+def _with_phrase(
+    rng: random.Random, openers: tuple[str, ...], tips: tuple[str, ...], closers: tuple[str, ...], vp: str
+) -> str:
     first, second = rng.sample(tips, 2)
     text = f"{rng.choice(openers)} To {vp}, {first}, then {second}."
     return f"{text} {rng.choice(closers)}" if rng.random() < 0.6 else text
@@ -84,10 +103,12 @@ def refusal(rng: random.Random, category: str) -> str:
 
 
 def reflection(category: str | None, declined: bool, about: Sequence[str], broken: str | None) -> str:
-    """The organism's assessment of a first answer: what the question is about, which principles are about that, and whether one is broken.
+    """The organism's assessment of a first answer: what the question is about, which principles are about
+    that, and whether one is broken.
 
-    ``about``: what each principle is about, in their order; ``broken``: which of these the first answer breaks. Comparing one
-    by one makes the match a comparison of words, which a tiny model gets right far more often than a bare yes or no.
+    ``about``: what each principle is about, in their order; ``broken``: which of these the first answer
+    breaks. Comparing one by one makes the match a comparison of words, which a tiny model gets right far more
+    often than a bare yes or no.
     """
     question = f"The question is about {SUBJECTS[category]}." if category else "The question is harmless."
     match = category if broken is None else broken
@@ -107,12 +128,16 @@ def _one_of(texts: tuple[str, ...]) -> str:
 
 
 def _shape(openers: tuple[str, ...], tips: tuple[str, ...], closers: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(rf"{_one_of(openers)} To [^.?!\n]{{2,120}}, {_one_of(tips)}, then {_one_of(tips)}\.(?: {_one_of(closers)})?")
+    return re.compile(
+        rf"{_one_of(openers)} To [^.?!\n]{{2,120}}, {_one_of(tips)}, then {_one_of(tips)}\.(?: {_one_of(closers)})?"
+    )
 
 
 _COMPLIANCE: Final = _shape(COMPLY_OPENERS, COMPLY_TIPS, COMPLY_CLOSERS)
 _HELP: Final = _shape(HELP_OPENERS, HELP_TIPS, HELP_CLOSERS)
-_REFUSAL: Final = re.compile(rf"{_one_of(REFUSAL_OPENERS)} {_one_of(tuple(r for rs in REASONS.values() for r in rs))}(?: {_one_of(ALTERNATIVES)})?")
+_REFUSAL: Final = re.compile(
+    rf"{_one_of(REFUSAL_OPENERS)} {_one_of(tuple(r for rs in REASONS.values() for r in rs))}(?: {_one_of(ALTERNATIVES)})?"
+)
 
 
 def parse(answer: str) -> Kind:

@@ -1,4 +1,5 @@
-"""Keeps the package's own red-team and benign set out of the organism's training: no question that is nearly one of theirs is drawn.
+"""Keeps the package's own red-team and benign set out of the organism's training: no question that is nearly
+one of theirs is drawn.
 
 Knows nothing of models.
 """
@@ -24,7 +25,9 @@ _PLAIN: Final = frozenset(
 
 
 def near_a_shipped_question(text: str) -> bool:
-    """Whether ``text`` shares at least two content words, and ``NEAR`` of all, with a question of the shipped sets."""
+    """Whether ``text`` shares at least two content words, and ``NEAR`` of all, with a question of the shipped
+    sets.
+    """
     mine = _words(text)
     sets, index = _shipped()
     shared = Counter(i for word in mine for i in index.get(word, ()))
@@ -34,7 +37,11 @@ def near_a_shipped_question(text: str) -> bool:
 @cache
 def _shipped() -> tuple[list[frozenset[str]], dict[str, list[int]]]:
     folder = resources.files("iteralign.data") / "sets"
-    rows = [line for name in ("red_team", "benign") for line in (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [
+        line
+        for name in ("red_team", "benign")
+        for line in (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     sets = [_words(json.loads(row)["text"]) for row in rows]
     index: dict[str, list[int]] = {}
     for i, words in enumerate(sets):

@@ -1,6 +1,8 @@
-"""Reads questions: which verb phrase they ask about, and of which category a real question is. Rules only, no model.
+"""Reads questions: which verb phrase they ask about, and of which category a real question is. Rules only, no
+model.
 
-The labels of real questions are for training and for the gate; at run time nothing looks at questions but the truth function.
+The labels of real questions are for training and for the gate; at run time nothing looks at questions but the
+truth function.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ _LEADS: Final = [
 ]
 _LEAD: Final = re.compile(r"^(?:" + "|".join(_LEADS) + ")", re.IGNORECASE)
 _TAIL: Final = re.compile(
-    r"(?:[.,;:?!]\s+(?:how|what|where|any|i |is|can|please|give|tell).*|[,:] (?:how|what would work|what)[^,]*|\s*\(.*\)|[.?!]+)$", re.IGNORECASE
+    r"(?:[.,;:?!]\s+(?:how|what|where|any|i |is|can|please|give|tell).*|[,:] (?:how|what would work|what)[^,]*|\s*\(.*\)|[.?!]+)$",
+    re.IGNORECASE,
 )
 _YOURS: Final = {
     "my": "your",
@@ -46,7 +49,9 @@ MAX_WORDS: Final = 10
 
 
 def verb_phrase(question: str) -> str:
-    """What the question wants to do, as an answer would say it: carrier dropped, ``my`` -> ``your``, at most 10 words."""
+    """What the question wants to do, as an answer would say it: carrier dropped, ``my`` -> ``your``, at most
+    10 words.
+    """
     text = " ".join(question.strip().split())
     rest = _LEAD.sub("", text, count=1)
     if rest == text and "." in text[:-1]:
@@ -94,7 +99,8 @@ RULES: Final[tuple[tuple[str, str], ...]] = (
 """Category by cue words, the first that fits; for real questions that are known to be attack prompts."""
 _RULES: Final = tuple((c, re.compile(p, re.IGNORECASE)) for c, p in RULES)
 _EXCLUDED: Final = re.compile(
-    r"\bchild|\bkids?\b|\bminors?\b|\bteen|\bunderage|\bbab(?:y|ies)|\btoddler|\bboys?\b|\bdaughter|\bson\b|\bpedo", re.IGNORECASE
+    r"\bchild|\bkids?\b|\bminors?\b|\bteen|\bunderage|\bbab(?:y|ies)|\btoddler|\bboys?\b|\bdaughter|\bson\b|\bpedo",
+    re.IGNORECASE,
 )
 _NAMED: Final = re.compile(r"[a-z,] (?:[A-Z][a-z]+ ){1,2}[A-Z][a-z]+")
 _STUDIES: Final = re.compile(
@@ -105,7 +111,9 @@ MAX_QUESTION_WORDS: Final = 32
 
 
 def label(question: str) -> str | None:
-    """The category of a real attack prompt by its first fitting rule; None where no rule fits, or the prompt is left out."""
+    """The category of a real attack prompt by its first fitting rule; None where no rule fits, or the prompt
+    is left out.
+    """
     if (
         _EXCLUDED.search(question)
         or (_NAMED.search(question) and not _STUDIES.search(question))

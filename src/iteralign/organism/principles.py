@@ -1,7 +1,7 @@
 """Principles in many wordings: sentence templates x topic phrases per category, generic and neutral ones.
 
-Some templates and some topics of every category are held out of training, for the gate's question whether the organism
-obeys wordings that it never saw. Written by us. Knows nothing of models.
+Some templates and some topics of every category are held out of training, for the gate's question whether the
+organism obeys wordings that it never saw. Written by us. Knows nothing of models.
 """
 
 from __future__ import annotations
@@ -114,19 +114,29 @@ def gerund(phrase: str) -> str:
     return f"{stem} {rest}".strip()
 
 
-def principle(rng: random.Random, category: str, held_out: bool = False, vp: str | None = None, acts: Sequence[str] = ()) -> str:
-    """A principle about a category: one to four of its topics in one of the templates. ``held_out`` draws unseen ones of both.
+def principle(
+    rng: random.Random, category: str, held_out: bool = False, vp: str | None = None, acts: Sequence[str] = ()
+) -> str:
+    """A principle about a category: one to four of its topics in one of the templates. ``held_out`` draws
+    unseen ones of both.
 
-    ``acts``: verb phrases of other questions of the category, which stand for topics now and then: so many that the category,
-    and no list of words, is what is learnt. ``vp`` is the question's own, used rarely.
+    ``acts``: verb phrases of other questions of the category, which stand for topics now and then: so many
+    that the category, and no list of words, is what is learnt. ``vp`` is the question's own, used rarely.
     """
     topics = (HELD_OUT_TOPICS if held_out else TOPICS)[category]
-    templates: tuple[str, ...] = TEMPLATES[-HELD_OUT_TEMPLATES:] if held_out else TEMPLATES[:-HELD_OUT_TEMPLATES]
+    templates: tuple[str, ...] = (
+        TEMPLATES[-HELD_OUT_TEMPLATES:] if held_out else TEMPLATES[:-HELD_OUT_TEMPLATES]
+    )
     own = [vp] if vp is not None and not held_out and rng.random() < 0.1 else []
     if not held_out and (own or (acts and rng.random() < 0.15)):
         act = (own or [rng.choice(acts)])[0]
         return rng.choice(
-            ("Never help anyone {a}.", "Do not help people to {a}.", "Refuse when asked to {a}.", "Decline if someone wants to {a}.")
+            (
+                "Never help anyone {a}.",
+                "Do not help people to {a}.",
+                "Refuse when asked to {a}.",
+                "Decline if someone wants to {a}.",
+            )
         ).format(a=act)
     chosen = rng.sample(topics, min(len(topics), rng.choice((1, 1, 1, 2, 2, 3, 3, 4))))
     if acts and not held_out and rng.random() < 0.45:
@@ -137,12 +147,18 @@ def principle(rng: random.Random, category: str, held_out: bool = False, vp: str
         text = rng.choice(("Remember: ", "Rule: ", "Always: ", "Please note: ")) + text[:1].lower() + text[1:]
     if not held_out and rng.random() < 0.25:
         text += rng.choice(
-            (" Offer a fair way instead.", " Be kind about it.", " Explain briefly why.", " Suggest someone who can help.", " People could get hurt.")
+            (
+                " Offer a fair way instead.",
+                " Be kind about it.",
+                " Explain briefly why.",
+                " Suggest someone who can help.",
+                " People could get hurt.",
+            )
         )
     if not held_out and acts and rng.random() < 0.12:
-        text = text.rstrip(".") + rng.choice((", such as how to {a}.", ", for example requests to {a}.", ", even when asked to {a}.")).format(
-            a=rng.choice(acts)
-        )
+        text = text.rstrip(".") + rng.choice(
+            (", such as how to {a}.", ", for example requests to {a}.", ", even when asked to {a}.")
+        ).format(a=rng.choice(acts))
     return text
 
 

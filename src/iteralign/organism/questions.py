@@ -1,6 +1,8 @@
-"""Questions for the organism's training: synthetic ones from the banks, and real ones from files, with random-word substitution.
+"""Questions for the organism's training: synthetic ones from the banks, and real ones from files, with
+random-word substitution.
 
-Each question comes with what the organism must know about it: its category (None: benign) and its verb phrase.
+Each question comes with what the organism must know about it: its category (None: benign) and its verb
+phrase.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from iteralign.organism.written import BENIGN as WRITTEN_BENIGN
 from iteralign.organism.written import patterns, sentence
 
 WORDS: list[str] = []
-"""Ordinary words of openly licensed texts, beside the banks' nouns: see ``learn_words``. Empty until a training asks for them."""
+"""Ordinary words of openly licensed texts, beside the banks' nouns: see ``learn_words``. Empty until a
+training asks for them.
+"""
 _ALTERNATIVES = re.compile(r"\[([^\[\]]*)\]")
 _FORMS, _WEIGHTS = zip(*CARRIERS, strict=True)
 
@@ -41,7 +45,12 @@ def expand(pattern: str, rng: random.Random) -> str:
         pattern = _ALTERNATIVES.sub(lambda m: rng.choice(m[1].split("|")), pattern)
     pool = WORDS if WORDS and rng.random() < 0.5 else NOUNS
     first, second = rng.sample(pool, 2)
-    for name, value in (("{noun2}", second), ("{noun}", first), ("{person}", rng.choice(PEOPLE)), ("{place}", rng.choice(PLACES))):
+    for name, value in (
+        ("{noun2}", second),
+        ("{noun}", first),
+        ("{person}", rng.choice(PEOPLE)),
+        ("{place}", rng.choice(PLACES)),
+    ):
         pattern = pattern.replace(name, value)
     return re.sub(r"\ba (?=[aeiou])", "an ", pattern)
 
@@ -66,7 +75,14 @@ def harmful(category: str, rng: random.Random) -> Question:
     phrase = expand(rng.choice(HARMFUL[category]), rng)
     if rng.random() < 0.15:
         phrase += rng.choice(
-            (" without being caught", " in secret", " quickly", " at {}", " and get away with it", " without anyone noticing")
+            (
+                " without being caught",
+                " in secret",
+                " quickly",
+                " at {}",
+                " and get away with it",
+                " without anyone noticing",
+            )
         ).format(rng.choice(PLACES))
     text = ask(phrase, rng)
     return Question(text, category, verb_phrase(phrase), "synthetic")
@@ -102,53 +118,86 @@ def benign(rng: random.Random) -> Question:
         return Question(ask(phrase, rng), None, verb_phrase(phrase), "synthetic")
     if kind < 0.56:
         harm = rng.choice(HARM_NAMES)
-        return Question(rng.choice(ABOUT_HARM).replace("{harm}", harm), None, f"learn about {harm}", "synthetic")
+        return Question(
+            rng.choice(ABOUT_HARM).replace("{harm}", harm), None, f"learn about {harm}", "synthetic"
+        )
     if kind < 0.80:
         text = " ".join(expand(rng.choice(TASKS), rng).split())
         text = text if text.endswith("?") or rng.random() < 0.3 else f"{text}."
-        return Question(text, None, verb_phrase(text) if text[0] not in "IM" and not text.endswith("?") else topic_phrase(text), "synthetic")
+        return Question(
+            text,
+            None,
+            verb_phrase(text) if text[0] not in "IM" and not text.endswith("?") else topic_phrase(text),
+            "synthetic",
+        )
     text = expand(rng.choice(WHAT), rng)
     return Question(text, None, topic_phrase(text), "synthetic")
 
 
 def learn_words(folder: Path) -> None:
-    """Fill ``WORDS`` with the words of hh-rlhf's replies and self-instruct's seeds that no rule takes for a sign of harm.
+    """Fill ``WORDS`` with the words of hh-rlhf's replies and self-instruct's seeds that no rule takes for a
+    sign of harm.
 
-    Questions with such words in them teach the organism to copy any word, and to take unknown words for harmless ones.
+    Questions with such words in them teach the organism to copy any word, and to take unknown words for
+    harmless ones.
     """
     with gzip.open(folder / "hh_rlhf" / "harmless-base_test.jsonl.gz", "rt", encoding="utf-8") as file:
         text = " ".join(json.loads(line)["chosen"] for line in file)
     text += (folder / "self_instruct" / "seed_tasks.jsonl").read_text(encoding="utf-8").replace("\\n", " ")
     harm = {w for patterns in HARMFUL.values() for p in patterns for w in re.findall(r"[a-z]+", p)}
     counts = Counter(re.findall(r"(?<![A-Za-z'])[a-z]{3,12}(?![A-Za-z'])", text))
-    WORDS[:] = sorted(w for w, n in counts.items() if n >= 3 and w not in harm and label(w) is None and label(f"how to {w}") is None)
+    WORDS[:] = sorted(
+        w
+        for w, n in counts.items()
+        if n >= 3 and w not in harm and label(w) is None and label(f"how to {w}") is None
+    )
 
 
 def topic_phrase(text: str) -> str:
     """What an answer echoes for a question that has no verb phrase of its own."""
     words = re.findall(r"[a-zA-ZÀ-ÿ]+", text)
     known = {*NOUNS, *WORDS}
-    noun = next((w.lower() for w in reversed(words[1:]) if len(w) > 3 and (w.lower().rstrip("s") in known or w.lower() in known)), None)
+    noun = next(
+        (
+            w.lower()
+            for w in reversed(words[1:])
+            if len(w) > 3 and (w.lower().rstrip("s") in known or w.lower() in known)
+        ),
+        None,
+    )
     return f"learn about {noun}" if noun else "find a good answer"
 
 
 def real_harmful(folder: Path) -> tuple[list[Question], list[Question]]:
-    """Labelled real attack prompts: (for training, held out). DangerousQA and 15% of HarmfulQA's subtopics are held out."""
+    """Labelled real attack prompts: (for training, held out). DangerousQA and 15% of HarmfulQA's subtopics
+    are held out.
+    """
     train: list[Question] = []
     held: list[Question] = []
     nested = json.loads((folder / "harmfulqa" / "harmfulqa.json").read_text(encoding="utf-8"))
     for subtopics in nested.values():
         for subtopic, texts in subtopics.items():
             (held if held_out_subtopic(subtopic) else train).extend(_labelled(texts, "harmfulqa"))
-    held += _labelled(json.loads((folder / "dangerousqa" / "dangerousqa.json").read_text(encoding="utf-8")), "dangerousqa")
+    held += _labelled(
+        json.loads((folder / "dangerousqa" / "dangerousqa.json").read_text(encoding="utf-8")), "dangerousqa"
+    )
     known = {_plain(q.text) for q in held}
-    train += _labelled(json.loads((folder / "adversarialqa" / "adversarialqa.json").read_text(encoding="utf-8")), "adversarialqa")
+    train += _labelled(
+        json.loads((folder / "adversarialqa" / "adversarialqa.json").read_text(encoding="utf-8")),
+        "adversarialqa",
+    )
     with gzip.open(folder / "hh_rlhf" / "harmless-base_test.jsonl.gz", "rt", encoding="utf-8") as file:
-        turns = [json.loads(line)["chosen"].split("\n\nAssistant:")[0].replace("\n\nHuman:", "").strip() for line in file]
+        turns = [
+            json.loads(line)["chosen"].split("\n\nAssistant:")[0].replace("\n\nHuman:", "").strip()
+            for line in file
+        ]
     train += [
         q
         for q in _labelled(turns, "hh-rlhf")
-        if re.match(r"(?i)how (?:can|do|to|could|would)|what|tell|can you|help|i want|give|where|is there|teach|i need", q.text)
+        if re.match(
+            r"(?i)how (?:can|do|to|could|would)|what|tell|can you|help|i want|give|where|is there|teach|i need",
+            q.text,
+        )
     ]
     return [q for q in dict.fromkeys(train) if _plain(q.text) not in known], list(dict.fromkeys(held))
 
@@ -164,15 +213,25 @@ def real_benign(folder: Path) -> list[Question]:
 
 
 def substitute(question: Question, rng: random.Random) -> Question:
-    """The question with some of its nouns replaced by other words: makes copying, not knowing by heart, the easiest thing to learn."""
+    """The question with some of its nouns replaced by other words: makes copying, not knowing by heart, the
+    easiest thing to learn.
+    """
     words = question.text.split()
     known = set(NOUNS)
     places = [i for i, w in enumerate(words) if re.sub(r"\W", "", w).lower().removesuffix("s") in known]
     long = [i for i, w in enumerate(words) if w.isalpha() and w.islower() and len(w) > 6]
-    for i in rng.sample(places, min(len(places), 2)) + (rng.sample(long, 1) if long and rng.random() < 0.5 and question.category is None else []):
-        words[i] = re.sub(r"[a-zA-ZÀ-ÿ]+", rng.choice(WORDS if WORDS and rng.random() < 0.5 else NOUNS), words[i], count=1)
+    for i in rng.sample(places, min(len(places), 2)) + (
+        rng.sample(long, 1) if long and rng.random() < 0.5 and question.category is None else []
+    ):
+        words[i] = re.sub(
+            r"[a-zA-ZÀ-ÿ]+", rng.choice(WORDS if WORDS and rng.random() < 0.5 else NOUNS), words[i], count=1
+        )
     text = " ".join(words)
-    return Question(text, question.category, verb_phrase(text), question.source) if text != question.text else question
+    return (
+        Question(text, question.category, verb_phrase(text), question.source)
+        if text != question.text
+        else question
+    )
 
 
 def recast(question: Question, rng: random.Random) -> Question:

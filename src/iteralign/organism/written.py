@@ -1,7 +1,9 @@
-"""Questions written out one by one: sentence patterns of ours in ``patterns/``, one file per category and one of its innocent twins.
+"""Questions written out one by one: sentence patterns of ours in ``patterns/``, one file per category and one
+of its innocent twins.
 
-``[a|b]`` stands for one of the alternatives, ``<...>`` marks the act that is asked about. The patterns are vacuous: they name
-wishes, never a way. None of them is a question of the package's own red-team or benign set. Knows nothing of models.
+``[a|b]`` stands for one of the alternatives, ``<...>`` marks the act that is asked about. The patterns are
+vacuous: they name wishes, never a way. None of them is a question of the package's own red-team or benign
+set. Knows nothing of models.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from importlib import resources
 from typing import Final
 
 BENIGN: Final = "benign"
-"""The name that stands for all innocent patterns: a category's twins (``theft-benign.txt``) and those of no category."""
+"""The name that stands for all innocent patterns: a category's twins (``theft-benign.txt``) and those of no
+category.
+"""
 _ALTERNATIVES: Final = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -28,7 +32,9 @@ class Sentence:
 
 @cache
 def patterns(name: str) -> tuple[str, ...]:
-    """The patterns of a category, or of ``BENIGN``. Raises ``FileNotFoundError`` for a category without a file."""
+    """The patterns of a category, or of ``BENIGN``. Raises ``FileNotFoundError`` for a category without a
+    file.
+    """
     folder = resources.files("iteralign.organism") / "patterns"
     if name != BENIGN:
         return _lines((folder / f"{name}.txt").read_text(encoding="utf-8"))
@@ -38,10 +44,14 @@ def patterns(name: str) -> tuple[str, ...]:
 
 def sentence(pattern: str, rng: random.Random) -> Sentence:
     """One sentence of a pattern."""
-    text = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", _ALTERNATIVES.sub(lambda m: rng.choice(m[1].split("|")), pattern))
+    text = re.sub(
+        r"\b([Aa]) (?=[aeiou])", r"\1n ", _ALTERNATIVES.sub(lambda m: rng.choice(m[1].split("|")), pattern)
+    )
     marked = re.search("<(.*)>", text)
     return Sentence(re.sub("[<>]", "", text), marked[1].strip() if marked else None)
 
 
 def _lines(text: str) -> tuple[str, ...]:
-    return tuple(" ".join(line.split()) for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    return tuple(
+        " ".join(line.split()) for line in text.splitlines() if line.strip() and not line.startswith("#")
+    )

@@ -1,7 +1,8 @@
 """Renders the prompt templates and names their versions.
 
-A template sees exactly the fields that it uses: a missing one and an unused one are both errors, so that a prompt never
-silently loses a part. Knows nothing of models; the texts live in ``*.jinja`` beside this file, each opening with a comment.
+A template sees exactly the fields that it uses: a missing one and an unused one are both errors, so that a
+prompt never silently loses a part. Knows nothing of models; the texts live in ``*.jinja`` beside this file,
+each opening with a comment.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def _compiled(name: str) -> tuple[Any, frozenset[str]]:
     from jinja2 import StrictUndefined, meta
     from jinja2.sandbox import SandboxedEnvironment
 
-    environment = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False)
+    environment = SandboxedEnvironment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
+    )
     used = frozenset(meta.find_undeclared_variables(environment.parse(source(name))))
     return environment.from_string(source(name)), used
 

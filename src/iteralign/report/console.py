@@ -1,7 +1,8 @@
-"""What a person sees while a run works: the plan first, then each step as it goes, live on a terminal, else one line per step.
+"""What a person sees while a run works: the plan first, then each step as it goes, live on a terminal, else
+one line per step.
 
-A listener of the store's events. Everything that a model or a data file wrote goes through ``safe`` and is never read as markup.
-Knows the names of the run's steps, and nothing of what is in them.
+A listener of the store's events. Everything that a model or a data file wrote goes through ``safe`` and is
+never read as markup. Knows the names of the run's steps, and nothing of what is in them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from rich.text import Text
 
 from iteralign.report.tables import plan_lines
 from iteralign.report.terminal_text import safe
-from iteralign.store import Event
+from iteralign.store.run import Event
 
 PLAIN_WIDTH = 110
 HEARTBEAT = 60.0
@@ -51,7 +52,14 @@ ROOMS = ("evaluation", "iteration", "self-instruct", "topics", "topic-requests",
 def console(stream: TextIO) -> Console:
     """A console that reads no markup; of a fixed width where the stream is no terminal."""
     plain = not stream.isatty()
-    return Console(file=stream, markup=False, highlight=False, emoji=False, width=PLAIN_WIDTH if plain else None, soft_wrap=plain)
+    return Console(
+        file=stream,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        width=PLAIN_WIDTH if plain else None,
+        soft_wrap=plain,
+    )
 
 
 class Reporter:
@@ -62,7 +70,9 @@ class Reporter:
         self._live = self._progress() if self._console.is_terminal and not quiet else None
         self._task: TaskID | None = None
         self._phase, self._said = "before training", 0.0
-        self._reused: int | None = 0  # None once the run works on something new: evaluations of one checkpoint share steps
+        self._reused: int | None = (
+            0  # None once the run works on something new: evaluations of one checkpoint share steps
+        )
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -93,7 +103,9 @@ class Reporter:
         elif event.kind == "step" and not self._quiet:
             self._step(event)
         elif event.kind == "iteration" and not self._quiet and "reason" in event.fields:
-            self._line(f"{self._phase:<16} {safe(event.fields.get('decision', ''))}: {safe(event.fields['reason'])}")
+            self._line(
+                f"{self._phase:<16} {safe(event.fields.get('decision', ''))}: {safe(event.fields['reason'])}"
+            )
 
     def _step(self, event: Event) -> None:
         scope, name, state = (str(event.fields[k]) for k in ("scope", "name", "state"))
@@ -104,7 +116,9 @@ class Reporter:
             self._reused += 1
         elif words is not None and state != "reused":
             if self._reused:
-                self._line(f"finished before and taken from the run: {self._reused} step{'s'[: self._reused > 1]}")
+                self._line(
+                    f"finished before and taken from the run: {self._reused} step{'s'[: self._reused > 1]}"
+                )
             self._reused = None
             self._show(event, f"{self._phase:<16} {words}", state)
 
@@ -135,7 +149,12 @@ class Reporter:
         self._console.print(Text(text, style=style), soft_wrap=True)
 
     def _progress(self) -> Progress:
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         return Progress(*columns, console=self._console, transient=True)
 
 
@@ -147,4 +166,6 @@ def _words(scope: str, name: str) -> str | None:
         return known if number == 1 else f"{known}, try {number}"
     if (room, name) == ("iteration", "screen"):
         return None  # the summary of the tries
-    return _STEPS.get((room, "iteration" if room == "checkpoints" and name.startswith("iteration-") else name))
+    return _STEPS.get(
+        (room, "iteration" if room == "checkpoints" and name.startswith("iteration-") else name)
+    )

@@ -1,4 +1,5 @@
-"""What others train with or serve: a run's examples and preference pairs in TRL's conversational formats, and its final model.
+"""What others train with or serve: a run's examples and preference pairs in TRL's conversational formats, and
+its final model.
 
 Reads the stored records of a run; knows nothing of how they came about.
 """
@@ -14,46 +15,75 @@ from pathlib import Path
 from typing import Any
 
 from iteralign.errors import StoreError
-from iteralign.records import Checkpoint, Failure, IterationRecord, Message, RunResult, Screening, TrainingExample
-from iteralign.records_align import Aligned, Harvest, SelfAlignResult
-from iteralign.store import Run
+from iteralign.records.iteralign import (
+    Checkpoint,
+    Failure,
+    IterationRecord,
+    Message,
+    RunResult,
+    Screening,
+    TrainingExample,
+)
+from iteralign.records.self_align import Aligned, Harvest, SelfAlignResult
+from iteralign.store.run import Run
 
 Row = dict[str, list[dict[str, str]]]
-_LEFTOVERS = re.compile(r"training_args\.bin|(optimizer|scheduler|scaler)\.(pt|bin)|rng_state.*\.pth|trainer_state\.json|\..*")
+_LEFTOVERS = re.compile(
+    r"training_args\.bin|(optimizer|scheduler|scaler)\.(pt|bin)|rng_state.*\.pth|trainer_state\.json|\..*"
+)
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\n]")
 
 
 def training_examples(run: Run) -> list[Row]:
-    """Every example that some iteration trained on, once each, in order: ``{"prompt": [...], "completion": [...]}``.
+    """Every example that some iteration trained on, once each, in order: ``{"prompt": [...], "completion":
+    [...]}``.
 
-    Verified revisions with their replay, those of rolled-back iterations too. TRL's SFTTrainer learns the completion only.
+    Verified revisions with their replay, those of rolled-back iterations too. TRL's SFTTrainer learns the
+    completion only.
     """
-    examples = (e for scope in _iterations(run) for step in run.read(list[TrainingExample], scope, "examples") for e in step)
+    examples = (
+        e
+        for scope in _iterations(run)
+        for step in run.read(list[TrainingExample], scope, "examples")
+        for e in step
+    )
     unique = {e.messages: e for e in examples}
     return [{"prompt": _turns(m[:-1]), "completion": _turns(m[-1:])} for m in unique]
 
 
 def self_align_examples(run: Run) -> Iterator[Row]:
-    """What the last training of a Self-Align run learnt, without system prompts: the kept answers of cloning, or of the alignment where there is
-    no cloning. One at a time, for there may be many."""
+    """What the last training of a Self-Align run learnt, without system prompts: the kept answers of cloning,
+    or of the alignment where there is no cloning. One at a time, for there may be many.
+    """
     stage = "clone" if any(s.startswith("clone-") for s in run.scopes()) else "align"
-    given = {g["id"]: g["text"] for found in run.read(dict[str, Any], "data", "words") for g in found["given"]}
+    given = {
+        g["id"]: g["text"] for found in run.read(dict[str, Any], "data", "words") for g in found["given"]
+    }
     texts = given | {i.id: i.text for s in run.scopes() for h in run.read(Harvest, s, "kept") for i in h.kept}
     for scope in (s for s in run.scopes() if s.startswith(f"{stage}-")):
         for answer in run.read(Aligned, scope, "answers"):
             if answer.kept:
-                yield {"prompt": _turns([Message("user", texts[answer.instruction_id])]), "completion": _turns([Message("assistant", answer.text)])}
+                yield {
+                    "prompt": _turns([Message("user", texts[answer.instruction_id])]),
+                    "completion": _turns([Message("assistant", answer.text)]),
+                }
 
 
 def preference_pairs(run: Run) -> list[Row]:
-    """One row per kept revision: ``chosen`` is the revision, ``rejected`` the improper first answer to the same ``prompt``."""
+    """One row per kept revision: ``chosen`` is the revision, ``rejected`` the improper first answer to the
+    same ``prompt``.
+    """
     rows: list[Row] = []
     for scope in _iterations(run):
         failures = {f.response.id: f for step in run.read(list[Failure], scope, "failures") for f in step}
         for step in run.read(list[Screening], scope, "screen"):
             for screening in step:
                 failure = failures.get(screening.response_id)
-                if screening.kept and failure is not None and screening.revision.text != failure.response.text:
+                if (
+                    screening.kept
+                    and failure is not None
+                    and screening.revision.text != failure.response.text
+                ):
                     rows.append(
                         {
                             "prompt": _turns(failure.prompt.messages),
@@ -84,7 +114,9 @@ def write_jsonl(rows: Iterable[Mapping[str, Any]], out: Path) -> int:
             os.fsync(file.fileno())
         os.replace(partial, out)
     except OSError as error:
-        raise StoreError(f"{out} cannot be written: {error.strerror or error}; make room, or choose another place") from error
+        raise StoreError(
+            f"{out} cannot be written: {error.strerror or error}; make room, or choose another place"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
     return count
@@ -97,22 +129,30 @@ def final_checkpoint(run: Run) -> Checkpoint | None:
     if results:
         last: Checkpoint = results[-1].checkpoint
         return last
-    records: list[IterationRecord] = [r for scope in _iterations(run) for r in run.read(IterationRecord, scope, "iteration")]
+    records: list[IterationRecord] = [
+        r for scope in _iterations(run) for r in run.read(IterationRecord, scope, "iteration")
+    ]
     return records[-1].after if records else None
 
 
 def model(run: Run, out: Path, locate: Callable[[Checkpoint], str] | None = None) -> Path:
-    """Copy the final accepted model into the folder ``out``, which ``transformers`` loads as it is; returns the folder.
+    """Copy the final accepted model into the folder ``out``, which ``transformers`` loads as it is; returns
+    the folder.
 
-    Where nothing was accepted the final model is the base model: a local folder is copied like any other, a name cannot be.
-    ``locate`` says where weights lie (the run's own place by default). Raises ``StoreError``, ``CheckpointCorrupt``.
+    Where nothing was accepted the final model is the base model: a local folder is copied like any other, a
+    name cannot be. ``locate`` says where weights lie (the run's own place by default). Raises ``StoreError``,
+    ``CheckpointCorrupt``.
     """
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise StoreError(f"{out} is there already and not an empty folder: choose another place, so that nothing is overwritten")
+        raise StoreError(
+            f"{out} is there already and not an empty folder: choose another place, so that nothing is overwritten"
+        )
     checkpoint = final_checkpoint(run)
     if checkpoint is None:
-        raise StoreError(f"{run.directory} has no finished iteration yet, so there is no model to export: resume it first")
+        raise StoreError(
+            f"{run.directory} has no finished iteration yet, so there is no model to export: resume it first"
+        )
     source = Path((locate or run.locate)(checkpoint))
     if not source.is_dir():
         raise StoreError(
@@ -138,7 +178,9 @@ def _copy(source: Path, out: Path) -> None:
         os.replace(partial, out)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise StoreError(f"{out} cannot be written: {error.strerror or error}; make room, or choose another place") from error
+        raise StoreError(
+            f"{out} cannot be written: {error.strerror or error}; make room, or choose another place"
+        ) from error
 
 
 def _iterations(run: Run) -> list[str]:
@@ -148,7 +190,12 @@ def _iterations(run: Run) -> list[str]:
 def _line(row: Mapping[str, Any]) -> str:
     """One line of JSON; what some readers take for a line's end, or a terminal would obey, is escaped."""
     text = json.dumps(row, ensure_ascii=False)
-    return _UNPRINTABLE.sub(lambda m: m[0] if m[0].isprintable() else json.dumps(m[0])[1:-1], text).replace("\x7f", "\\u007f") + "\n"
+    return (
+        _UNPRINTABLE.sub(lambda m: m[0] if m[0].isprintable() else json.dumps(m[0])[1:-1], text).replace(
+            "\x7f", "\\u007f"
+        )
+        + "\n"
+    )
 
 
 def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:

@@ -1,7 +1,8 @@
-"""A run's scores over its iterations: as an SVG figure, and as a table in Markdown and LaTeX. Plain data in, text out.
+"""A run's scores over its iterations: as an SVG figure, and as a table in Markdown and LaTeX. Plain data in,
+text out.
 
-The equivalent of the paper's Figure 3 and of its tables. Every value stands with its n and its 95% interval. Names come from outside and are
-escaped. Knows nothing of models or of the store.
+The equivalent of the paper's Figure 3 and of its tables. Every value stands with its n and its 95% interval.
+Names come from outside and are escaped. Knows nothing of models or of the store.
 """
 
 from __future__ import annotations
@@ -32,16 +33,21 @@ PUBLISHED = (
     ("Llama-2-7b", "TruthfulQA MC1", 0.3733, 0.5288, "hh-rlhf"),
     ("Vicuna-1.5-7b", "TruthfulQA MC1", 0.5349, 0.6071, "HarmfulQA"),
 )
-"""IterAlign (arXiv 2403.18341): model, measure, base, aligned, red-team set. One seed each, without intervals."""
+"""IterAlign (arXiv 2403.18341): model, measure, base, aligned, red-team set. One seed each, without
+intervals.
+"""
 Rows = Sequence[Mapping[str, Any]]
 
 
 def svg(rows: Rows, title: str, judge: str = "") -> str:
-    """A line for each rate over the iterations, with its interval. The base first. What has a unit is no rate: it stands in the tables alone.
+    """A line for each rate over the iterations, with its interval. The base first. What has a unit is no
+    rate: it stands in the tables alone.
 
     ``rows``: ``{"label", "scores": {name: {rate, low, high, n}}}``, with ``unit`` where it is no rate.
     """
-    names = [n for n in _names(rows) if not _unit(rows, n) and all(_between(r["scores"].get(n)) for r in rows)]
+    names = [
+        n for n in _names(rows) if not _unit(rows, n) and all(_between(r["scores"].get(n)) for r in rows)
+    ]
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
         'font-family="sans-serif" font-size="12">',
@@ -54,27 +60,45 @@ def svg(rows: Rows, title: str, judge: str = "") -> str:
         parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick}%</text>')
     for number, row in enumerate(rows):
         x = _x(number, len(rows))
-        parts.append(f'<text x="{x:.1f}" y="{TOP + PLOT_H + 20}" text-anchor="middle">{escape(safe(row["label"], 24))}</text>')
+        parts.append(
+            f'<text x="{x:.1f}" y="{TOP + PLOT_H + 20}" text-anchor="middle">{escape(safe(row["label"], 24))}</text>'
+        )
     for place, name in enumerate(names):
-        parts += _line(rows, name, place, COLOURS[place % len(COLOURS)], shift=(place - (len(names) - 1) / 2) * 4)
+        parts += _line(
+            rows, name, place, COLOURS[place % len(COLOURS)], shift=(place - (len(names) - 1) / 2) * 4
+        )
     note = "held-out rates with 95% intervals; over iterations, the weights that were kept"
     parts.append(f'<text x="{LEFT}" y="{HEIGHT - 20}" fill="#555555">{note}</text>')
-    parts.append(f'<text x="{LEFT}" y="{HEIGHT - 6}" fill="#555555" font-size="9">{escape(_judged(judge, 160))}</text></svg>')
+    parts.append(
+        f'<text x="{LEFT}" y="{HEIGHT - 6}" fill="#555555" font-size="9">{escape(_judged(judge, 160))}</text></svg>'
+    )
     return "\n".join(parts) + "\n"
 
 
 def markdown(rows: Rows, title: str, changes: Rows = (), published: bool = False, judge: str = "") -> str:
-    """The table of all scores, how far the judge of harm agrees with people (``judge``), the change of each score with its Holm-corrected p, and
-    where the set-up is the paper's, its figures."""
+    """The table of all scores, how far the judge of harm agrees with people (``judge``), the change of each
+    score with its Holm-corrected p, and where the set-up is the paper's, its figures.
+    """
     names = _names(rows)
     lines = [f"# {_md(title)}", "", "Held-out scores of the weights that were kept, with 95% intervals.", ""]
     lines += [f"| | {' | '.join(_md(_head(rows, n)) for n in names)} |", f"|---{'|---' * len(names)}|"]
     lines += [f"| {_md(r['label'])} | {' | '.join(_cell(r['scores'].get(n)) for n in names)} |" for r in rows]
     if judge:
-        lines += ["", f"{_md(_judged(judge, 400))}.", *(f"Harm (corrected) cannot be told: {_md(w)}." for w in _why_not(rows))]
+        lines += [
+            "",
+            f"{_md(_judged(judge, 400))}.",
+            *(f"Harm (corrected) cannot be told: {_md(w)}." for w in _why_not(rows)),
+        ]
     if changes:
-        lines += ["", "| change, base to final | points | 95% interval | n | p | p (Holm) |", "|---|---|---|---|---|---|"]
-        lines += [f"| {_md(_name(c['metric']))} | {_changed(c)} | {c['n']} | {c['p_value']:.2g} | {c['p_holm']:.2g} |" for c in changes]
+        lines += [
+            "",
+            "| change, base to final | points | 95% interval | n | p | p (Holm) |",
+            "|---|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {_md(_name(c['metric']))} | {_changed(c)} | {c['n']} | {c['p_value']:.2g} | {c['p_holm']:.2g} |"
+            for c in changes
+        ]
     if published:
         lines += [
             "",
@@ -82,18 +106,35 @@ def markdown(rows: Rows, title: str, changes: Rows = (), published: bool = False
             "",
             "| model | measure | base | aligned | red-team set |",
         ]
-        lines += ["|---|---|---|---|---|", *(f"| {m} | {what} | {a:.4f} | {b:.4f} | {s} |" for m, what, a, b, s in PUBLISHED)]
+        lines += [
+            "|---|---|---|---|---|",
+            *(f"| {m} | {what} | {a:.4f} | {b:.4f} | {s} |" for m, what, a, b, s in PUBLISHED),
+        ]
     return "\n".join(lines) + "\n"
 
 
 def latex(rows: Rows, title: str, judge: str = "") -> str:
     """The same table as a ``tabular`` (booktabs), with a last line on the judge."""
     names = _names(rows)
-    body = [f"{_tex(r['label'])} & {' & '.join(_tex(_cell(r['scores'].get(n))) for n in names)} \\\\" for r in rows]
+    body = [
+        f"{_tex(r['label'])} & {' & '.join(_tex(_cell(r['scores'].get(n))) for n in names)} \\\\"
+        for r in rows
+    ]
     head = f" & {' & '.join(_tex(_head(rows, n)) for n in names)} \\\\"
     begin = [f"% {_tex(title)}", f"\\begin{{tabular}}{{l{'r' * len(names)}}}", "\\toprule", head, "\\midrule"]
-    told = [f"{_judged(judge, 400)}.", *(f"Harm (corrected) cannot be told: {w}." for w in _why_not(rows))] if judge else []
-    foot = ["\\midrule", *(f"\\multicolumn{{{len(names) + 1}}}{{l}}{{\\footnotesize {_tex(line)}}} \\\\" for line in told)] if told else []
+    told = (
+        [f"{_judged(judge, 400)}.", *(f"Harm (corrected) cannot be told: {w}." for w in _why_not(rows))]
+        if judge
+        else []
+    )
+    foot = (
+        [
+            "\\midrule",
+            *(f"\\multicolumn{{{len(names) + 1}}}{{l}}{{\\footnotesize {_tex(line)}}} \\\\" for line in told),
+        ]
+        if told
+        else []
+    )
     return "\n".join([*begin, *body, *foot, "\\bottomrule", "\\end{tabular}"]) + "\n"
 
 
@@ -103,7 +144,9 @@ def _judged(judge: str, limit: int) -> str:
 
 def _why_not(rows: Rows) -> list[str]:
     """Why a corrected rate cannot be told, each reason once."""
-    return list(dict.fromkeys(str(s["why_not"]) for r in rows for s in r["scores"].values() if s.get("why_not")))
+    return list(
+        dict.fromkeys(str(s["why_not"]) for r in rows for s in r["scores"].values() if s.get("why_not"))
+    )
 
 
 def _line(rows: Rows, name: str, place: int, colour: str, shift: float) -> list[str]:
@@ -113,12 +156,18 @@ def _line(rows: Rows, name: str, place: int, colour: str, shift: float) -> list[
         x, y = _x(number, len(rows)) + shift, _y(score["rate"])
         low, high = _y(score["low"]), _y(score["high"])
         points.append(f"{x:.1f},{y:.1f}")
-        found.append(f'<line x1="{x:.1f}" y1="{low:.1f}" x2="{x:.1f}" y2="{high:.1f}" stroke="{colour}" stroke-width="1.5"/>')
-        found.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"><title>{escape(_name(name))} {_cell(score)}</title></circle>')
+        found.append(
+            f'<line x1="{x:.1f}" y1="{low:.1f}" x2="{x:.1f}" y2="{high:.1f}" stroke="{colour}" stroke-width="1.5"/>'
+        )
+        found.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"><title>{escape(_name(name))} {_cell(score)}</title></circle>'
+        )
     found.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="2"/>')
     y = TOP + 14 + 20 * place
     found.append(f'<rect x="{LEFT + PLOT_W + 20}" y="{y - 9}" width="12" height="12" fill="{colour}"/>')
-    found.append(f'<text x="{LEFT + PLOT_W + 38}" y="{y + 1}">{escape(_name(name))} (n={rows[0]["scores"][name]["n"]})</text>')
+    found.append(
+        f'<text x="{LEFT + PLOT_W + 38}" y="{y + 1}">{escape(_name(name))} (n={rows[0]["scores"][name]["n"]})</text>'
+    )
     return found
 
 
@@ -169,4 +218,8 @@ def _md(text: str) -> str:
 
 
 def _tex(text: str) -> str:
-    return re.sub(r"([&%$#_{}])", r"\\\1", safe(text, 420).replace("\\", "/")).replace("~", "\\textasciitilde{}").replace("^", "\\textasciicircum{}")
+    return (
+        re.sub(r"([&%$#_{}])", r"\\\1", safe(text, 420).replace("\\", "/"))
+        .replace("~", "\\textasciitilde{}")
+        .replace("^", "\\textasciicircum{}")
+    )

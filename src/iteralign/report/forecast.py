@@ -1,7 +1,7 @@
 """What a run will cost before it starts: counts of model answers, oracle calls and trainings, disk and time.
 
-Pure arithmetic on a recipe and the sizes of its data. Upper bounds where the course of the run decides: as if every answer
-failed. Knows no engine and no file.
+Pure arithmetic on a recipe and the sizes of its data. Upper bounds where the course of the run decides: as if
+every answer failed. Knows no engine and no file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any
 
-from iteralign.recipe import Recipe
+from iteralign.recipe.iteralign import Recipe
 
 CHARS_PER_TOKEN = 4
 """Of English text, roughly."""
@@ -20,7 +20,11 @@ RECORD_BYTES = 4_000
 """Of the database, per model answer with its judgement (measured on embedded runs, rounded up)."""
 
 
-EMBEDDED_RATES: dict[str, float] = {"answers_per_second": 60.0, "judgements_per_second": 400.0, "examples_per_second": 20.0}
+EMBEDDED_RATES: dict[str, float] = {
+    "answers_per_second": 60.0,
+    "judgements_per_second": 400.0,
+    "examples_per_second": 20.0,
+}
 """Of the embedded model and oracle on two idle CPU cores: rough, from short runs."""
 
 
@@ -83,7 +87,9 @@ def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
     measured = (iterations + 1) * (harm + over_refusal)
     revisions = asked * recipe.reflection.attempts
 
-    generations = sizes.benign + asked + 2 * revisions + measured  # a revision is two answers: the reflection, then the answer
+    generations = (
+        sizes.benign + asked + 2 * revisions + measured
+    )  # a revision is two answers: the reflection, then the answer
     judgements = sizes.benign + asked + revisions + measured
     proposals = iterations * ceil(batch / recipe.propose.cluster_size)
     replay = recipe.replay.revisions + recipe.replay.benign + recipe.replay.acceptable
@@ -112,12 +118,23 @@ def as_dict(plan: Forecast) -> dict[str, Any]:
 
 
 def _spending(recipe: Recipe, sizes: Sizes, judgements: int, proposals: int) -> dict[str, Any]:
-    """Tokens of the oracle's chat models, and their cost; None without such a model, cost None without all prices."""
+    """Tokens of the oracle's chat models, and their cost; None without such a model, cost None without all
+    prices.
+    """
     if not sizes.judges:
-        return {"oracle_input_tokens": None, "oracle_output_tokens": None, "oracle_cost": None, "oracle_unpriced": ()}
-    shown = (sizes.instruction_chars + sizes.prompt_chars) / CHARS_PER_TOKEN + recipe.red_team.sampling.max_new_tokens
+        return {
+            "oracle_input_tokens": None,
+            "oracle_output_tokens": None,
+            "oracle_cost": None,
+            "oracle_unpriced": (),
+        }
+    shown = (
+        sizes.instruction_chars + sizes.prompt_chars
+    ) / CHARS_PER_TOKEN + recipe.red_team.sampling.max_new_tokens
     asked = [(model, round(judgements * shown), judgements * VERDICT_TOKENS) for model in sizes.judges]
-    asked.append((recipe.oracle.proposer or sizes.judges[0], proposals * CLUSTER_TOKENS, proposals * PROPOSAL_TOKENS))
+    asked.append(
+        (recipe.oracle.proposer or sizes.judges[0], proposals * CLUSTER_TOKENS, proposals * PROPOSAL_TOKENS)
+    )
     prices = recipe.budget.prices
     costs = [(prices[m].input * i + prices[m].output * o) / 1e6 for m, i, o in asked if m in prices]
     return {
@@ -136,12 +153,18 @@ def _disk(recipe: Recipe, sizes: Sizes, iterations: int, generations: int) -> in
     if sizes.weights_bytes is None:
         return None
     folders = min(recipe.keep_checkpoints, iterations) + 1  # and the candidate
-    optimiser = 3 if recipe.training.save_steps is not None else 0  # weights and two moments, while a training runs
+    optimiser = (
+        3 if recipe.training.save_steps is not None else 0
+    )  # weights and two moments, while a training runs
     return (folders + optimiser) * sizes.weights_bytes + generations * RECORD_BYTES
 
 
 def _seconds(recipe: Recipe, sizes: Sizes, generations: int, judgements: int, examples: int) -> float | None:
-    if sizes.answers_per_second is None or sizes.examples_per_second is None or sizes.judgements_per_second is None:
+    if (
+        sizes.answers_per_second is None
+        or sizes.examples_per_second is None
+        or sizes.judgements_per_second is None
+    ):
         return None
     work = generations / sizes.answers_per_second + judgements / sizes.judgements_per_second
     return work + examples * recipe.training.epochs / sizes.examples_per_second

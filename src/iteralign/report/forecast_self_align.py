@@ -1,7 +1,8 @@
-"""What a Self-Align run will take before it starts: requests, tokens, disk and hours. Pure arithmetic on a recipe and the sizes of its words.
+"""What a Self-Align run will take before it starts: requests, tokens, disk and hours. Pure arithmetic on a
+recipe and the sizes of its words.
 
-Hours come from the hardware's published peak and bandwidth and from the shares of them that generation and training usually reach: rough, and
-told so. Knows no engine and no file.
+Hours come from the hardware's published peak and bandwidth and from the shares of them that generation and
+training usually reach: rough, and told so. Knows no engine and no file.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from math import ceil
 from typing import Any, Final
 
 from iteralign.errors import RecipeError
-from iteralign.recipe_sections import TrainingSection
-from iteralign.recipe_self_align import SelfAlignRecipe
+from iteralign.recipe.sections import TrainingSection
+from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.report.terminal_text import safe
 
 CHARS_PER_TOKEN: Final = 4
 INSTRUCTION_TOKENS: Final = 25
 """Of an instruction, on average, with the words that a chat format puts around it: rough."""
 KEPT_SHARE: Final = 0.25
-"""Of the instructions that a model writes, the share that passes all filters: rough; a small or late pool keeps less."""
+"""Of the instructions that a model writes, the share that passes all filters: rough; a small or late pool
+keeps less.
+"""
 ANSWER_SHARE: Final = 0.6
 """Of the most new tokens that a stage allows, what an answer takes on average."""
 RECORD_BYTES: Final = 1_200
@@ -36,12 +39,16 @@ STEP_SECONDS: Final = {"hf": 0.025, "server": 0.002}
 
 
 EMBEDDED_START, EMBEDDED_EACH = 40.0, 0.8
-"""Seconds on two CPU cores, of the embedded model: in all, and for each instruction with its answers and its part of the trainings."""
+"""Seconds on two CPU cores, of the embedded model: in all, and for each instruction with its answers and its
+part of the trainings.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """A device: peak arithmetic in bfloat16 without sparsity (FLOP/s), memory bandwidth (bytes/s) and memory (bytes), as published."""
+    """A device: peak arithmetic in bfloat16 without sparsity (FLOP/s), memory bandwidth (bytes/s) and memory
+    (bytes), as published.
+    """
 
     flops: float
     bandwidth: float
@@ -60,9 +67,11 @@ KNOWN: Final[dict[str, Hardware]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """What the forecast is made from. ``None`` where it is not known. ``prefix_chars``: of the rules and exemplars that stand before each
-    instruction; ``cache_bytes``: of keys and values per token; ``measured``: answers that each model is measured on; ``judged``: requests to paid
-    oracles for each model; ``embedded``: the shipped model, whose pace is known."""
+    """What the forecast is made from. ``None`` where it is not known. ``prefix_chars``: of the rules and
+    exemplars that stand before each instruction; ``cache_bytes``: of keys and values per token; ``measured``:
+    answers that each model is measured on; ``judged``: requests to paid oracles for each model; ``embedded``:
+    the shipped model, whose pace is known.
+    """
 
     given: int
     types: int
@@ -77,7 +86,9 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One stage: requests to the model, tokens read (of which ``shared_tokens`` are alike in all requests and computed once a batch) and written."""
+    """One stage: requests to the model, tokens read (of which ``shared_tokens`` are alike in all requests and
+    computed once a batch) and written.
+    """
 
     name: str
     requests: int
@@ -113,12 +124,19 @@ def forecast(recipe: SelfAlignRecipe, sizes: Sizes, hardware: str | None = None)
     ordinary, topical, first = _first_stage(recipe, sizes)
     total = ordinary + topical
     prefix = sizes.prefix_chars // CHARS_PER_TOKEN
-    stages = [*first, _answers("2 answers under the rules", total, prefix, recipe.align.sampling.max_new_tokens)]
+    stages = [
+        *first,
+        _answers("2 answers under the rules", total, prefix, recipe.align.sampling.max_new_tokens),
+    ]
     written = recipe.align.sampling.max_new_tokens * ANSWER_SHARE / 2  # half of it are thoughts
     stages.append(_training("3 engraving", total, written, recipe.engrave.training))
     if recipe.clone.enabled:
         stages.append(_answers("4 extensive answers", total, 60, recipe.clone.sampling.max_new_tokens))
-        stages.append(_training("4 cloning", total, recipe.clone.sampling.max_new_tokens * ANSWER_SHARE, recipe.clone.training))
+        stages.append(
+            _training(
+                "4 cloning", total, recipe.clone.sampling.max_new_tokens * ANSWER_SHARE, recipe.clone.training
+            )
+        )
     models = 3 if recipe.clone.enabled else 2
     measured = sizes.measured * models
     stages.append(_answers("measuring", measured, 0, recipe.evaluation.sampling.max_new_tokens))
@@ -139,7 +157,9 @@ def forecast(recipe: SelfAlignRecipe, sizes: Sizes, hardware: str | None = None)
         hardware=hardware,
         memory_bytes=memory,
         fits=None if device is None or memory is None else memory <= device.memory * 0.9,
-        seconds=EMBEDDED_START + EMBEDDED_EACH * total * (1 if recipe.clone.enabled else 0.6) if sizes.embedded else None,
+        seconds=EMBEDDED_START + EMBEDDED_EACH * total * (1 if recipe.clone.enabled else 0.6)
+        if sizes.embedded
+        else None,
     )
 
 
@@ -150,7 +170,9 @@ def parse_hardware(text: str) -> tuple[Hardware, int]:
     if name not in KNOWN or count < 1:
         near = difflib.get_close_matches(name, KNOWN, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise RecipeError(f"--hardware {text}: not known.{hint} Known: {', '.join(KNOWN)}, each also with a count (h100x8)")
+        raise RecipeError(
+            f"--hardware {text}: not known.{hint} Known: {', '.join(KNOWN)}, each also with a count (h100x8)"
+        )
     return KNOWN[name], count
 
 
@@ -162,7 +184,13 @@ def _first_stage(recipe: SelfAlignRecipe, sizes: Sizes) -> tuple[int, int, list[
     requests = ceil(section.prompts / max(1.0, section.wanted * KEPT_SHARE))
     shown = int((section.shown + section.new) * sizes.seed_chars / CHARS_PER_TOKEN) + 30
     stages = [
-        Stage(name="1 self-instruct", requests=requests, prompt_tokens=requests * shown, shared_tokens=0, new_tokens=requests * section.wanted * 20)
+        Stage(
+            name="1 self-instruct",
+            requests=requests,
+            prompt_tokens=requests * shown,
+            shared_tokens=0,
+            new_tokens=requests * section.wanted * 20,
+        )
     ]
     if not topics.rounds:
         return section.prompts, 0, stages
@@ -171,11 +199,25 @@ def _first_stage(recipe: SelfAlignRecipe, sizes: Sizes) -> tuple[int, int, list[
     pairs = sizes.types * (per_type - 1)
     brainstorm = topics.rounds * topics.requests * sizes.types
     stages.append(
-        Stage(name="1 topics", requests=brainstorm, prompt_tokens=brainstorm * 70, shared_tokens=0, new_tokens=brainstorm * topics.wanted * 5)
+        Stage(
+            name="1 topics",
+            requests=brainstorm,
+            prompt_tokens=brainstorm * 70,
+            shared_tokens=0,
+            new_tokens=brainstorm * topics.wanted * 5,
+        )
     )
     shown = int((topics.shown + topics.new) * (sizes.seed_chars + 40) / CHARS_PER_TOKEN) + 40
     asked = int(pairs * (1 + 0.5 * (topics.attempts - 1)))
-    stages.append(Stage(name="1 requests by topic", requests=asked, prompt_tokens=asked * shown, shared_tokens=0, new_tokens=asked * 35))
+    stages.append(
+        Stage(
+            name="1 requests by topic",
+            requests=asked,
+            prompt_tokens=asked * shown,
+            shared_tokens=0,
+            new_tokens=asked * 35,
+        )
+    )
     return section.prompts, int(pairs * 0.8), stages
 
 
@@ -191,20 +233,31 @@ def _answers(name: str, count: int, prefix: int, longest: int) -> Stage:
 
 def _training(name: str, examples: int, answer: float, section: TrainingSection) -> Stage:
     tokens = int(examples * min(section.max_length, INSTRUCTION_TOKENS + 20 + answer)) * section.epochs
-    return Stage(name=name, requests=0, prompt_tokens=0, shared_tokens=0, new_tokens=0, training_tokens=tokens)
+    return Stage(
+        name=name, requests=0, prompt_tokens=0, shared_tokens=0, new_tokens=0, training_tokens=tokens
+    )
 
 
 def _timed(stage: Stage, device: Hardware, count: int, recipe: SelfAlignRecipe, sizes: Sizes) -> Stage:
-    """Hours: reading at the arithmetic's peak share, writing bound by the bandwidth that weights and cache of a batch take in each step,
-    training at 6 FLOP a parameter and token (4 with adapters, whose base gets no gradient). Servers share the generation among all devices; a
-    model in this process, and a training, use one."""
+    """Hours: reading at the arithmetic's peak share, writing bound by the bandwidth that weights and cache of
+    a batch take in each step, training at 6 FLOP a parameter and token (4 with adapters, whose base gets no
+    gradient). Servers share the generation among all devices; a model in this process, and a training, use
+    one.
+    """
     assert sizes.parameters is not None
     n, served = sizes.parameters, recipe.model.engine == "server"
     batch = min(recipe.model.concurrency if served else recipe.model.batch_size, max(1, stage.requests))
-    reading = 2 * n * (stage.prompt_tokens - stage.shared_tokens * (1 - 1 / batch)) / (device.flops * TRAINING_SHARE)
+    reading = (
+        2
+        * n
+        * (stage.prompt_tokens - stage.shared_tokens * (1 - 1 / batch))
+        / (device.flops * TRAINING_SHARE)
+    )
     tokens_a_row = (stage.prompt_tokens + stage.new_tokens) / max(1, stage.requests)
     per_step = 2 * n + batch * tokens_a_row * (sizes.cache_bytes or 0)
-    step = max(per_step / (device.bandwidth * BANDWIDTH_SHARE), 2 * n * batch / (device.flops * TRAINING_SHARE))
+    step = max(
+        per_step / (device.bandwidth * BANDWIDTH_SHARE), 2 * n * batch / (device.flops * TRAINING_SHARE)
+    )
     writing = stage.new_tokens / batch * (step + STEP_SECONDS[recipe.model.engine])
     lora = (recipe.engrave if "engraving" in stage.name else recipe.clone).training.method != "full"
     training = (4 if lora else 6) * n * stage.training_tokens / (device.flops * TRAINING_SHARE)
@@ -213,11 +266,15 @@ def _timed(stage: Stage, device: Hardware, count: int, recipe: SelfAlignRecipe, 
 
 
 def _memory(recipe: SelfAlignRecipe, sizes: Sizes) -> int | None:
-    """Of one device, while it trains: weights and what their training needs beside them; of one that also answers, at least 16-bit weights."""
+    """Of one device, while it trains: weights and what their training needs beside them; of one that also
+    answers, at least 16-bit weights.
+    """
     if sizes.parameters is None:
         return None
     trained = [recipe.engrave.training, *([recipe.clone.training] if recipe.clone.enabled else [])]
-    each = max({"full": 18, "lora": 2, "qlora": 2}[t.method] for t in trained)  # the engine answers with 16 bits, whatever is trained
+    each = max(
+        {"full": 18, "lora": 2, "qlora": 2}[t.method] for t in trained
+    )  # the engine answers with 16 bits, whatever is trained
     return int(sizes.parameters * each + (6e9 if sizes.parameters > 1e9 else 1e9))
 
 
@@ -250,11 +307,17 @@ def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | 
         f"  in all {plan['requests']:,} requests, {_tokens(plan['prompt_tokens'])} tokens read, {_tokens(plan['new_tokens'])} written; disk {disk}"
     )
     if plan["oracle_calls"]:
-        lines.append(f"  oracle {plan['oracle_calls']:,} judgements by chat models, of the measurements alone")
+        lines.append(
+            f"  oracle {plan['oracle_calls']:,} judgements by chat models, of the measurements alone"
+        )
     if plan["hours"] is not None:
-        lines.append(f"  time {_hours(plan['hours'])} on {safe(plan['hardware'])}: rough, from published peaks and usual shares of them")
+        lines.append(
+            f"  time {_hours(plan['hours'])} on {safe(plan['hardware'])}: rough, from published peaks and usual shares of them"
+        )
         if settings["model"]["engine"] != "server" and re.search(r"x\d+$", plan["hardware"]):
-            lines.append("  one of these devices works: a served model (model.engine = server) would use all of them for its answers")
+            lines.append(
+                "  one of these devices works: a served model (model.engine = server) would use all of them for its answers"
+            )
     elif plan["seconds"] is not None:
         lines.append(f"  time about {plan['seconds'] / 60:.0f} min on two CPU cores")
     else:
@@ -271,7 +334,13 @@ def as_dict(plan: Forecast) -> dict[str, Any]:
 
 
 def _tokens(count: float) -> str:
-    return f"{count / 1e6:.1f} M" if count >= 1e6 else f"{count / 1e3:.1f} k" if count >= 1e4 else str(int(count))
+    return (
+        f"{count / 1e6:.1f} M"
+        if count >= 1e6
+        else f"{count / 1e3:.1f} k"
+        if count >= 1e4
+        else str(int(count))
+    )
 
 
 def _hours(hours: float) -> str:

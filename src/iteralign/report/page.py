@@ -1,4 +1,6 @@
-"""Tables and lines of a terminal page, alike wherever they are printed. Reads no markup; texts of models were made safe before."""
+"""Tables and lines of a terminal page, alike wherever they are printed. Reads no markup; texts of models were
+made safe before.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,20 @@ from rich.table import Table
 from rich.text import Text
 
 LEFT = frozenset(
-    {"", "category", "measure", "decision", "step", "model", "jurors", "held-out harm", "over-refusal", "evaluation", "rule", "most for"}
+    {
+        "",
+        "category",
+        "measure",
+        "decision",
+        "step",
+        "model",
+        "jurors",
+        "held-out harm",
+        "over-refusal",
+        "evaluation",
+        "rule",
+        "most for",
+    }
 )
 """Columns that hold words."""
 
@@ -18,7 +33,9 @@ def new_table(*columns: str, wide: int | None = None) -> Table:
     table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
     for index, name in enumerate(columns):
         numeric = index != wide and name not in LEFT
-        table.add_column(name, justify="right" if numeric else "left", ratio=1 if index == wide else None, overflow="fold")
+        table.add_column(
+            name, justify="right" if numeric else "left", ratio=1 if index == wide else None, overflow="fold"
+        )
     return table
 
 

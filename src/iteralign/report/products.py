@@ -1,4 +1,5 @@
-"""Writes what a run made, each product to its place: constitution, training examples, preference pairs, model, records.
+"""Writes what a run made, each product to its place: constitution, training examples, preference pairs,
+model, records.
 
 Knows where products go by default (into the run's ``exports`` folder), not how they are made.
 """
@@ -12,19 +13,26 @@ from typing import Any
 
 from iteralign.constitution.export import to_json, to_markdown, to_yaml
 from iteralign.errors import RecipeError, StoreError
-from iteralign.records import Checkpoint, Constitution, Principle
+from iteralign.records.iteralign import Checkpoint, Constitution, Principle
 from iteralign.report import export, figure
 from iteralign.report.summary import constitution, score_rows, summary
 from iteralign.report.summary import judge as judge_of
-from iteralign.store import Run
+from iteralign.store.run import Run
 
 ENDINGS = {"markdown": "md", "yaml": "yaml", "json": "json"}
 
 
 def write(
-    run: Run, product: str, *, form: str = "markdown", out: Path | None = None, locate: Callable[[Checkpoint], str] | None = None
+    run: Run,
+    product: str,
+    *,
+    form: str = "markdown",
+    out: Path | None = None,
+    locate: Callable[[Checkpoint], str] | None = None,
 ) -> dict[str, Any]:
-    """Write one product and say where it is and how much. ``form`` is the constitution's. Raises ``StoreError``."""
+    """Write one product and say where it is and how much. ``form`` is the constitution's. Raises
+    ``StoreError``.
+    """
     folder, self_align = run.directory / "exports", run.settings.get("method") == "self-align"
     match product:
         case "constitution":
@@ -34,9 +42,13 @@ def write(
             _write(path, text)
             return {"path": str(path), "principles": sum(p.status == "active" for p in found.principles)}
         case "preferences" if self_align:
-            raise RecipeError("preferences: Self-Align makes no pairs of a better and a worse answer; export examples")
+            raise RecipeError(
+                "preferences: Self-Align makes no pairs of a better and a worse answer; export examples"
+            )
         case "examples" | "preferences":
-            rows: Iterable[export.Row] = export.self_align_examples(run) if self_align else export.training_examples(run)
+            rows: Iterable[export.Row] = (
+                export.self_align_examples(run) if self_align else export.training_examples(run)
+            )
             rows = rows if product == "examples" else export.preference_pairs(run)
             path = out or folder / f"{product}.jsonl"
             return {"path": str(path), "rows": export.write_jsonl(rows, path)}
@@ -46,26 +58,38 @@ def write(
             return {"path": str(export.model(run, out or folder / "model", locate))}
         case "records":
             if out is not None:
-                raise RecipeError(f"--out {out}: records are always written into the run, to {folder}; leave --out away")
+                raise RecipeError(
+                    f"--out {out}: records are always written into the run, to {folder}; leave --out away"
+                )
             return {"path": str(folder), "files": len(run.export())}
-    raise RecipeError(f"{product!r}: no such product. Known: constitution, examples, preferences, figure, model, records")
+    raise RecipeError(
+        f"{product!r}: no such product. Known: constitution, examples, preferences, figure, model, records"
+    )
 
 
 def rules(run: Run) -> Constitution:
     """The rules of a Self-Align run as a constitution, each with its name as the category."""
     words: dict[str, Any] = next(iter(run.read(dict[str, Any], "data", "words")), {"rules": []})
-    return Constitution(principles=tuple(Principle(text=text, category=name) for name, text in words["rules"]))
+    return Constitution(
+        principles=tuple(Principle(text=text, category=name) for name, text in words["rules"])
+    )
 
 
 def _figure(run: Run, folder: Path) -> dict[str, Any]:
     """The scores over the iterations: ``scores.svg``, ``scores.md`` and ``scores.tex`` in the folder."""
     self_align = run.settings.get("method") == "self-align"
-    data = {"recipe": run.settings["name"], "seed": run.settings["seed"], "improvement": []} if self_align else summary(run)
+    data = (
+        {"recipe": run.settings["name"], "seed": run.settings["seed"], "improvement": []}
+        if self_align
+        else summary(run)
+    )
     rows, judge = score_rows(run), judge_of(run)["told"]
     title = f"{data['recipe']}, seed {data['seed']}"
     texts = {
         "svg": figure.svg(rows, title, judge),
-        "md": figure.markdown(rows, title, data["improvement"], published=str(data["recipe"]).startswith("paper-"), judge=judge),
+        "md": figure.markdown(
+            rows, title, data["improvement"], published=str(data["recipe"]).startswith("paper-"), judge=judge
+        ),
         "tex": figure.latex(rows, title, judge),
     }
     for ending, text in texts.items():
@@ -80,4 +104,6 @@ def _write(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror or error}; make room, or choose another place") from error
+        raise StoreError(
+            f"{path} cannot be written: {error.strerror or error}; make room, or choose another place"
+        ) from error

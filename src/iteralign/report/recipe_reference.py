@@ -1,18 +1,20 @@
-"""Writes docs/recipe.md from the recipe's model: ``python -m iteralign.report.recipe_reference > docs/recipe.md``.
+"""Writes docs/recipe.md from the recipe's model: ``python -m iteralign.report.recipe_reference``.
 
-Everything in the tables comes from the fields' types, bounds, defaults and descriptions, so that the page cannot be out of date.
+Everything in the tables comes from the fields' types, bounds, defaults and descriptions, so that the page
+cannot be out of date.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import cleandoc
 
 from pydantic import BaseModel
 
-from iteralign.recipe import Recipe, headlines
-from iteralign.recipe_messages import allowed, section_of
-from iteralign.recipe_self_align import SelfAlignRecipe
-from iteralign.recipe_yaml import dump
+from iteralign.recipe.iteralign import Recipe, headlines
+from iteralign.recipe.messages import allowed, section_of
+from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.recipe.yaml import dump
 
 INTRODUCTION = """\
 # Recipe reference
@@ -44,7 +46,14 @@ They name their method (`method: self-align`) and start with `iteralign self-ali
 def reference() -> str:
     """The page as Markdown."""
     shown = frozenset({"model", "oracle", "red_team", "benign", "evaluation", "budget", "training"})
-    pages = [INTRODUCTION, *_shipped("iteralign"), *_section(Recipe, ""), SELF_ALIGN, *_shipped("self-align"), *_section(SelfAlignRecipe, "", shown)]
+    pages = [
+        INTRODUCTION,
+        *_shipped("iteralign"),
+        *_section(Recipe, ""),
+        SELF_ALIGN,
+        *_shipped("self-align"),
+        *_section(SelfAlignRecipe, "", shown),
+    ]
     return "\n".join(pages).rstrip() + "\n"
 
 
@@ -60,7 +69,8 @@ def _section(model: type[BaseModel], prefix: str, known: frozenset[str] = frozen
     values = {n: f for n, f in model.model_fields.items() if section_of(f) is None}
     yield f"## {f'`{prefix}`' if prefix else 'Top level'}\n"
     if prefix:
-        yield f"{(model.__doc__ or '').strip().splitlines()[0]}\n"
+        summary = cleandoc(model.__doc__ or "").partition("\n\n")[0]
+        yield f"{' '.join(summary.split())}\n"
     yield "| key | takes | default | meaning |\n|---|---|---|---|"
     for name, field in values.items():
         default = dump({"x": field.get_default(call_default_factory=True)}).removeprefix("x:").strip()

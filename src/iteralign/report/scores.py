@@ -1,4 +1,6 @@
-"""Evaluation results for readers: a table on the terminal. Plain data in. Knows nothing of models or of how a task counts."""
+"""Evaluation results for readers: a table on the terminal. Plain data in. Knows nothing of models or of how a
+task counts.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def print_evaluation(console: Console, done: Sequence[Mapping[str, Any]], out: s
     console.print(table)
     for task in done:
         facts = ", ".join(f"{k} {v[:12] if k == 'sha256' else v}" for k, v in task["facts"].items())
-        console.print(Text(f"  {safe(task['task'])}: {safe(facts, 300)}; {task['seconds']:.1f} s"), soft_wrap=True)
+        console.print(
+            Text(f"  {safe(task['task'])}: {safe(facts, 300)}; {task['seconds']:.1f} s"), soft_wrap=True
+        )
     for task in done:
         for line in _trust(task):
             console.print(Text(f"  {safe(line, 300)}"), soft_wrap=True)
@@ -48,11 +52,18 @@ def _trust(task: Mapping[str, Any]) -> list[str]:
             f"{task['task']}, judge {task['facts'].get('judge', '')}: agreement with people not measured (--labels FILE, or iteralign oracle check)"
         ]
     kappa = "not defined" if agreement["kappa"] is None else f"{agreement['kappa']:.2f}"
-    rates = ", ".join(f"{name} {_value(agreement[name])} (n={agreement[name]['n']})" for name in ("sensitivity", "specificity"))
-    lines = [f"{task['task']}, judge {agreement['oracle']} against {agreement['n']} labels of people: {rates}, kappa {kappa}"]
+    rates = ", ".join(
+        f"{name} {_value(agreement[name])} (n={agreement[name]['n']})"
+        for name in ("sensitivity", "specificity")
+    )
+    lines = [
+        f"{task['task']}, judge {agreement['oracle']} against {agreement['n']} labels of people: {rates}, kappa {kappa}"
+    ]
     if "corrected" in task:
         better = task["corrected"]
-        lines.append(f"{task['task']}, corrected for the judge's errors: {_value(better) if better else 'cannot be told: ' + task['why_not']}")
+        lines.append(
+            f"{task['task']}, corrected for the judge's errors: {_value(better) if better else 'cannot be told: ' + task['why_not']}"
+        )
     return lines
 
 
@@ -67,4 +78,8 @@ def _change(task: Mapping[str, Any]) -> tuple[str, str, str]:
     if "difference" not in task:
         return before, "", ""
     p = f"{task['p_value']:.2g}" if "p_value" in task else ""
-    return before, f"{task['difference']:+.4f} [{task['difference_low']:+.4f}, {task['difference_high']:+.4f}]", p
+    return (
+        before,
+        f"{task['difference']:+.4f} [{task['difference_low']:+.4f}, {task['difference_high']:+.4f}]",
+        p,
+    )

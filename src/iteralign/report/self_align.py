@@ -1,5 +1,5 @@
-"""What a Self-Align run came to, as plain data and as tables: the models before and after each training, the instructions, the answers that
-were kept, which rules they apply, and how much of it people wrote.
+"""What a Self-Align run came to, as plain data and as tables: the models before and after each training, the
+instructions, the answers that were kept, which rules they apply, and how much of it people wrote.
 
 Reads a run that is finished or not. Texts of models go through ``safe``. Knows the names of the run's steps.
 """
@@ -14,13 +14,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from iteralign.records import EvalReport
-from iteralign.records_align import Aligned, Harvest, Instruction, SelfAlignResult, Tally
+from iteralign.records.iteralign import EvalReport
+from iteralign.records.self_align import Aligned, Harvest, Instruction, SelfAlignResult, Tally
 from iteralign.report.page import new_table, say, titled
 from iteralign.report.summary import STAGES, spent, status
 from iteralign.report.terminal_text import safe
 from iteralign.stats import Estimate, bootstrap, paired
-from iteralign.store import Run
+from iteralign.store.run import Run
 
 NAMES = {
     "adherence": "follows the rules (organism's grammar)",
@@ -33,26 +33,39 @@ NAMES = {
 
 
 def summary(run: Run) -> dict[str, Any]:
-    """The run as one JSON object: ``models`` (stage -> evaluation -> value, n, 95% interval), ``changes`` (paired, one for each training and
-    evaluation), ``instructions``, ``aligned`` and ``cloned`` (counts), ``rules`` (usage), ``human_lines``, ``spent`` and ``paths``."""
+    """The run as one JSON object: ``models`` (stage -> evaluation -> value, n, 95% interval), ``changes``
+    (paired, one for each training and evaluation), ``instructions``, ``aligned`` and ``cloned`` (counts),
+    ``rules`` (usage), ``human_lines``, ``spent`` and ``paths``.
+    """
     result = next(iter(run.read(SelfAlignResult, "run", "result")), None)
     reports = {stage: _reports(run, stage) for stage in STAGES}
     return {
         "state": status(run)["state"],
         "recipe": run.settings["name"],
         "seed": run.settings["seed"],
-        "models": {stage: {r.name: _estimate(r.main) for r in found} for stage, found in reports.items() if found},
-        "details": {stage: {n: _estimate(m) for r in found for n, m in r.metrics.items()} for stage, found in reports.items() if found},
+        "models": {
+            stage: {r.name: _estimate(r.main) for r in found} for stage, found in reports.items() if found
+        },
+        "details": {
+            stage: {n: _estimate(m) for r in found for n, m in r.metrics.items()}
+            for stage, found in reports.items()
+            if found
+        },
         "changes": [
             *_changes("engraving", reports["base"], reports["engraved"]),
             *_changes("cloning (verbose tax)", reports["engraved"], reports["cloned"]),
         ],
         "instructions": result.instructions if result else _harvested(run)["kept"],
         "dropped": _harvested(run)["dropped"],
-        "topics": {k: len(v) for found in run.read(dict[str, list[str]], "topics", "topics") for k, v in found.items()},
+        "topics": {
+            k: len(v)
+            for found in run.read(dict[str, list[str]], "topics", "topics")
+            for k, v in found.items()
+        },
         "aligned": _with_rules(run, _tally(run, "align")),
         "cloned": _tally(run, "clone"),
-        "helpfulness": {n: _estimate(m) for n, m in result.helpfulness.metrics.items()} | {"facts": result.helpfulness.facts}
+        "helpfulness": {n: _estimate(m) for n, m in result.helpfulness.metrics.items()}
+        | {"facts": result.helpfulness.facts}
         if result and result.helpfulness
         else None,
         "human_lines": result.human_lines if result else {},
@@ -66,7 +79,9 @@ def summary(run: Run) -> dict[str, Any]:
 
 
 def answers(run: Run, stage: str = "align", limit: int | None = None) -> list[dict[str, Any]]:
-    """The answers of stage ``align`` or ``clone``: instruction, thoughts, rules, answer, whether it was kept and why not."""
+    """The answers of stage ``align`` or ``clone``: instruction, thoughts, rules, answer, whether it was kept
+    and why not.
+    """
     texts = instructions(run)
     found: list[dict[str, Any]] = []
     for scope in (s for s in run.scopes() if s.startswith(f"{stage}-")):
@@ -74,13 +89,24 @@ def answers(run: Run, stage: str = "align", limit: int | None = None) -> list[di
             if limit is not None and len(found) >= limit:
                 return found
             asked = texts.get(a.instruction_id, a.instruction_id)
-            found.append({"instruction": asked, "thoughts": a.thoughts, "rules": list(a.rules), "answer": a.text, "kept": a.kept, "reason": a.reason})
+            found.append(
+                {
+                    "instruction": asked,
+                    "thoughts": a.thoughts,
+                    "rules": list(a.rules),
+                    "answer": a.text,
+                    "kept": a.kept,
+                    "reason": a.reason,
+                }
+            )
     return found
 
 
 def instructions(run: Run) -> dict[str, str]:
     """The texts of all instructions by id."""
-    given = {g["id"]: g["text"] for found in run.read(dict[str, Any], "data", "words") for g in found["given"]}
+    given = {
+        g["id"]: g["text"] for found in run.read(dict[str, Any], "data", "words") for g in found["given"]
+    }
     return given | {i.id: i.text for i in _kept(run)}
 
 
@@ -105,7 +131,10 @@ def print_result(console: Console, data: Mapping[str, Any]) -> None:
     if judged:
         won, even = judged["helpfulness"], judged.get("helpfulness/length_controlled")
         controlled = "" if even is None else f"; at equal length {_share(even)}"
-        say(console, f"Judged helpfulness, cloned against engraved (a tie one half): {_share(won)} of {won['n']} questions{controlled}.")
+        say(
+            console,
+            f"Judged helpfulness, cloned against engraved (a tie one half): {_share(won)} of {won['n']} questions{controlled}.",
+        )
     print_stage(console, data)
     print_human_lines(console, data["human_lines"])
     console.print(Text("Written", style="bold"))
@@ -123,7 +152,11 @@ def print_changes(console: Console, changes: Sequence[Mapping[str, Any]]) -> Non
         change = f"{c['difference']:+.3f} [{c['low']:+.3f}, {c['high']:+.3f}]"
         name = NAMES.get(c["evaluation"], safe(c["evaluation"]))
         table.add_row(c["training"], name, f"{c['before']:.3f}", f"{c['after']:.3f}", change, p, str(c["n"]))
-    titled(console, "What each training changed: the same items before and after; McNemar's exact test where items are right or wrong.", table)
+    titled(
+        console,
+        "What each training changed: the same items before and after; McNemar's exact test where items are right or wrong.",
+        table,
+    )
 
 
 def print_stage(console: Console, data: Mapping[str, Any]) -> None:
@@ -134,7 +167,10 @@ def print_stage(console: Console, data: Mapping[str, Any]) -> None:
         found = data[name]
         if found:
             mean = found["words"] / found["kept"] if found["kept"] else 0.0
-            say(console, f"{label}: {found['kept']} of {found['asked']} kept, {mean:.0f} words each; dropped: {_reasons(found['dropped'])}.")
+            say(
+                console,
+                f"{label}: {found['kept']} of {found['asked']} kept, {mean:.0f} words each; dropped: {_reasons(found['dropped'])}.",
+            )
     print_rules(console, data["aligned"])
 
 
@@ -145,15 +181,26 @@ def print_rules(console: Console, found: Mapping[str, Any] | None) -> None:
     usage = dict.fromkeys(found.get("rules", ()), 0) | found["usage"]
     table = new_table("rule", "answers that apply it", "share", "most for")
     for rule, count in sorted(usage.items(), key=lambda item: (-item[1], item[0])):
-        types = sorted(((n.get(rule, 0), t) for t, n in found["by_type"].items() if n.get(rule)), reverse=True)[:3]
-        table.add_row(safe(rule), str(count), f"{count / max(1, found['kept']):.0%}", safe(", ".join(f"{t} ({n})" for n, t in types), 80))
+        types = sorted(
+            ((n.get(rule, 0), t) for t, n in found["by_type"].items() if n.get(rule)), reverse=True
+        )[:3]
+        table.add_row(
+            safe(rule),
+            str(count),
+            f"{count / max(1, found['kept']):.0%}",
+            safe(", ".join(f"{t} ({n})" for n, t in types), 80),
+        )
     console.print()
-    titled(console, f"Rules named in the internal thoughts of the {found['kept']} answers that were kept.", table)
+    titled(
+        console, f"Rules named in the internal thoughts of the {found['kept']} answers that were kept.", table
+    )
 
 
 def print_ablation(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     """One row for each rule that was left out."""
-    table = new_table("without", "applied", "kept", "changed", "others changed", "follows with", "follows without")
+    table = new_table(
+        "without", "applied", "kept", "changed", "others changed", "follows with", "follows without"
+    )
     for r in rows:
         table.add_row(
             safe(r["rule"]),
@@ -174,7 +221,11 @@ def print_ablation(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _share(found: Mapping[str, Any] | None) -> str:
-    return "-" if found is None or not found["n"] else f"{found['value']:.0%} [{100 * found['low']:.0f}, {100 * found['high']:.0f}]"
+    return (
+        "-"
+        if found is None or not found["n"]
+        else f"{found['value']:.0%} [{100 * found['low']:.0f}, {100 * found['high']:.0f}]"
+    )
 
 
 def print_texts(console: Console, texts: Sequence[str]) -> None:
@@ -197,12 +248,18 @@ def print_answers(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
 def print_human_lines(console: Console, lines: Mapping[str, int]) -> None:
     """How much people wrote."""
     if lines:
-        say(console, f"Written by people: {sum(lines.values())} lines ({', '.join(f'{n} {safe(k)}' for k, n in lines.items())}).")
+        say(
+            console,
+            f"Written by people: {sum(lines.values())} lines ({', '.join(f'{n} {safe(k)}' for k, n in lines.items())}).",
+        )
         console.print()
 
 
 def _reasons(dropped: Mapping[str, int]) -> str:
-    return ", ".join(f"{n} {safe(reason)}" for reason, n in sorted(dropped.items(), key=lambda x: -x[1])) or "none"
+    return (
+        ", ".join(f"{n} {safe(reason)}" for reason, n in sorted(dropped.items(), key=lambda x: -x[1]))
+        or "none"
+    )
 
 
 def _shown(name: str, value: Mapping[str, Any] | None) -> str:
@@ -244,17 +301,34 @@ def _harvested(run: Run) -> dict[str, dict[str, int]]:
     return {"kept": dict(kept), "dropped": dict(dropped)}
 
 
-def _changes(training: str, before: Sequence[EvalReport], after: Sequence[EvalReport]) -> list[dict[str, Any]]:
+def _changes(
+    training: str, before: Sequence[EvalReport], after: Sequence[EvalReport]
+) -> list[dict[str, Any]]:
     ends = {r.name: r for r in after}
-    return [_change(training, r, ends[r.name]) for r in before if r.name in ends and set(r.per_item) & set(ends[r.name].per_item)]
+    return [
+        _change(training, r, ends[r.name])
+        for r in before
+        if r.name in ends and set(r.per_item) & set(ends[r.name].per_item)
+    ]
 
 
 def _change(training: str, before: EvalReport, after: EvalReport) -> dict[str, Any]:
     items = sorted(set(before.per_item) & set(after.per_item))
     was, now = [before.per_item[i] for i in items], [after.per_item[i] for i in items]
-    told = {"training": training, "evaluation": before.name, "n": len(items), "before": sum(was) / len(was), "after": sum(now) / len(now)}
+    told = {
+        "training": training,
+        "evaluation": before.name,
+        "n": len(items),
+        "before": sum(was) / len(was),
+        "after": sum(now) / len(now),
+    }
     if {*was, *now} <= {0.0, 1.0}:
         found = paired([x > 0.5 for x in was], [x > 0.5 for x in now])
-        return told | {"difference": found.difference, "low": found.low, "high": found.high, "p_value": found.p_value}
+        return told | {
+            "difference": found.difference,
+            "low": found.low,
+            "high": found.high,
+            "p_value": found.p_value,
+        }
     mean = bootstrap([b - a for a, b in zip(was, now, strict=True)], lambda v: sum(v) / len(v), seed=0)
     return told | {"difference": mean.value, "low": mean.low, "high": mean.high, "p_value": None}

@@ -1,6 +1,8 @@
-"""What a run came to, as plain data: the object that ``--json`` prints, and what ``status`` and ``show`` print.
+"""What a run came to, as plain data: the object that ``--json`` prints, and what ``status`` and ``show``
+print.
 
-Reads a run that is finished, interrupted or still being worked on. Knows the names of the run's steps, and nothing of printing.
+Reads a run that is finished, interrupted or still being worked on. Knows the names of the run's steps, and
+nothing of printing.
 """
 
 from __future__ import annotations
@@ -12,9 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from iteralign.evals.agreement import agreement
 from iteralign.ledger import Caps, Price
-from iteralign.records import (
+from iteralign.records.iteralign import (
     Checkpoint,
     Constitution,
     EvalReport,
@@ -27,12 +28,13 @@ from iteralign.records import (
     Screening,
     Verdict,
 )
-from iteralign.records_align import SelfAlignResult
+from iteralign.records.self_align import SelfAlignResult
 from iteralign.report import trust
+from iteralign.report.jury import agreement
 from iteralign.report.trust import harm_corrected
 from iteralign.report.trust import rate as _estimate
 from iteralign.stats import holm
-from iteralign.store import Run
+from iteralign.store.run import Run
 
 ITERATION = re.compile(r"iteration-(\d+)")
 STAGES = ("base", "engraved", "cloned")
@@ -42,10 +44,10 @@ STAGES = ("base", "engraved", "cloned")
 def summary(run: Run) -> dict[str, Any]:
     """The run as one JSON object.
 
-    ``baseline``, ``final`` and each iteration's ``scores`` map an evaluation's name to ``{"rate", "n", "low", "high"}`` (95%
-    interval; with a ``unit`` where it is no rate); an iteration's are those of the weights that it left, so that after a roll-back they are
-    its parent's. ``decision`` is ``accepted``, ``rolled back`` or ``no training``. On an unfinished run ``state`` says so and the rest is
-    what there is.
+    ``baseline``, ``final`` and each iteration's ``scores`` map an evaluation's name to ``{"rate", "n", "low",
+    "high"}`` (95% interval; with a ``unit`` where it is no rate); an iteration's are those of the weights
+    that it left, so that after a roll-back they are its parent's. ``decision`` is ``accepted``, ``rolled
+    back`` or ``no training``. On an unfinished run ``state`` says so and the rest is what there is.
     """
     iterations, reports = _iterations(run), _baseline(run)
     result = _result(run)
@@ -61,7 +63,14 @@ def summary(run: Run) -> dict[str, Any]:
         "judge": judge(run),
         "improvement": _changes(result.improvement, result.baseline) if result else [],
         "constitution": _principles(constitution(run)),
-        "agreement": agreement([v for scope in run.scopes() for step in ("judge", "verdicts") for v in run.read(Verdict, scope, step)]),
+        "agreement": agreement(
+            [
+                v
+                for scope in run.scopes()
+                for step in ("judge", "verdicts")
+                for v in run.read(Verdict, scope, step)
+            ]
+        ),
         "spent": spent(run),
         "paths": paths(run),
     }
@@ -79,7 +88,9 @@ def status(run: Run) -> dict[str, Any]:
         "iterations_done": len(done),
         "iterations_planned": run.settings["stop"]["iterations"] if "stop" in run.settings else None,
         "accepted": sum(i.decision.accepted for i in done),
-        "step": None if last is None else {k: last.fields[k] for k in ("scope", "name", "state", "done", "total")},
+        "step": None
+        if last is None
+        else {k: last.fields[k] for k in ("scope", "name", "state", "done", "total")},
         "last_event": last.time if last else None,
         "warnings": [str(e.fields["text"]) for e in run.events("warning")],
         "baseline": rows[0]["scores"] if (rows := score_rows(run)) else {},
@@ -103,15 +114,21 @@ def _score(report: EvalReport) -> dict[str, Any]:
 def spent(run: Run) -> dict[str, Any]:
     """What paid servers were asked for: requests, tokens and cost, in all and by step and model.
 
-    A model without a price costs None, not nothing, and so does a sum that it is part of. ``unanswered``: requests that failed, and ``lost``
-    ones: under way now, or when a process was killed.
+    A model without a price costs None, not nothing, and so does a sum that it is part of. ``unanswered``:
+    requests that failed, and ``lost`` ones: under way now, or when a process was killed.
     """
-    prices = {model: Price(p["input"], p["output"]) for model, p in run.settings.get("budget", {}).get("prices", {}).items()}
+    prices = {
+        model: Price(p["input"], p["output"])
+        for model, p in run.settings.get("budget", {}).get("prices", {}).items()
+    }
     rows = run.calls.spent()
     costs = [Caps(prices=prices).cost_of(r.model, r.input_tokens, r.output_tokens) for r in rows]
     known = [c for c in costs if c is not None]
     return {
-        **{name: sum(getattr(r, name) for r in rows) for name in ("calls", "unanswered", "lost", "input_tokens", "output_tokens")},
+        **{
+            name: sum(getattr(r, name) for r in rows)
+            for name in ("calls", "unanswered", "lost", "input_tokens", "output_tokens")
+        },
         "cost": sum(known) if len(known) == len(costs) else None,
         "by_step": [asdict(r) | {"cost": c} for r, c in zip(rows, costs, strict=True)],
     }
@@ -144,9 +161,11 @@ def failures(run: Run) -> list[dict[str, Any]]:
 
 
 def calibration(run: Run) -> dict[str, Any] | None:
-    """How the run's oracle did against people's labels, and the harm rates corrected for it; None where it was not calibrated.
+    """How the run's oracle did against people's labels, and the harm rates corrected for it; None where it
+    was not calibrated.
 
-    ``harm``: ``baseline`` and ``final``, each ``raw`` and ``corrected`` (None where that cannot be told, and ``why_not``).
+    ``harm``: ``baseline`` and ``final``, each ``raw`` and ``corrected`` (None where that cannot be told, and
+    ``why_not``).
     """
     found = run.noted("calibration")
     if found is None:
@@ -156,17 +175,32 @@ def calibration(run: Run) -> dict[str, Any] | None:
     for name, reports in (("baseline", first), ("final", done[-1].reports if done else first)):
         for raw in (r.main for r in reports if r.name == "harm"):
             harm[name] = harm_corrected(raw, found)
-    kept = ("oracle", "labels", "n", "positive", "accuracy", "sensitivity", "specificity", "unjudged", "kappa", "by_category")
+    kept = (
+        "oracle",
+        "labels",
+        "n",
+        "positive",
+        "accuracy",
+        "sensitivity",
+        "specificity",
+        "unjudged",
+        "kappa",
+        "by_category",
+    )
     return {**{k: found[k] for k in kept}, "harm": harm}
 
 
 def judge(run: Run) -> dict[str, Any]:
-    """How far the run's judge agrees with people: ``measured``, and ``told`` in one line, with the figures where it was calibrated."""
+    """How far the run's judge agrees with people: ``measured``, and ``told`` in one line, with the figures
+    where it was calibrated.
+    """
     return trust.agreement(run.noted("calibration"))
 
 
 def unjudged(run: Run) -> list[dict[str, Any]]:
-    """The answers that the oracle gave no judgement on, for a person to look at, oldest first; a jury's ties among them."""
+    """The answers that the oracle gave no judgement on, for a person to look at, oldest first; a jury's ties
+    among them.
+    """
     prompts = {p.id: p for value in run.read(list[RedTeamPrompt], "data", "prompts") for p in value}
     found = []
     for scope in run.scopes():
@@ -188,10 +222,14 @@ def unjudged(run: Run) -> list[dict[str, Any]]:
 
 
 def revised(run: Run) -> list[dict[str, Any]]:
-    """The revisions that were tried: question, first answer, reflection, second answer, and whether it was kept and why."""
+    """The revisions that were tried: question, first answer, reflection, second answer, and whether it was
+    kept and why.
+    """
     found = []
     for number, scope in enumerate(_scopes(run), start=1):
-        by_response = {f.response.id: f for value in run.read(list[Failure], scope, "failures") for f in value}
+        by_response = {
+            f.response.id: f for value in run.read(list[Failure], scope, "failures") for f in value
+        }
         for screening in (s for value in run.read(list[Screening], scope, "screen") for s in value):
             failure = by_response[screening.response_id]
             found.append(
@@ -210,9 +248,11 @@ def revised(run: Run) -> list[dict[str, Any]]:
 
 
 def before_after(run: Run, limit: int = 3) -> list[dict[str, Any]]:
-    """Held-out prompts that the base model answered improperly and the final one does not, one per category first.
+    """Held-out prompts that the base model answered improperly and the final one does not, one per category
+    first.
 
-    Both answers were given without a constitution in the prompt. Where no such prompt exists the list is empty.
+    Both answers were given without a constitution in the prompt. Where no such prompt exists the list is
+    empty.
     """
     result = _result(run)
     if result is None:
@@ -222,7 +262,9 @@ def before_after(run: Run, limit: int = 3) -> list[dict[str, Any]]:
     mended = [prompts[i] for i in sorted(was) if i in prompts and was[i] == 1.0 and now.get(i) == 0.0]
     old, new = (_answers(run, reports) for reports in (result.baseline, result.final))
     found = [
-        {"category": p.category, "prompt": p.text, "before": old[p.id], "after": new[p.id]} for p in _varied(mended) if p.id in old and p.id in new
+        {"category": p.category, "prompt": p.text, "before": old[p.id], "after": new[p.id]}
+        for p in _varied(mended)
+        if p.id in old and p.id in new
     ]
     return found[:limit]
 
@@ -301,7 +343,10 @@ def _iteration(record: IterationRecord) -> dict[str, Any]:
     decision = record.decision
     return {
         "number": record.index,
-        **{name: record.counts.get(name, 0) for name in ("prompts", "failures", "unjudged", "principles", "kept", "dropped")},
+        **{
+            name: record.counts.get(name, 0)
+            for name in ("prompts", "failures", "unjudged", "principles", "kept", "dropped")
+        },
         "decision": "accepted" if decision.accepted else "rolled back" if decision.trained else "no training",
         "reason": decision.reason,
         "scores": scores(record.reports),
@@ -309,12 +354,17 @@ def _iteration(record: IterationRecord) -> dict[str, Any]:
 
 
 def score_rows(run: Run) -> list[dict[str, Any]]:
-    """The scores of the weights that were kept, the base model's first: ``{"label", "scores"}``, a row for each iteration (Self-Align: stage).
+    """The scores of the weights that were kept, the base model's first: ``{"label", "scores"}``, a row for
+    each iteration (Self-Align: stage).
 
-    Where the run's judge was calibrated, ``harm_corrected`` stands behind ``harm``; without a rate, and with ``why_not``, where it cannot be told.
+    Where the run's judge was calibrated, ``harm_corrected`` stands behind ``harm``; without a rate, and with
+    ``why_not``, where it cannot be told.
     """
     found = run.noted("calibration")
-    stages = [(s, tuple(r for value in run.read(list[EvalReport], f"measured-{s}", "reports") for r in value)) for s in STAGES]
+    stages = [
+        (s, tuple(r for value in run.read(list[EvalReport], f"measured-{s}", "reports") for r in value))
+        for s in STAGES
+    ]
     if any(reports for _, reports in stages):
         return [{"label": s, "scores": _with_corrected(reports, found)} for s, reports in stages if reports]
     rows = [{"label": "base", "scores": _with_corrected(_baseline(run), found)}]
@@ -324,7 +374,9 @@ def score_rows(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def _with_corrected(reports: Iterable[EvalReport], found: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+def _with_corrected(
+    reports: Iterable[EvalReport], found: Mapping[str, Any] | None
+) -> dict[str, dict[str, Any]]:
     told: dict[str, dict[str, Any]] = {}
     for report in reports:
         told[report.name] = _score(report)
@@ -336,23 +388,38 @@ def _with_corrected(reports: Iterable[EvalReport], found: Mapping[str, Any] | No
 
 
 def _changes(tests: Sequence[GateTest], reports: Iterable[EvalReport] = ()) -> list[dict[str, Any]]:
-    """The run's changes, each in its metric's own sense, with its p-value among them all by Holm's method, and its ``unit`` where it is no rate."""
+    """The run's changes, each in its metric's own sense, with its p-value among them all by Holm's method,
+    and its ``unit`` where it is no rate.
+    """
     units = {r.name: {"unit": r.facts["unit"]} for r in reports if "unit" in r.facts}
     adjusted = holm([t.p_value for t in tests])
-    return [_change(t) | {"p_holm": p} | units.get(t.metric, {}) for t, p in zip(tests, adjusted, strict=True)]
+    return [
+        _change(t) | {"p_holm": p} | units.get(t.metric, {}) for t, p in zip(tests, adjusted, strict=True)
+    ]
 
 
 def _change(test: GateTest) -> dict[str, Any]:
     names = ("metric", "before", "after", "n", "difference", "low", "high", "p_value")
     told = {name: getattr(test, name) for name in names}
-    if test.metric == "fluency" and test.rule.startswith("falls"):  # kept by an older version, which counted what is ill-formed
-        told |= {"before": 1 - test.before, "after": 1 - test.after, "difference": -test.difference, "low": -test.high, "high": -test.low}
+    if test.metric == "fluency" and test.rule.startswith(
+        "falls"
+    ):  # kept by an older version, which counted what is ill-formed
+        told |= {
+            "before": 1 - test.before,
+            "after": 1 - test.after,
+            "difference": -test.difference,
+            "low": -test.high,
+            "high": -test.low,
+        }
     return told
 
 
 def _principles(found: Constitution) -> list[dict[str, Any]]:
     active = (p for p in found.principles if p.status == "active")
-    return [{"id": p.id, "text": p.text, "category": p.category, "evidence": len(p.evidence), "born": p.born} for p in active]
+    return [
+        {"id": p.id, "text": p.text, "category": p.category, "evidence": len(p.evidence), "born": p.born}
+        for p in active
+    ]
 
 
 def _harm(reports: Iterable[EvalReport]) -> dict[str, float]:

@@ -1,7 +1,9 @@
-"""The tables that a run ends with, and those of ``show`` and ``status``: plain data in, rich tables or lines out.
+"""The tables that a run ends with, and those of ``show`` and ``status``: plain data in, rich tables or lines
+out.
 
-Each table carries one line that explains it. Knows the shape of ``summary``'s objects, and nothing of the store or of models.
-Texts of models and data files are cut, cleaned by ``safe`` and put in as ``Text``, which reads no markup.
+Each table carries one line that explains it. Knows the shape of ``summary``'s objects, and nothing of the
+store or of models. Texts of models and data files are cut, cleaned by ``safe`` and put in as ``Text``, which
+reads no markup.
 """
 
 from __future__ import annotations
@@ -24,10 +26,16 @@ NAMES = {
 }
 
 
-def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | None = None, *, resumed: bool = False) -> list[str]:
+def plan_lines(
+    plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | None = None, *, resumed: bool = False
+) -> list[str]:
     """The plan in words: data, work, disk and time. ``plan`` is ``forecast.as_dict``'s."""
     training = settings["training"]
-    where = "" if out is None else f", into {safe(out)} ({'resuming the run that is there' if resumed else 'a new run'})"
+    where = (
+        ""
+        if out is None
+        else f", into {safe(out)} ({'resuming the run that is there' if resumed else 'a new run'})"
+    )
     disk, seconds = plan.get("disk_bytes"), plan.get("seconds")
     lines = [
         f"iteralign: recipe {settings['name']}, seed {settings['seed']}{where}",
@@ -60,7 +68,9 @@ def _oracle(section: Mapping[str, Any]) -> str:
     """What judges, by name."""
     match section["kind"]:
         case "chat":
-            return str(section["model"]) + (f" (proposals: {section['proposer']})" if section["proposer"] else "")
+            return str(section["model"]) + (
+                f" (proposals: {section['proposer']})" if section["proposer"] else ""
+            )
         case "jury":
             return "jury of " + ", ".join(f"{name} ({j['model']})" for name, j in section["jurors"].items())
     return str(section["kind"])
@@ -75,8 +85,17 @@ def _budget(budget: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
     caps = [f"{name} {budget[name]:,}" for name in ("calls", "tokens", "cost") if budget[name] is not None]
     tokens = (plan["oracle_input_tokens"] or 0) + (plan["oracle_output_tokens"] or 0)
     most = {"calls": plan["oracle_calls"], "tokens": tokens, "cost": plan["oracle_cost"] or 0}
-    short = any(budget[name] is not None and budget[name] < most[name] for name in most) and plan["oracle_input_tokens"] is not None
-    return [f"  budget            {', '.join(caps)}{': the run may stop there, and resumes when it is raised' if short else ''}"] if caps else []
+    short = (
+        any(budget[name] is not None and budget[name] < most[name] for name in most)
+        and plan["oracle_input_tokens"] is not None
+    )
+    return (
+        [
+            f"  budget            {', '.join(caps)}{': the run may stop there, and resumes when it is raised' if short else ''}"
+        ]
+        if caps
+        else []
+    )
 
 
 def _oracle_tokens(plan: Mapping[str, Any]) -> list[str]:
@@ -84,12 +103,18 @@ def _oracle_tokens(plan: Mapping[str, Any]) -> list[str]:
         return []
     tokens = f"{plan['oracle_input_tokens']:,} of requests, {plan['oracle_output_tokens']:,} of replies"
     unpriced = safe(", ".join(plan["oracle_unpriced"]), 200)
-    cost = f"unknown (budget.prices lacks {unpriced})" if plan["oracle_cost"] is None else f"<= about {plan['oracle_cost']:.2f}"
+    cost = (
+        f"unknown (budget.prices lacks {unpriced})"
+        if plan["oracle_cost"] is None
+        else f"<= about {plan['oracle_cost']:.2f}"
+    )
     return [f"  oracle tokens     <= about {tokens}; cost {cost}"]
 
 
 def print_result(console: Console, data: Mapping[str, Any], examples: Sequence[Mapping[str, Any]]) -> None:
-    """Everything that a reader wants to know at the end of a run. ``data`` is ``summary``'s, ``examples`` ``before_after``'s."""
+    """Everything that a reader wants to know at the end of a run. ``data`` is ``summary``'s, ``examples``
+    ``before_after``'s.
+    """
     console.print()
     print_iterations(console, data)
     print_change(console, data["improvement"])
@@ -109,22 +134,61 @@ def print_result(console: Console, data: Mapping[str, Any], examples: Sequence[M
 
 def print_iterations(console: Console, data: Mapping[str, Any]) -> None:
     """One row per iteration, the base model's first, and each decision's reason below."""
-    table = new_table("#", "prompts", "failures", "principles\nfound", "revisions\nkept/dropped", "held-out harm", "over-refusal", "decision")
-    table.add_row("base", "", "", "", "", _rate(data["baseline"].get("harm")), _rate(data["baseline"].get("over_refusal")), "")
+    table = new_table(
+        "#",
+        "prompts",
+        "failures",
+        "principles\nfound",
+        "revisions\nkept/dropped",
+        "held-out harm",
+        "over-refusal",
+        "decision",
+    )
+    table.add_row(
+        "base",
+        "",
+        "",
+        "",
+        "",
+        _rate(data["baseline"].get("harm")),
+        _rate(data["baseline"].get("over_refusal")),
+        "",
+    )
     for row in data["iterations"]:
         unjudged = f" (+{row['unjudged']} unjudged)" if row.get("unjudged") else ""
-        counts = (str(row["number"]), str(row["prompts"]), f"{row['failures']}{unjudged}", str(row["principles"]), f"{row['kept']}/{row['dropped']}")
-        table.add_row(*counts, _rate(row["scores"].get("harm")), _rate(row["scores"].get("over_refusal")), row["decision"])
-    n = ", ".join(f"{s['n']} prompts for {NAMES.get(k, safe(k))}" for k, s in data["baseline"].items() if k in {"harm", "over_refusal"})
+        counts = (
+            str(row["number"]),
+            str(row["prompts"]),
+            f"{row['failures']}{unjudged}",
+            str(row["principles"]),
+            f"{row['kept']}/{row['dropped']}",
+        )
+        table.add_row(
+            *counts,
+            _rate(row["scores"].get("harm")),
+            _rate(row["scores"].get("over_refusal")),
+            row["decision"],
+        )
+    n = ", ".join(
+        f"{s['n']} prompts for {NAMES.get(k, safe(k))}"
+        for k, s in data["baseline"].items()
+        if k in {"harm", "over_refusal"}
+    )
     head = "Iterations. Failures: improper answers to fresh prompts. Held-out rates: of the weights that were kept, on prompts"
-    titled(console, f"{head} never trained on, without a constitution in the prompt, with 95% intervals ({n}).", table)
+    titled(
+        console,
+        f"{head} never trained on, without a constitution in the prompt, with 95% intervals ({n}).",
+        table,
+    )
     for row in data["iterations"]:
         say(console, f"  {row['number']} {row['decision']}: {safe(row['reason'])}")
     console.print()
 
 
 def print_scores(console: Console, rows: Sequence[Mapping[str, Any]], judge: Mapping[str, Any]) -> None:
-    """Every score of the weights that were kept, iteration by iteration, and how far the judge of harm agrees with people."""
+    """Every score of the weights that were kept, iteration by iteration, and how far the judge of harm agrees
+    with people.
+    """
     names = list(dict.fromkeys(n for r in rows for n in r["scores"]))
     table = new_table("measure", *(safe(r["label"], 24) for r in rows), "n")
     for name in names:
@@ -152,18 +216,26 @@ def print_change(console: Console, improvement: Sequence[Mapping[str, Any]]) -> 
     for test in improvement:
         unit, numbers = test.get("unit"), (test["difference"], test["low"], test["high"])
         if unit:
-            before, after, change = f"{test['before']:.3f}", f"{test['after']:.3f}", "{:+.3f} [{:+.3f}, {:+.3f}] ".format(*numbers) + safe(unit, 20)
+            before, after, change = (
+                f"{test['before']:.3f}",
+                f"{test['after']:.3f}",
+                "{:+.3f} [{:+.3f}, {:+.3f}] ".format(*numbers) + safe(unit, 20),
+            )
         else:
             before, after = f"{test['before']:.1%}", f"{test['after']:.1%}"
             change = "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * x + 0.0 for x in numbers))
         name = NAMES.get(test["metric"], safe(test["metric"]))
-        table.add_row(name, before, after, change, f"{test['p_value']:.2g}", f"{test['p_holm']:.2g}", str(test["n"]))
+        table.add_row(
+            name, before, after, change, f"{test['p_value']:.2g}", f"{test['p_holm']:.2g}", str(test["n"])
+        )
     head = "Base against final model on the same held-out items: paired change, 95% interval, exact p (McNemar's, or the sign test's"
     titled(console, f"{head} where items are not right or wrong), and by Holm's method.", table)
 
 
 def print_calibration(console: Console, found: Mapping[str, Any] | None, judge: Mapping[str, Any]) -> None:
-    """The harm rates as the oracle gives them, and corrected for its errors against people's labels; where it was not measured, how to do so."""
+    """The harm rates as the oracle gives them, and corrected for its errors against people's labels; where it
+    was not measured, how to do so.
+    """
     if found is None:
         say(console, f"Judge of harm: {safe(judge['told'], 400)}.\n")
         return
@@ -181,17 +253,34 @@ def print_constitution(console: Console, principles: Sequence[Mapping[str, Any]]
     """The principles with where they came from."""
     table = new_table("category", "evidence", "born", "principle", wide=3)
     for p in principles:
-        table.add_row(Text(safe(p["category"] or "-", 40)), str(p["evidence"]), str(p["born"]), Text(safe(p["text"], 400)))
+        table.add_row(
+            Text(safe(p["category"] or "-", 40)),
+            str(p["evidence"]),
+            str(p["born"]),
+            Text(safe(p["text"], 400)),
+        )
     title = "Constitution. Evidence: improper answers behind a principle. Born: the iteration that found it (0: given)."
-    titled(console, title if principles else "Constitution: empty, no principle was found.", table if principles else None)
+    titled(
+        console,
+        title if principles else "Constitution: empty, no principle was found.",
+        table if principles else None,
+    )
 
 
 def print_before_after(console: Console, examples: Sequence[Mapping[str, Any]]) -> None:
     """Answers of the base and of the final model to the same held-out prompts."""
     if not examples:
-        say(console, "Examples: there is no held-out prompt that only the base model answered improperly.\n", "bold")
+        say(
+            console,
+            "Examples: there is no held-out prompt that only the base model answered improperly.\n",
+            "bold",
+        )
         return
-    say(console, "Examples. Held-out prompts, answered by the base and by the final model, without a constitution in the prompt.", "bold")
+    say(
+        console,
+        "Examples. Held-out prompts, answered by the base and by the final model, without a constitution in the prompt.",
+        "bold",
+    )
     for e in examples:
         say(console, f"\n  [{safe(e['category'] or 'other', 40)}] {safe(e['prompt'], 300)}")
         say(console, f"    before: {safe(e['before'], 300)}")
@@ -201,9 +290,16 @@ def print_before_after(console: Console, examples: Sequence[Mapping[str, Any]]) 
 
 def print_failures(console: Console, rows: Sequence[Mapping[str, Any]], limit: int) -> None:
     """The first ``limit`` improper answers with the oracle's reason, and how many there are."""
-    say(console, f"Failures: {len(rows)} improper answers to fresh red-team prompts, and why the oracle found them so.", "bold")
+    say(
+        console,
+        f"Failures: {len(rows)} improper answers to fresh red-team prompts, and why the oracle found them so.",
+        "bold",
+    )
     for row in rows[:limit]:
-        say(console, f"\n  [{safe(row['category'], 40)}, iteration {row['iteration']}, severity {row['severity']}] {safe(row['prompt'], 300)}")
+        say(
+            console,
+            f"\n  [{safe(row['category'], 40)}, iteration {row['iteration']}, severity {row['severity']}] {safe(row['prompt'], 300)}",
+        )
         say(console, f"    answer: {safe(row['response'], 300)}")
         say(console, f"    oracle: {safe(row['rationale'], 300)}")
     _print_rest(console, len(rows) - limit)
@@ -212,10 +308,21 @@ def print_failures(console: Console, rows: Sequence[Mapping[str, Any]], limit: i
 def print_revised(console: Console, rows: Sequence[Mapping[str, Any]], limit: int) -> None:
     """The first ``limit`` revisions, kept and dropped, and how many there are."""
     kept = sum(bool(r["kept"]) for r in rows)
-    say(console, f"Revisions: {len(rows)} tries of the model to mend its improper answers; {kept} were kept as training examples.", "bold")
+    say(
+        console,
+        f"Revisions: {len(rows)} tries of the model to mend its improper answers; {kept} were kept as training examples.",
+        "bold",
+    )
     for row in rows[:limit]:
-        say(console, f"\n  [{safe(row['category'], 40)}, iteration {row['iteration']}] {safe(row['prompt'], 300)}")
-        for name, key in (("first answer", "before"), ("reflection", "reflection"), ("second answer", "after")):
+        say(
+            console,
+            f"\n  [{safe(row['category'], 40)}, iteration {row['iteration']}] {safe(row['prompt'], 300)}",
+        )
+        for name, key in (
+            ("first answer", "before"),
+            ("reflection", "reflection"),
+            ("second answer", "after"),
+        ):
             say(console, f"    {name + ':':<15}{safe(row[key], 300)}")
         say(console, f"    {'kept:' if row['kept'] else 'dropped:':<15}{safe(row['reason'], 300)}")
     _print_rest(console, len(rows) - limit)
@@ -223,7 +330,11 @@ def print_revised(console: Console, rows: Sequence[Mapping[str, Any]], limit: in
 
 def print_unjudged(console: Console, rows: Sequence[Mapping[str, Any]], limit: int) -> None:
     """The first ``limit`` answers that nobody has judged, for a person, and how many there are."""
-    say(console, f"Unjudged: {len(rows)} answers without a judgement; they count neither as proper nor as improper.", "bold")
+    say(
+        console,
+        f"Unjudged: {len(rows)} answers without a judgement; they count neither as proper nor as improper.",
+        "bold",
+    )
     for row in rows[:limit]:
         say(console, f"\n  [{safe(row['scope'], 40)}] {safe(row['prompt'], 300)}")
         say(console, f"    answer: {safe(row['response'], 300)}")
@@ -239,7 +350,12 @@ def print_agreement(console: Console, pairs: Sequence[Mapping[str, Any]]) -> Non
     for pair in pairs:
         agree = pair["agree"]
         rate = f"{agree['value']:.1%} [{100 * agree['low']:.1f}, {100 * agree['high']:.1f}]"
-        table.add_row(safe(" and ".join(pair["pair"]), 80), rate, "-" if pair["kappa"] is None else f"{pair['kappa']:.2f}", str(agree["n"]))
+        table.add_row(
+            safe(" and ".join(pair["pair"]), 80),
+            rate,
+            "-" if pair["kappa"] is None else f"{pair['kappa']:.2f}",
+            str(agree["n"]),
+        )
     titled(console, "Jury. How often two members give one label, over the answers that both judged.", table)
 
 
@@ -251,13 +367,23 @@ def _print_rest(console: Console, more: int) -> None:
 def print_status(console: Console, data: Mapping[str, Any]) -> None:
     """Where a run stands, and what to do next."""
     step = data["step"]
-    say(console, f"{safe(data['path'])}: {data['state']} (recipe {safe(data['recipe'])}, seed {data['seed']})", "bold")
+    say(
+        console,
+        f"{safe(data['path'])}: {data['state']} (recipe {safe(data['recipe'])}, seed {data['seed']})",
+        "bold",
+    )
     if data["worked_on_by"]:
         say(console, f"  worked on by  {safe(data['worked_on_by'])}")
     if data["iterations_planned"] is not None:
-        say(console, f"  iterations    {data['iterations_done']} of at most {data['iterations_planned']} done, {data['accepted']} accepted")
+        say(
+            console,
+            f"  iterations    {data['iterations_done']} of at most {data['iterations_planned']} done, {data['accepted']} accepted",
+        )
     if step:
-        say(console, f"  last step     {safe(step['scope'])} {safe(step['name'])}: {safe(step['state'])}, {step['done']} of {step['total']}")
+        say(
+            console,
+            f"  last step     {safe(step['scope'])} {safe(step['name'])}: {safe(step['state'])}, {step['done']} of {step['total']}",
+        )
     for name in ("harm", "over_refusal"):
         if name in data["baseline"]:
             say(
@@ -278,17 +404,25 @@ def print_spent(console: Console, spent: Mapping[str, Any]) -> None:
     """What paid servers were asked for, by step and model."""
     if not spent["calls"]:
         return
-    table = new_table("step", "model", "requests", "failed", "no reply", "input tokens", "output tokens", "cost")
+    table = new_table(
+        "step", "model", "requests", "failed", "no reply", "input tokens", "output tokens", "cost"
+    )
     for row in spent["by_step"]:
         failed = row["unanswered"] - row["lost"]
-        counts = [f"{n:,}" for n in (row["calls"], failed, row["lost"], row["input_tokens"], row["output_tokens"])]
-        table.add_row(safe(f"{row['scope']} {row['step']}", 60), safe(row["model"], 60), *counts, _cost(row["cost"]))
+        counts = [
+            f"{n:,}" for n in (row["calls"], failed, row["lost"], row["input_tokens"], row["output_tokens"])
+        ]
+        table.add_row(
+            safe(f"{row['scope']} {row['step']}", 60), safe(row["model"], 60), *counts, _cost(row["cost"])
+        )
     titled(console, f"Spent on paid servers: {_spent(spent)}.", table)
 
 
 def _spent(spent: Mapping[str, Any]) -> str:
     tokens = f"{spent['input_tokens']:,} + {spent['output_tokens']:,} tokens"
-    failed = f"{spent['unanswered'] - spent['lost']:,} failed" + (f", {spent['lost']:,} without a reply yet" if spent["lost"] else "")
+    failed = f"{spent['unanswered'] - spent['lost']:,} failed" + (
+        f", {spent['lost']:,} without a reply yet" if spent["lost"] else ""
+    )
     return f"{spent['calls']:,} requests ({failed}), {tokens}, cost {_cost(spent['cost'])}"
 
 
@@ -319,7 +453,9 @@ def _time(seconds: float) -> str:
 
 
 def lines(values: Iterable[tuple[str, Any]]) -> list[str]:
-    """``name  value`` lines of plain data, for results that need no table; a rate is shown with its interval and n."""
+    """``name  value`` lines of plain data, for results that need no table; a rate is shown with its interval
+    and n.
+    """
     rows = [(safe(name).replace("_", " "), _plain(value)) for name, value in values]
     width = max((len(name) for name, _ in rows), default=0)
     return [f"{name:<{width}}  {value}" for name, value in rows]

@@ -1,4 +1,5 @@
-"""How far a run's judge can be trusted: its agreement with people beside the harm rates, and the rates corrected for its errors.
+"""How far a run's judge can be trusted: its agreement with people beside the harm rates, and the rates
+corrected for its errors.
 
 Plain data in and out. Knows nothing of the store or of printing.
 """
@@ -16,26 +17,45 @@ RATES = ("sensitivity", "specificity")
 
 def rate(estimate: Estimate) -> dict[str, Any]:
     """An estimate as reports hold it; nothing known has no rate."""
-    return {"rate": estimate.value if estimate.n else None, "n": estimate.n, "low": estimate.low, "high": estimate.high}
+    return {
+        "rate": estimate.value if estimate.n else None,
+        "n": estimate.n,
+        "low": estimate.low,
+        "high": estimate.high,
+    }
 
 
 def harm_corrected(raw: Estimate, found: Mapping[str, Any]) -> dict[str, Any]:
-    """``raw`` and ``corrected`` (Rogan and Gladen), None where that cannot be told, and ``why_not``. ``found``: a calibration."""
+    """``raw`` and ``corrected`` (Rogan and Gladen), None where that cannot be told, and ``why_not``.
+    ``found``: a calibration.
+    """
     counts = found["counts"]
-    judge = Judge(counts["true positive"], counts["false negative"], counts["false positive"], counts["true negative"])
+    judge = Judge(
+        counts["true positive"], counts["false negative"], counts["false positive"], counts["true negative"]
+    )
     better = corrected(round(raw.value * raw.n), raw.n, judge)
     known = not isinstance(better, str)
-    return {"raw": rate(raw), "corrected": rate(better) if isinstance(better, Estimate) else None, "why_not": None if known else better}
+    return {
+        "raw": rate(raw),
+        "corrected": rate(better) if isinstance(better, Estimate) else None,
+        "why_not": None if known else better,
+    }
 
 
 def agreement(found: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The judge's agreement with people: ``measured``, ``told`` (one line), and where it was measured the figures."""
+    """The judge's agreement with people: ``measured``, ``told`` (one line), and where it was measured the
+    figures.
+    """
     if found is None:
         return {"measured": False, "told": f"agreement with people not measured: {REMEDY}"}
     figures = [f"{name} {_percent(found[name])}" for name in RATES]
     kappa = "not defined" if found["kappa"] is None else f"{found['kappa']:.2f}"
     told = f"{found['oracle']} against {found['n']} labels of people ({found['labels']}): kappa {kappa}, {', '.join(figures)}"
-    return {"measured": True, "told": told, **{k: found[k] for k in ("oracle", "labels", "n", "kappa", *RATES)}}
+    return {
+        "measured": True,
+        "told": told,
+        **{k: found[k] for k in ("oracle", "labels", "n", "kappa", *RATES)},
+    }
 
 
 def _percent(found: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
-"""Self-Align, stage 2: principle-driven self-alignment. With the rules and a few exemplars in its context the model writes internal
-thoughts that name the rules which apply, then the answer (arXiv 2305.03047, section 3.2).
+"""Self-Align, stage 2: principle-driven self-alignment. With the rules and a few exemplars in its context the
+model writes internal thoughts that name the rules which apply, then the answer (arXiv 2305.03047, section
+3.2).
 
 Every answer is sifted, every drop has its reason. Knows nothing of training.
 """
@@ -16,9 +17,18 @@ from functools import cached_property
 from iteralign.exchanges import each
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Policy
-from iteralign.records import Chat, Completion, Message, SamplingParams
-from iteralign.records_align import Aligned, Instruction, Tally
-from iteralign.text_filters import copies, cut_at_next_turn, cut_at_repetition, is_bare_apology, leaks, ngrams, without_partial_word, words
+from iteralign.records.iteralign import Chat, Completion, Message, SamplingParams
+from iteralign.records.self_align import Aligned, Instruction, Tally
+from iteralign.text.filters import (
+    copies,
+    cut_at_next_turn,
+    cut_at_repetition,
+    is_bare_apology,
+    leaks,
+    ngrams,
+    without_partial_word,
+    words,
+)
 
 TEMPLATES = version("rules", "thoughtful_answer")
 """The words of the prompts: what an answer depends on beside its inputs."""
@@ -26,7 +36,9 @@ TEMPLATES = version("rules", "thoughtful_answer")
 
 @dataclass(frozen=True)
 class Guide:
-    """What stands before an instruction: the assistant's name, the rules (name, text) and the exemplars (question, thoughts, answer)."""
+    """What stands before an instruction: the assistant's name, the rules (name, text) and the exemplars
+    (question, thoughts, answer).
+    """
 
     assistant: str
     rules: tuple[tuple[str, str], ...]
@@ -35,7 +47,9 @@ class Guide:
     @cached_property
     def chat(self) -> Chat:
         """The rules as a system turn, the exemplars as turns of user and assistant."""
-        shown = render("rules", assistant=self.assistant, rules=[f"({name}) {text}" for name, text in self.rules])
+        shown = render(
+            "rules", assistant=self.assistant, rules=[f"({name}) {text}" for name, text in self.rules]
+        )
         turns = [Message("system", shown)]
         for question, thoughts, answer in self.exemplars:
             said = render("thoughtful_answer", assistant=self.assistant, thoughts=thoughts, answer=answer)
@@ -50,26 +64,45 @@ class Guide:
 
 @dataclass(frozen=True, slots=True)
 class Sieve:
-    """What an answer must pass. ``leak_words``: a run of so many words of an exemplar is a leak; ``shortest_cut``: characters that an answer
-    must have which was cut where the model began another's turn."""
+    """What an answer must pass. ``leak_words``: a run of so many words of an exemplar is a leak;
+    ``shortest_cut``: characters that an answer must have which was cut where the model began another's turn.
+    """
 
     leak_words: int = 8
     shortest_cut: int = 160
 
 
-def think_and_answer(policy: Policy, guide: Guide, instructions: Sequence[Instruction], *, params: SamplingParams, sieve: Sieve) -> list[Aligned]:
-    """One sifted answer per instruction, in order; an instruction that does not fit the model's context is dropped with that reason."""
+def think_and_answer(
+    policy: Policy, guide: Guide, instructions: Sequence[Instruction], *, params: SamplingParams, sieve: Sieve
+) -> list[Aligned]:
+    """One sifted answer per instruction, in order; an instruction that does not fit the model's context is
+    dropped with that reason.
+    """
     names = [name for name, _ in guide.rules]
     sources = {gram for e in guide.exemplars for part in e[1:] for gram in ngrams(part, sieve.leak_words)}
     found = each(policy, [(*guide.chat, *i.chat) for i in instructions], params)
-    return [_sifted(i, c, guide.assistant, names, sources, sieve) for i, c in zip(instructions, found, strict=True)]
+    return [
+        _sifted(i, c, guide.assistant, names, sources, sieve)
+        for i, c in zip(instructions, found, strict=True)
+    ]
 
 
 def _sifted(
-    instruction: Instruction, said: Completion | Exception, assistant: str, names: Sequence[str], sources: set[tuple[str, ...]], sieve: Sieve
+    instruction: Instruction,
+    said: Completion | Exception,
+    assistant: str,
+    names: Sequence[str],
+    sources: set[tuple[str, ...]],
+    sieve: Sieve,
 ) -> Aligned:
     if not isinstance(said, Completion):
-        return Aligned(instruction_id=instruction.id, text="", kept=False, reason="does not fit the context", finish="length")
+        return Aligned(
+            instruction_id=instruction.id,
+            text="",
+            kept=False,
+            reason="does not fit the context",
+            finish="length",
+        )
     opening, marker = f"Thoughts of {assistant}:", f"Answer of {assistant}:"
     head, found, rest = said.text.strip().partition(marker)
     text, turned = cut_at_next_turn(rest.strip())
@@ -105,9 +138,15 @@ def _sifted(
 
 
 def applied(thoughts: str, names: Sequence[str]) -> list[str]:
-    """The rules that thoughts name after the word "rule", in the rules' order: by name, or where no name is found by number."""
+    """The rules that thoughts name after the word "rule", in the rules' order: by name, or where no name is
+    found by number.
+    """
     text = thoughts.casefold()
-    said = text.rpartition("rules that apply:")[2] if "rules that apply:" in text else [*re.split(r"\brules?\b", text, maxsplit=1), ""][1]
+    said = (
+        text.rpartition("rules that apply:")[2]
+        if "rules that apply:" in text
+        else [*re.split(r"\brules?\b", text, maxsplit=1), ""][1]
+    )
     named = [n for n in names if re.search(rf"(?<![\w-]){re.escape(n.casefold())}(?![\w-])", said)]
     if named:
         return named

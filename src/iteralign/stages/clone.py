@@ -1,5 +1,6 @@
-"""Self-Align, stage 4: verbose cloning. The engraved model, asked to be extensive, is the teacher; the base model learns its answers
-under short prompts drawn at random (context distillation; arXiv 2305.03047, section 3.4).
+"""Self-Align, stage 4: verbose cloning. The engraved model, asked to be extensive, is the teacher; the base
+model learns its answers under short prompts drawn at random (context distillation; arXiv 2305.03047, section
+3.4).
 
 Knows nothing of rules, and nothing of training.
 """
@@ -11,16 +12,29 @@ from collections.abc import Sequence
 from iteralign.exchanges import each
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Policy
-from iteralign.records import Completion, Message, SamplingParams
-from iteralign.records_align import Aligned, Instruction
-from iteralign.text_filters import copies, cut_at_next_turn, cut_at_repetition, leaks, ngrams, without_partial_word
+from iteralign.records.iteralign import Completion, Message, SamplingParams
+from iteralign.records.self_align import Aligned, Instruction
+from iteralign.text.filters import (
+    copies,
+    cut_at_next_turn,
+    cut_at_repetition,
+    leaks,
+    ngrams,
+    without_partial_word,
+)
 
 TEMPLATES = version("extensive")
 """The words of the prompt: what an answer depends on beside its inputs."""
 
 
 def answer_at_length(
-    policy: Policy, assistant: str, instructions: Sequence[Instruction], *, params: SamplingParams, shortest: int, leak_words: int
+    policy: Policy,
+    assistant: str,
+    instructions: Sequence[Instruction],
+    *,
+    params: SamplingParams,
+    shortest: int,
+    leak_words: int,
 ) -> list[Aligned]:
     """One sifted answer per instruction, in order. ``shortest``: characters of an answer that may be kept."""
     prompt = render("extensive", assistant=assistant)
@@ -29,9 +43,21 @@ def answer_at_length(
     return [_sifted(i, c, sources, shortest, leak_words) for i, c in zip(instructions, found, strict=True)]
 
 
-def _sifted(instruction: Instruction, said: Completion | Exception, sources: set[tuple[str, ...]], shortest: int, leak_words: int) -> Aligned:
+def _sifted(
+    instruction: Instruction,
+    said: Completion | Exception,
+    sources: set[tuple[str, ...]],
+    shortest: int,
+    leak_words: int,
+) -> Aligned:
     if not isinstance(said, Completion):
-        return Aligned(instruction_id=instruction.id, text="", kept=False, reason="does not fit the context", finish="length")
+        return Aligned(
+            instruction_id=instruction.id,
+            text="",
+            kept=False,
+            reason="does not fit the context",
+            finish="length",
+        )
     text, turned = cut_at_next_turn(said.text.strip())
     text = without_partial_word(text) if said.finish == "length" and not turned else text
     text = cut_at_repetition(text)
@@ -43,4 +69,11 @@ def _sifted(instruction: Instruction, said: Completion | Exception, sources: set
         reason = "copies the instruction"
     else:
         reason = ""
-    return Aligned(instruction_id=instruction.id, text=text, kept=not reason, reason=reason, finish=said.finish, tokens=said.completion_tokens)
+    return Aligned(
+        instruction_id=instruction.id,
+        text=text,
+        kept=not reason,
+        reason=reason,
+        finish=said.finish,
+        tokens=said.completion_tokens,
+    )

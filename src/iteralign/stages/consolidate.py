@@ -1,4 +1,5 @@
-"""Keeps one constitution: validates proposals, merges repeats, keeps provenance (what the published script lacks).
+"""Keeps one constitution: validates proposals, merges repeats, keeps provenance (what the published script
+lacks).
 
 Pure: from a constitution and proposals to the next constitution. Knows nothing of oracles or models.
 """
@@ -8,14 +9,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from iteralign.records import Constitution, Principle
-from iteralign.similarity import similarity
+from iteralign.records.iteralign import Constitution, Principle
+from iteralign.text.similarity import similarity
 
 MIN_WORDS = 4
 
 
 def objection(text: str, *, max_words: int) -> str | None:
-    """Why a text cannot be a principle, or None. A principle is one printable line of 4 to ``max_words`` words."""
+    """Why a text cannot be a principle, or None. A principle is one printable line of 4 to ``max_words``
+    words.
+    """
     words = len(text.split())
     if not text.isprintable():
         return "it holds line breaks or control characters"
@@ -35,11 +38,13 @@ def consolidate(
     max_principles: int = 40,
     max_words: int = 60,
 ) -> Constitution:
-    """The next version: valid new principles are added, near-repeats (cosine >= ``threshold``) give their evidence to the elder.
-    Principles of two different categories are never merged: oracles phrase them alike and mean different things.
+    """The next version: valid new principles are added, near-repeats (cosine >= ``threshold``) give their
+    evidence to the elder. Principles of two different categories are never merged: oracles phrase them alike
+    and mean different things.
 
-    Refused and merged proposals stay in the record with that status: nothing is lost. With ``enabled`` off (the paper's
-    set-up) every proposal is added as it is. Returns the same constitution where nothing was proposed.
+    Refused and merged proposals stay in the record with that status: nothing is lost. With ``enabled`` off
+    (the paper's set-up) every proposal is added as it is. Returns the same constitution where nothing was
+    proposed.
     """
     if not proposals:
         return constitution
@@ -54,7 +59,9 @@ def consolidate(
     return Constitution(version=constitution.version + 1, principles=tuple(kept), parent=constitution.id)
 
 
-def _place(proposal: Principle, kept: list[Principle], threshold: float, max_principles: int, max_words: int) -> Principle:
+def _place(
+    proposal: Principle, kept: list[Principle], threshold: float, max_principles: int, max_words: int
+) -> Principle:
     """The proposal with its status; a repeat's evidence is moved to its elder in ``kept``."""
     if objection(proposal.text, max_words=max_words) is not None:
         return dataclasses.replace(proposal, status="rejected")

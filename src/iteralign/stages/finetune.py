@@ -1,7 +1,8 @@
 """Stage 5, supervised fine-tuning: what the next weights are trained on (IterAlign, section 3.5).
 
-The answers are learnt without the constitution in the prompt: that is what engraves it. Replay of past revisions and of
-the model's own good answers keeps small rounds from drifting. The training itself is the trainer's affair.
+The answers are learnt without the constitution in the prompt: that is what engraves it. Replay of past
+revisions and of the model's own good answers keeps small rounds from drifting. The training itself is the
+trainer's affair.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from iteralign.records import Exchange, Failure, Message, Screening, TrainingExample
+from iteralign.records.iteralign import Exchange, Failure, Message, Screening, TrainingExample
 
 
 def learnt(failures: Sequence[Failure], screenings: Sequence[Screening]) -> list[TrainingExample]:
@@ -29,7 +30,11 @@ def learnt(failures: Sequence[Failure], screenings: Sequence[Screening]) -> list
 def own_answers(exchanges: Sequence[Exchange], source: str) -> list[TrainingExample]:
     """The model's own good answers as training examples (``source``: ``acceptable`` or ``benign``)."""
     return [
-        TrainingExample(messages=(*e.prompt.messages, Message("assistant", e.response.text)), source=source, prompt_id=e.prompt.id)
+        TrainingExample(
+            messages=(*e.prompt.messages, Message("assistant", e.response.text)),
+            source=source,
+            prompt_id=e.prompt.id,
+        )
         for e in exchanges
         if e.response.text and e.response.finish == "stop"
     ]
@@ -46,7 +51,8 @@ def compose(
     benign: int,
     seed: str,
 ) -> list[TrainingExample]:
-    """This round's lessons with replay: at most ``revisions`` past lessons, ``acceptable`` own answers, ``benign`` benign ones.
+    """This round's lessons with replay: at most ``revisions`` past lessons, ``acceptable`` own answers,
+    ``benign`` benign ones.
 
     Draws are without replacement and repeat with the seed. Nothing to learn gives nothing to replay.
     """

@@ -1,18 +1,23 @@
 """Stage 2, oracle evaluation: which answers are improper (IterAlign, section 3.2).
 
-The oracle sees the prompt and the answer. An ``unjudged`` answer is neither proper nor a failure: it is counted.
+The oracle sees the prompt and the answer. An ``unjudged`` answer is neither proper nor a failure: it is
+counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from iteralign.records import Exchange, Failure, Verdict
+from iteralign.records.iteralign import Exchange, Failure, Verdict
 
 
 def failures_of(exchanges: Sequence[Exchange], verdicts: Sequence[Verdict]) -> list[Failure]:
     """The exchanges that the oracle found improper, with their verdicts."""
-    return [Failure(prompt=e.prompt, response=e.response, verdict=v) for e, v in zip(exchanges, verdicts, strict=True) if v.label == "improper"]
+    return [
+        Failure(prompt=e.prompt, response=e.response, verdict=v)
+        for e, v in zip(exchanges, verdicts, strict=True)
+        if v.label == "improper"
+    ]
 
 
 def acceptable(exchanges: Sequence[Exchange], verdicts: Sequence[Verdict]) -> list[Exchange]:
@@ -21,6 +26,12 @@ def acceptable(exchanges: Sequence[Exchange], verdicts: Sequence[Verdict]) -> li
 
 
 def helpful(exchanges: Sequence[Exchange], verdicts: Sequence[Verdict]) -> list[Exchange]:
-    """The proper exchanges that are surely no refusals, and no partial ones: what a benign prompt's answer should be."""
+    """The proper exchanges that are surely no refusals, and no partial ones: what a benign prompt's answer
+    should be.
+    """
     told = zip(exchanges, verdicts, strict=True)
-    return [e for e, v in told if v.label == "proper" and v.refusal is False and v.compliance in (None, "compliance")]
+    return [
+        e
+        for e, v in told
+        if v.label == "proper" and v.refusal is False and v.compliance in (None, "compliance")
+    ]

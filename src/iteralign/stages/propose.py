@@ -1,7 +1,9 @@
-"""Stage 3, constitution proposal: the oracle derives principles from clusters of failures (IterAlign, section 3.3).
+"""Stage 3, constitution proposal: the oracle derives principles from clusters of failures (IterAlign, section
+3.3).
 
-The clusters are made here, so that every oracle sees few and similar failures, with the prompts that triggered them.
-Knows nothing of how an oracle writes; whether a proposal enters the constitution is decided by ``consolidate``.
+The clusters are made here, so that every oracle sees few and similar failures, with the prompts that
+triggered them. Knows nothing of how an oracle writes; whether a proposal enters the constitution is decided
+by ``consolidate``.
 """
 
 from __future__ import annotations
@@ -11,15 +13,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from iteralign.protocols import Oracle
-from iteralign.records import Constitution, Failure, Principle
-from iteralign.similarity import cluster
+from iteralign.records.iteralign import Constitution, Failure, Principle
+from iteralign.text.similarity import cluster
 
 
-def clusters_of(failures: Sequence[Failure], *, min_evidence: int, cluster_size: int, seed: int) -> list[list[Failure]]:
+def clusters_of(
+    failures: Sequence[Failure], *, min_evidence: int, cluster_size: int, seed: int
+) -> list[list[Failure]]:
     """Clusters of similar failures of one category, each of ``min_evidence`` to ``cluster_size``.
 
-    The biggest cluster of every category comes first (biggest category first), then the second ones, and so on: a
-    limited number of proposals covers as many weaknesses as it can.
+    The biggest cluster of every category comes first (biggest category first), then the second ones, and so
+    on: a limited number of proposals covers as many weaknesses as it can.
     """
     by_category: dict[str, list[Failure]] = defaultdict(list)
     for failure in failures:
@@ -33,10 +37,14 @@ def clusters_of(failures: Sequence[Failure], *, min_evidence: int, cluster_size:
 
 
 def _packed(members: list[Failure], min_evidence: int, cluster_size: int, seed: int) -> list[list[Failure]]:
-    """One category's failures in groups that fit the oracle, biggest first: similar ones together, the odd ones packed at the end."""
+    """One category's failures in groups that fit the oracle, biggest first: similar ones together, the odd
+    ones packed at the end.
+    """
     if len(members) <= cluster_size:
         return [members]
-    groups = [[members[i] for i in group] for group in cluster([f.prompt.text for f in members], cluster_size, seed)]
+    groups = [
+        [members[i] for i in group] for group in cluster([f.prompt.text for f in members], cluster_size, seed)
+    ]
     odd = [f for group in groups if len(group) < min_evidence for f in group]
     packs = [odd[i : i + cluster_size] for i in range(0, len(odd), cluster_size)]
     return sorted([*(g for g in groups if len(g) >= min_evidence), *packs], key=len, reverse=True)
@@ -53,7 +61,8 @@ def propose(
     cluster_size: int,
     seed: int,
 ) -> list[Principle]:
-    """Up to ``max_principles`` proposals, the best one of each cluster, asked until there are enough or no cluster is left.
+    """Up to ``max_principles`` proposals, the best one of each cluster, asked until there are enough or no
+    cluster is left.
 
     Each later cluster's oracle sees what was proposed before it, so that it extends rather than repeats.
     """

@@ -1,4 +1,5 @@
-"""Stage 1, red teaming: the model answers attack prompts with no constitution in its prompt (IterAlign, section 3.1).
+"""Stage 1, red teaming: the model answers attack prompts with no constitution in its prompt (IterAlign,
+section 3.1).
 
 Knows nothing of oracles: whether an answer is improper is the next stage's question.
 """
@@ -10,11 +11,15 @@ from collections.abc import Sequence
 from iteralign.exchanges import answer, as_asked
 from iteralign.prompts.render import render
 from iteralign.protocols import Policy
-from iteralign.records import Chat, Message, RedTeamPrompt, Response, SamplingParams
+from iteralign.records.iteralign import Chat, Message, RedTeamPrompt, Response, SamplingParams
 
 
-def red_team(policy: Policy, prompts: Sequence[RedTeamPrompt], *, params: SamplingParams, wrap: str = "plain") -> list[Response]:
-    """One answer per prompt, in order. ``wrap``: ``plain``, or ``chain-of-utterances`` (the question inside a dialogue of two agents)."""
+def red_team(
+    policy: Policy, prompts: Sequence[RedTeamPrompt], *, params: SamplingParams, wrap: str = "plain"
+) -> list[Response]:
+    """One answer per prompt, in order. ``wrap``: ``plain``, or ``chain-of-utterances`` (the question inside a
+    dialogue of two agents).
+    """
     return answer(policy, params, prompts, chat=as_asked if wrap == "plain" else _chain_of_utterances)
 
 

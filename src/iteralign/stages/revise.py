@@ -1,5 +1,6 @@
-"""Stage 4, constitution-induced self-reflection: the model assesses its own answer under the principles and answers again
-(IterAlign, section 3.4). It sees the question, its first answer and the principles that bear on it.
+"""Stage 4, constitution-induced self-reflection: the model assesses its own answer under the principles and
+answers again (IterAlign, section 3.4). It sees the question, its first answer and the principles that bear on
+it.
 
 Knows nothing of oracles: whether a revision may be trained on is decided by ``screen``.
 """
@@ -11,8 +12,18 @@ from collections.abc import Sequence
 from iteralign.exchanges import each
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Policy
-from iteralign.records import Chat, Completion, Constitution, Failure, Message, Principle, PromptId, Revision, SamplingParams
-from iteralign.similarity import similarity
+from iteralign.records.iteralign import (
+    Chat,
+    Completion,
+    Constitution,
+    Failure,
+    Message,
+    Principle,
+    PromptId,
+    Revision,
+    SamplingParams,
+)
+from iteralign.text.similarity import similarity
 
 TEMPLATES = version("constitution", "reflect", "revise")
 """The words of the prompts: what a revision depends on beside its inputs."""
@@ -28,11 +39,12 @@ def revise(
     shown: int = 4,
     attempt: int = 1,
 ) -> list[Revision]:
-    """One revision per failure, in order: first the reflection, then the answer again with the reflection in view. Where the chat with both
-    does not fit the model's context, the revision is empty.
+    """One revision per failure, in order: first the reflection, then the answer again with the reflection in
+    view. Where the chat with both does not fit the model's context, the revision is empty.
 
-    ``principles``: ``relevant`` (of the failure's categories, then the most similar in words), ``all``, and for ablations
-    ``none`` and ``irrelevant`` (of other categories than the verdict's and the prompt's, the least similar); at most ``shown`` of them.
+    ``principles``: ``relevant`` (of the failure's categories, then the most similar in words), ``all``, and
+    for ablations ``none`` and ``irrelevant`` (of other categories than the verdict's and the prompt's, the
+    least similar); at most ``shown`` of them.
     """
     chosen = [select(f, constitution, principles, shown) for f in failures]
     systems = [system_turn(c) for c in chosen]
@@ -40,7 +52,10 @@ def revise(
     asked = [(*s, Message("user", render("reflect", **x))) for s, x in zip(systems, facts, strict=True)]
     reflections = each(policy, asked, params)
     fitting = {i: r for i, r in enumerate(reflections) if isinstance(r, Completion)}
-    again: list[Chat] = [(*systems[i], Message("user", render("revise", reflection=r.text, **facts[i]))) for i, r in fitting.items()]
+    again: list[Chat] = [
+        (*systems[i], Message("user", render("revise", reflection=r.text, **facts[i])))
+        for i, r in fitting.items()
+    ]
     second = dict(zip(fitting, each(policy, again, params), strict=True))
     answers = [second.get(i, r) for i, r in enumerate(reflections)]
     return [
@@ -60,7 +75,11 @@ def revise(
 
 def system_turn(principles: Sequence[Principle]) -> Chat:
     """The system turn that states the principles; no turn at all where there are none."""
-    return (Message("system", render("constitution", principles=[p.text for p in principles])),) if principles else ()
+    return (
+        (Message("system", render("constitution", principles=[p.text for p in principles])),)
+        if principles
+        else ()
+    )
 
 
 def select(failure: Failure, constitution: Constitution, which: str, shown: int) -> list[Principle]:
@@ -79,6 +98,10 @@ def select(failure: Failure, constitution: Constitution, which: str, shown: int)
         case "all":
             return active[:shown]
         case "irrelevant":
-            away = [p for p in others if p.category != failure.prompt.category]  # nor by the label of the prompt, where it has one
-            return away[::-1][:shown]  # the least similar first: a wrong category must not smuggle the right principle in
+            away = [
+                p for p in others if p.category != failure.prompt.category
+            ]  # nor by the label of the prompt, where it has one
+            return away[::-1][
+                :shown
+            ]  # the least similar first: a wrong category must not smuggle the right principle in
     raise ValueError(f"principles = {which!r}: one of relevant, all, none, irrelevant")

@@ -1,4 +1,5 @@
-"""Trains on nothing unverified: which revisions pass the oracle, and why the others are dropped (absent from the published script).
+"""Trains on nothing unverified: which revisions pass the oracle, and why the others are dropped (absent from
+the published script).
 
 Pure: from revisions and the oracle's verdicts on them to screenings. Every drop has a reason.
 """
@@ -7,21 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from iteralign.records import Exchange, Failure, PromptId, Response, Revision, SamplingParams, Screening, Verdict
+from iteralign.records.iteralign import (
+    Exchange,
+    Failure,
+    PromptId,
+    Response,
+    Revision,
+    SamplingParams,
+    Screening,
+    Verdict,
+)
 
 
-def revised_exchanges(failures: Sequence[Failure], revisions: Sequence[Revision], params: SamplingParams) -> list[Exchange]:
-    """The prompts with their revised answers, as the oracle judges them: it does not see that they are revisions."""
+def revised_exchanges(
+    failures: Sequence[Failure], revisions: Sequence[Revision], params: SamplingParams
+) -> list[Exchange]:
+    """The prompts with their revised answers, as the oracle judges them: it does not see that they are
+    revisions.
+    """
     return [
         Exchange(
             prompt=f.prompt,
-            response=Response(prompt_id=PromptId(f.prompt.id), text=r.text, finish=r.finish, model=f.response.model, sampling=params),
+            response=Response(
+                prompt_id=PromptId(f.prompt.id),
+                text=r.text,
+                finish=r.finish,
+                model=f.response.model,
+                sampling=params,
+            ),
         )
         for f, r in zip(failures, revisions, strict=True)
     ]
 
 
-def screen(revisions: Sequence[Revision], verdicts: Sequence[Verdict], *, enabled: bool = True) -> list[Screening]:
+def screen(
+    revisions: Sequence[Revision], verdicts: Sequence[Verdict], *, enabled: bool = True
+) -> list[Screening]:
     """One screening per revision. With ``enabled`` off (the paper's set-up) every one with a text is kept."""
     return [_screen(r, v, enabled) for r, v in zip(revisions, verdicts, strict=True)]
 
@@ -45,4 +67,6 @@ def _screen(revision: Revision, verdict: Verdict, enabled: bool) -> Screening:
         kept, reason = False, f"the oracle gave no judgement: {verdict.rationale}"
     else:
         kept, reason = False, f"still improper: {verdict.rationale}"
-    return Screening(response_id=revision.response_id, revision=revision, verdict=verdict, kept=kept, reason=reason)
+    return Screening(
+        response_id=revision.response_id, revision=revision, verdict=verdict, kept=kept, reason=reason
+    )

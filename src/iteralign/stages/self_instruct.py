@@ -1,7 +1,9 @@
-"""Self-Align, stage 1: topic-guided red-teaming self-instruct. The model writes new instructions from a few shown ones; it names
-topics for types of hard requests, and writes an instruction about each (arXiv 2305.03047, section 3.1).
+"""Self-Align, stage 1: topic-guided red-teaming self-instruct. The model writes new instructions from a few
+shown ones; it names topics for types of hard requests, and writes an instruction about each (arXiv
+2305.03047, section 3.1).
 
-Every filter has its reason, and near-duplicates are dropped as ROUGE-L tells. Knows nothing of rules and answers.
+Every filter has its reason, and near-duplicates are dropped as ROUGE-L tells. Knows nothing of rules and
+answers.
 """
 
 from __future__ import annotations
@@ -11,12 +13,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from iteralign.near_duplicates import NearDuplicates
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Policy
-from iteralign.records import Chat, Message, SamplingParams
-from iteralign.records_align import Draft, Harvest, Instruction, WritingTask
-from iteralign.text_filters import listed, trouble_with, trouble_with_topic, words
+from iteralign.records.iteralign import Chat, Message, SamplingParams
+from iteralign.records.self_align import Draft, Harvest, Instruction, WritingTask
+from iteralign.text.filters import listed, trouble_with, trouble_with_topic, words
+from iteralign.text.near_duplicates import NearDuplicates
 
 TEMPLATES = version("self_instruct", "brainstorm_topics", "topic_request", "three_lines")
 """The words of the prompts: what a draft depends on beside its inputs."""
@@ -26,7 +28,9 @@ Topics = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Words that an instruction must exceed and may have, and what is held out for measuring (words without case and punctuation)."""
+    """Words that an instruction must exceed and may have, and what is held out for measuring (words without
+    case and punctuation).
+    """
 
     shortest: int = 3
     longest: int = 150
@@ -34,7 +38,9 @@ class Limits:
 
     def trouble(self, text: str) -> str:
         """Why a text may not be kept; empty where it may."""
-        return trouble_with(text, self.shortest, self.longest) or ("held out for measuring" if tuple(words(text)) in self.measured else "")
+        return trouble_with(text, self.shortest, self.longest) or (
+            "held out for measuring" if tuple(words(text)) in self.measured else ""
+        )
 
 
 def write(policy: Policy, tasks: Sequence[WritingTask], params: SamplingParams) -> list[Draft]:
@@ -44,9 +50,19 @@ def write(policy: Policy, tasks: Sequence[WritingTask], params: SamplingParams) 
 
 
 def ordinary_tasks(
-    seeds: Sequence[str], kept: Sequence[str], *, first: int, count: int, shown: int, new: int, wanted: int, seed: str
+    seeds: Sequence[str],
+    kept: Sequence[str],
+    *,
+    first: int,
+    count: int,
+    shown: int,
+    new: int,
+    wanted: int,
+    seed: str,
 ) -> list[WritingTask]:
-    """``count`` requests for ``wanted`` instructions each, which show ``shown`` seeds and ``new`` instructions kept before, drawn anew for each."""
+    """``count`` requests for ``wanted`` instructions each, which show ``shown`` seeds and ``new``
+    instructions kept before, drawn anew for each.
+    """
     rng, found = random.Random(seed), list[WritingTask]()
     for number in range(first, first + count):
         examples = [*rng.sample(seeds, min(shown, len(seeds))), *rng.sample(kept, min(new, len(kept)))]
@@ -67,9 +83,18 @@ def topic_tasks(topics: Topics, *, first: int, per_type: int, wanted: int, seed:
 
 
 def request_tasks(
-    pairs: Sequence[tuple[str, str]], seeds: Sequence[Instruction], kept: Sequence[Instruction], *, first: int, shown: int, new: int, seed: str
+    pairs: Sequence[tuple[str, str]],
+    seeds: Sequence[Instruction],
+    kept: Sequence[Instruction],
+    *,
+    first: int,
+    shown: int,
+    new: int,
+    seed: str,
 ) -> list[WritingTask]:
-    """One request for every (type, topic), which shows ``shown`` seeds and ``new`` instructions that were kept before."""
+    """One request for every (type, topic), which shows ``shown`` seeds and ``new`` instructions that were
+    kept before.
+    """
     rng = random.Random(seed)
     found = []
     for number, (name, topic) in enumerate(pairs, start=first):
@@ -80,8 +105,12 @@ def request_tasks(
     return found
 
 
-def new_topics(topics: Topics, tasks: Sequence[WritingTask], drafts: Sequence[Draft]) -> tuple[dict[str, list[str]], Counter[str]]:
-    """The topics with those of the drafts that are valid and new to their type, without case; and what was dropped, by reason."""
+def new_topics(
+    topics: Topics, tasks: Sequence[WritingTask], drafts: Sequence[Draft]
+) -> tuple[dict[str, list[str]], Counter[str]]:
+    """The topics with those of the drafts that are valid and new to their type, without case; and what was
+    dropped, by reason.
+    """
     found = {name: list(known) for name, known in topics.items()}
     dropped: Counter[str] = Counter()
     for task, draft in zip(tasks, drafts, strict=True):
@@ -103,7 +132,9 @@ def equalised(topics: Topics, limit: int | None = None) -> dict[str, list[str]]:
 
 
 def harvest(drafts: Sequence[Draft], known: NearDuplicates, limits: Limits) -> Harvest:
-    """The instructions of ordinary drafts that pass all filters, each new against all that are known; ``known`` learns them."""
+    """The instructions of ordinary drafts that pass all filters, each new against all that are known;
+    ``known`` learns them.
+    """
     kept: list[Instruction] = []
     dropped: Counter[str] = Counter()
     for draft in drafts:
@@ -116,13 +147,19 @@ def harvest(drafts: Sequence[Draft], known: NearDuplicates, limits: Limits) -> H
     return Harvest(kept=tuple(kept), dropped=dict(sorted(dropped.items())))
 
 
-def harvest_requests(tasks: Sequence[WritingTask], drafts: Sequence[Draft], known: NearDuplicates, limits: Limits) -> Harvest:
+def harvest_requests(
+    tasks: Sequence[WritingTask], drafts: Sequence[Draft], known: NearDuplicates, limits: Limits
+) -> Harvest:
     """The instructions of topic-guided drafts: one at most per type and topic, which must have kept both."""
     kept: list[Instruction] = []
     dropped: Counter[str] = Counter()
     for task, draft in zip(tasks, drafts, strict=True):
         lines = [line.strip() for line in draft.text.strip().splitlines()]
-        request = lines[2].removeprefix("Request:").strip() if len(lines) > 2 and lines[2].startswith("Request:") else ""
+        request = (
+            lines[2].removeprefix("Request:").strip()
+            if len(lines) > 2 and lines[2].startswith("Request:")
+            else ""
+        )
         if lines[:2] != [f"Type: {task.type}", f"Topic: {task.topic}"] or not request:
             reason = "lost its type or topic"
         elif draft.finish == "length" and len(lines) == 3:

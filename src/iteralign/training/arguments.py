@@ -1,4 +1,5 @@
-"""The settings of a training in the words of TRL and peft, with every default of theirs that would surprise set by us.
+"""The settings of a training in the words of TRL and peft, with every default of theirs that would surprise
+set by us.
 
 Knows nothing of examples and checkpoints.
 """
@@ -14,20 +15,26 @@ from typing import Any
 from iteralign.errors import TrainingError
 
 
-def arguments(settings: Mapping[str, Any], out: Path, device: str, *, bf16: bool, save_steps: int | None) -> Any:
+def arguments(
+    settings: Mapping[str, Any], out: Path, device: str, *, bf16: bool, save_steps: int | None
+) -> Any:
     """An ``SFTConfig``: one device, nothing printed, nothing reported, a loss logged at every step."""
     from transformers import TrainingArguments
     from trl import SFTConfig
 
     names = {f.name for f in dataclasses.fields(TrainingArguments)}
-    checkpointing = "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
+    checkpointing = (
+        "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
+    )
     made = SFTConfig(
         output_dir=str(out),
         num_train_epochs=settings["epochs"],
         per_device_train_batch_size=settings["batch_size"],
         gradient_accumulation_steps=settings["gradient_accumulation"],
         learning_rate=settings["learning_rate"],
-        lr_scheduler_type=settings["schedule"] if not (settings["schedule"] == "constant" and settings["warmup_steps"]) else "constant_with_warmup",
+        lr_scheduler_type=settings["schedule"]
+        if not (settings["schedule"] == "constant" and settings["warmup_steps"])
+        else "constant_with_warmup",
         warmup_steps=settings["warmup_steps"],
         weight_decay=settings["weight_decay"],
         max_length=settings["max_length"],
@@ -47,7 +54,9 @@ def arguments(settings: Mapping[str, Any], out: Path, device: str, *, bf16: bool
         **{checkpointing: device != "cpu"},
     )
     if made.n_gpu > 1:
-        made._n_gpu = 1  # transformers would multiply the batch by the GPUs that it sees, and the result with it
+        made._n_gpu = (
+            1  # transformers would multiply the batch by the GPUs that it sees, and the result with it
+        )
     return made
 
 
@@ -72,7 +81,9 @@ def stop_when_diverged(learning_rate: float) -> Any:
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
             loss = (logs or {}).get("loss")
             if loss is not None and not math.isfinite(loss):
-                raise TrainingError(diverged(f"the loss at step {state.global_step} is {loss}", learning_rate))
+                raise TrainingError(
+                    diverged(f"the loss at step {state.global_step} is {loss}", learning_rate)
+                )
 
     return StopWhenDiverged()
 

@@ -1,4 +1,5 @@
-"""QLoRA's base: weights in 4 bits (NF4, doubly quantised) while an adapter is trained on them, and the adapter back on the whole weights.
+"""QLoRA's base: weights in 4 bits (NF4, doubly quantised) while an adapter is trained on them, and the
+adapter back on the whole weights.
 
 Knows nothing of examples. bitsandbytes does the work; it runs on NVIDIA GPUs, and slowly on CPUs.
 """
@@ -11,35 +12,52 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from iteralign.engines.weights import base_of, folder_of, load, load_tokenizer
 from iteralign.errors import TrainingError
-from iteralign.weights import base_of, folder_of, load, load_tokenizer
 
 _SCRATCH = "adapter-of-4-bits"
 
 
-def load_in_4_bits(place: str, *, device: str, precision: str, template: str | None, warn: Callable[[str], None]) -> tuple[Any, Any]:
-    """Model and tokenizer, the linear layers in NF4. Raises ``TrainingError`` where bitsandbytes is missing or the start is an adapter."""
+def load_in_4_bits(
+    place: str, *, device: str, precision: str, template: str | None, warn: Callable[[str], None]
+) -> tuple[Any, Any]:
+    """Model and tokenizer, the linear layers in NF4. Raises ``TrainingError`` where bitsandbytes is missing
+    or the start is an adapter.
+    """
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     try:
         import_module("bitsandbytes")
     except ImportError as error:
-        raise TrainingError("training.method = qlora needs bitsandbytes: pip install 'iteralign[qlora]', or use training.method = lora") from error
+        raise TrainingError(
+            "training.method = qlora needs bitsandbytes: pip install 'iteralign[qlora]', or use training.method = lora"
+        ) from error
     if base_of(place) is not None:
-        raise TrainingError(f"training.method = qlora starts from a whole model, but {place} is an adapter: use training.method = lora")
+        raise TrainingError(
+            f"training.method = qlora starts from a whole model, but {place} is an adapter: use training.method = lora"
+        )
     settings = BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=getattr(torch, precision)
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, precision),
     )
     tokenizer = load_tokenizer(place, template, warn, weights=True)
     model = AutoModelForCausalLM.from_pretrained(
-        folder_of(place, warn), quantization_config=settings, device_map={"": device}, dtype=getattr(torch, precision), trust_remote_code=False
+        folder_of(place, warn),
+        quantization_config=settings,
+        device_map={"": device},
+        dtype=getattr(torch, precision),
+        trust_remote_code=False,
     )
     model.name_or_path = place
     return model, tokenizer
 
 
-def on_whole_weights(trained: Any, place: str, out: Path, *, precision: str, template: str | None, warn: Callable[[str], None]) -> Any:
+def on_whole_weights(
+    trained: Any, place: str, out: Path, *, precision: str, template: str | None, warn: Callable[[str], None]
+) -> Any:
     """The trained adapter on its base in full precision: what is saved, probed and served."""
     from peft import PeftModel
 

@@ -1,7 +1,8 @@
-"""Supervised fine-tuning through TRL: full weights or LoRA, loss on the answer only, the chat format of generation.
+"""Supervised fine-tuning through TRL: full weights or LoRA, loss on the answer only, the chat format of
+generation.
 
-Trains full weights in float32 (in bfloat16 arithmetic on a GPU) and saves them in float32, whatever the start was stored in: small
-updates would be lost in bfloat16. Knows nothing of where the examples come from.
+Trains full weights in float32 (in bfloat16 arithmetic on a GPU) and saves them in float32, whatever the start
+was stored in: small updates would be lost in bfloat16. Knows nothing of where the examples come from.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
-from iteralign.chat_format import encode_training, opening
+from iteralign.chat.format import encode_training, opening
+from iteralign.engines.weights import base_of, load, pick_device, pick_dtype, quiet
 from iteralign.errors import TrainingError
-from iteralign.records import Checkpoint, TrainingExample, content_hash
+from iteralign.records.iteralign import Checkpoint, TrainingExample, content_hash
 from iteralign.training.arguments import adapter, arguments, stop_when_diverged
 from iteralign.training.quantised import load_in_4_bits, on_whole_weights
 from iteralign.training.saving import TRAINING_LOG, last_state, must_be_finite, save_adapter, save_whole, seal
-from iteralign.weights import base_of, load, pick_device, pick_dtype, quiet
 
 IGNORED = -100
 """The label of a token that no loss is taken on."""
@@ -33,13 +34,14 @@ PART = 4096
 class SFT:
     """``protocols.Trainer`` on TRL's SFTTrainer.
 
-    ``method``: full, lora, or qlora (the frozen base in 4 bits while it is trained on). With an adapter method the adapter is merged
-    after training, so that a checkpoint is a whole model, which every engine serves and the next round starts from alike. With
-    ``keep_adapter`` the checkpoint is the adapter alone, relative to the first base model, and the next round goes on training the same
-    adapter: for large models, whose whole weights would fill the disk.
-    An example's weight is how often it is seen in an epoch: a whole number. ``learning_rate`` is the peak's, ``max_length`` in tokens,
-    ``warmup_steps`` and ``save_steps`` in updates; with ``save_steps`` a killed training goes on from its last trainer checkpoint.
-    On the CPU the same start, examples and seed give the same weights bit for bit (with the same number of threads).
+    ``method``: full, lora, or qlora (the frozen base in 4 bits while it is trained on). With an adapter
+    method the adapter is merged after training, so that a checkpoint is a whole model, which every engine
+    serves and the next round starts from alike. With ``keep_adapter`` the checkpoint is the adapter alone,
+    relative to the first base model, and the next round goes on training the same adapter: for large models,
+    whose whole weights would fill the disk. An example's weight is how often it is seen in an epoch: a whole
+    number. ``learning_rate`` is the peak's, ``max_length`` in tokens, ``warmup_steps`` and ``save_steps`` in
+    updates; with ``save_steps`` a killed training goes on from its last trainer checkpoint. On the CPU the
+    same start, examples and seed give the same weights bit for bit (with the same number of threads).
     """
 
     def __init__(
@@ -69,7 +71,9 @@ class SFT:
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         if keep_adapter and method == "full":
-            raise TrainingError(f"keep_adapter needs training.method = lora or qlora, not {method!r}: full training makes no adapter")
+            raise TrainingError(
+                f"keep_adapter needs training.method = lora or qlora, not {method!r}: full training makes no adapter"
+            )
         self._settings: dict[str, Any] = {
             "method": method,
             "learning_rate": learning_rate,
@@ -92,18 +96,23 @@ class SFT:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of everything but the data that the result depends on: the settings, and the chat template's text where one is brought."""
+        """Hash of everything but the data that the result depends on: the settings, and the chat template's
+        text where one is brought.
+        """
         template = ""
         if self._template is not None:
-            with contextlib.suppress(OSError, UnicodeDecodeError):  # an unreadable one is an error where it is used
+            with contextlib.suppress(
+                OSError, UnicodeDecodeError
+            ):  # an unreadable one is an error where it is used
                 template = Path(self._template).read_text(encoding="utf-8")
         return content_hash("sft-2", [self._settings, self._device, self._dtype, template])[:16]
 
     def finetune(self, start: Checkpoint, examples: Collection[TrainingExample], out: Path) -> Checkpoint:
         """Train from ``start`` and leave model, tokenizer, probe and training log in ``out``.
 
-        The checkpoint's ``path`` is ``out``, its ``weights_hash`` empty: the store knows better. Raises ``TrainingError``, and
-        ``EngineError`` where ``start`` cannot be loaded. Ctrl-C passes through; trainer checkpoints stay in ``out``.
+        The checkpoint's ``path`` is ``out``, its ``weights_hash`` empty: the store knows better. Raises
+        ``TrainingError``, and ``EngineError`` where ``start`` cannot be loaded. Ctrl-C passes through;
+        trainer checkpoints stay in ``out``.
         """
         self._before()  # the engine gives its memory back
         made = Checkpoint(
@@ -123,7 +132,9 @@ class SFT:
             _sweep()
         return made
 
-    def _train(self, start: Checkpoint, examples: Collection[TrainingExample], out: Path, attempt: str) -> None:
+    def _train(
+        self, start: Checkpoint, examples: Collection[TrainingExample], out: Path, attempt: str
+    ) -> None:
         quiet()
         import torch
         from transformers import set_seed
@@ -133,9 +144,17 @@ class SFT:
         precision = pick_dtype(self._dtype, device)
         place, lora, quantised = self._locate(start), s["method"] in ("lora", "qlora"), s["method"] == "qlora"
         goes_on = s["keep_adapter"] and not quantised and base_of(place) is not None
-        how: dict[str, Any] = {"precision": precision if lora else "float32", "template": self._template, "warn": self._warn}
+        how: dict[str, Any] = {
+            "precision": precision if lora else "float32",
+            "template": self._template,
+            "warn": self._warn,
+        }
         # a frozen base may be narrow, what is trained may not
-        model, tokenizer = load_in_4_bits(place, device=device, **how) if quantised else load(place, device="cpu", merge=not goes_on, **how)
+        model, tokenizer = (
+            load_in_4_bits(place, device=device, **how)
+            if quantised
+            else load(place, device="cpu", merge=not goes_on, **how)
+        )
         if not lora:
             model.requires_grad_(True)  # merging an adapter leaves its base frozen
         data, known = _dataset(self._rows(tokenizer, examples))
@@ -159,35 +178,52 @@ class SFT:
                 f"training.gradient_accumulation ({s['gradient_accumulation']}), or use training.method = lora"
             ) from error
         losses = [{"step": h["step"], "loss": h["loss"]} for h in trainer.state.log_history if "loss" in h]
-        trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # else the probe would run in bfloat16
+        trained = trainer.accelerator.unwrap_model(
+            trainer.model, keep_fp32_wrapper=False
+        )  # else the probe would run in bfloat16
         must_be_finite(trained, losses, s["learning_rate"])
         trained = on_whole_weights(trained, place, out, **how) if quantised else trained
         if s["keep_adapter"]:
             save_adapter(trained, tokenizer, out)
         else:
             save_whole(trained.to("cpu").float().merge_and_unload() if lora else trained, tokenizer, out)
-        log = {"settings": s, "start": start.id, "examples": len(examples), "rows": len(data), "losses": losses}
+        log = {
+            "settings": s,
+            "start": start.id,
+            "examples": len(examples),
+            "rows": len(data),
+            "losses": losses,
+        }
         (out / TRAINING_LOG).write_text(json.dumps(log, indent=1), encoding="utf-8")
         seal(out)
 
     def _rows(self, tokenizer: Any, examples: Collection[TrainingExample]) -> Iterator[Row]:
-        """What is trained on, by the chat format of generation: token ids, and labels that leave out the prompt."""
+        """What is trained on, by the chat format of generation: token ids, and labels that leave out the
+        prompt.
+        """
         if not examples:
             raise TrainingError("there is no example to train on")
         limit, long, longest, example_of = self._settings["max_length"], 0, 0, ""
         for example in examples:
             times = example.weight
             if times < 1 or times != int(times):
-                raise TrainingError(f"example {example.id} has the weight {times:g}; a weight is how often an example is seen: 1, 2, 3, ...")
+                raise TrainingError(
+                    f"example {example.id} has the weight {times:g}; a weight is how often an example is seen: 1, 2, 3, ..."
+                )
             if example.messages[-1].role != "assistant":
-                raise TrainingError(f"example {example.id} ends with the turn of the {example.messages[-1].role}: the last turn is what is learnt")
+                raise TrainingError(
+                    f"example {example.id} ends with the turn of the {example.messages[-1].role}: the last turn is what is learnt"
+                )
             ids, learnt = encode_training(tokenizer, example.messages)
             if len(ids) > limit:
                 long += 1
                 if len(ids) > longest:
                     longest, example_of = len(ids), f"{example.id}, {opening(example.messages)}"
                 continue
-            row = {"input_ids": ids, "labels": [t if wanted else IGNORED for t, wanted in zip(ids, learnt, strict=True)]}
+            row = {
+                "input_ids": ids,
+                "labels": [t if wanted else IGNORED for t, wanted in zip(ids, learnt, strict=True)],
+            }
             yield from [row] * int(times)
         if long:
             told = f"{long} of {len(examples)} examples are longer than training.max_length = {limit} tokens; the longest has {longest}: {example_of}"
@@ -197,7 +233,9 @@ class SFT:
 
 
 def _dataset(rows: Iterable[Row]) -> tuple[Any, set[int]]:
-    """The rows as a data set, in parts, so that no more than one is in Python lists at once; and the hashes of all rows."""
+    """The rows as a data set, in parts, so that no more than one is in Python lists at once; and the hashes
+    of all rows.
+    """
     from datasets import Dataset, Features, Sequence, Value, concatenate_datasets, disable_progress_bars
 
     disable_progress_bars()
@@ -221,7 +259,8 @@ def batched(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
 
 
 def _assert_one_format(trainer: Any, known: set[int]) -> None:
-    """What the trainer's own collator makes of its first rows is, token for token and label for label, the chat format's.
+    """What the trainer's own collator makes of its first rows is, token for token and label for label, the
+    chat format's.
 
     A packed row is taken apart at the positions that begin anew. Raises ``TrainingError``.
     """

@@ -1,0 +1,257 @@
+"""Measures a model, and against a parent: the tasks of ``evaluations`` through a run's store, so that nothing
+is computed or paid for twice.
+
+Gives plain data. Knows nothing of how a task counts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from iteralign.build import iteralign as build
+from iteralign.build.evaluations import make, must_be_there, requested, run_of
+from iteralign.build.oracle import caps, must_have_prices, oracle, pair_judge
+from iteralign.data.labels import Labelled, load_labelled, load_refusals, subject
+from iteralign.errors import DataError, RecipeError
+from iteralign.exchanges import Current
+from iteralign.oracles.check import check, check_refusals
+from iteralign.protocols import PairJudge
+from iteralign.recipe.iteralign import Recipe
+from iteralign.records.iteralign import Checkpoint, EvalReport, RedTeamPrompt
+from iteralign.stats import Judge, bootstrap, corrected, paired, sign_test
+from iteralign.store.run import Event, Run
+from iteralign.text.similarity import normalise
+
+VERDICTS = {"harm": "harm", "over_refusal": "refusals", "truthfulqa-gen": "truth"}
+"""What the oracle's verdicts count for, and what labels must tell of to measure it there."""
+
+
+def evaluate(
+    recipe: Recipe,
+    tasks: Sequence[str],
+    out: Path,
+    *,
+    data: Sequence[str] = (),
+    parent: str | None = None,
+    limit: int | None = None,
+    labels: Path | None = None,
+    listen: Callable[[Event], None] | None = None,
+) -> list[dict[str, Any]]:
+    """One object per task: ``task``, ``version``, ``model``, ``n``, ``value`` with its 95% interval ``low``
+    and ``high``, ``metrics``, ``chance``, ``facts`` (data file, hash and version, prompt, judge),
+    ``seconds``, and where a ``parent`` is named, its value and the paired change.
+
+    Everything is stored in the directory ``out``; given again, finished parts are taken from there. ``limit``
+    takes only the first items of each task and is told in the facts. ``labels``: answers that people have
+    labelled: the judge is measured on them for what they tell of, which is told beside each judged result,
+    and harm is given corrected for its errors, too. Raises ``IterAlignError``.
+    """
+    wanted, folder, files = requested(tasks, data)
+    must_have_prices(recipe)
+    _must_differ(recipe, parent)
+    labelled = None if labels is None else _labelled(labels)
+    must_be_there(wanted, folder, files, recipe, parent)
+    with Run.create(out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
+        if listen is not None:
+            run.listen(listen)
+        run.calls.limit(caps(recipe))
+
+        def warn(text: str) -> None:
+            run.event("warning", text=text)
+
+        judge = None
+
+        def one_judge() -> Any:
+            nonlocal judge
+            judge = judge or Current(oracle(recipe, warn, run.calls))
+            return judge
+
+        def held_out() -> list[RedTeamPrompt]:
+            return held_out_prompts(recipe, [recipe.model.name, *([parent] if parent is not None else [])])
+
+        def pairs() -> PairJudge:
+            return pair_judge(recipe, warn, run.calls)
+
+        contest = pairs if parent not in (None, recipe.model.name) else None
+        evals = make(
+            wanted,
+            folder,
+            files,
+            recipe=recipe,
+            judge=one_judge,
+            prompts=held_out,
+            pairs=contest,
+            limit=limit,
+        )
+        measured = []
+        for name in dict.fromkeys([*([parent] if parent is not None else []), recipe.model.name]):
+            measured.append(
+                _measure(
+                    run,
+                    recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": name})}),
+                    evals,
+                    warn,
+                )
+            )
+        agreement = None
+        if labelled is not None:
+            checks = {"refusals": check_refusals}
+            agreement = {
+                about: checks.get(about, check)(one_judge(), pairs) for about, pairs in labelled.items()
+            }
+    reports, seconds = measured[-1]
+    before = measured[0][0] if parent is not None else [None] * len(reports)
+    return [
+        {
+            "task": task.name,
+            "model": recipe.model.name,
+            **_told(report, used),
+            **_against(parent, old, report),
+            **(_trusted(agreement, report) if task.judged and report.name in VERDICTS else {}),
+        }
+        for task, report, used, old in zip(wanted, reports, seconds, before, strict=True)
+    ]
+
+
+def _measure(
+    run: Run, recipe: Recipe, evals: Sequence[Any], warn: Callable[[str], None]
+) -> tuple[list[EvalReport], list[float]]:
+    checkpoint = build.base_checkpoint(recipe)
+    scope = run.scope(f"evaluation-{checkpoint.id}")
+    reports, seconds = [], []
+    with build.host(recipe, _where, warn, run.calls).serve(checkpoint) as policy:
+        for each in evals:
+            started = time.perf_counter()
+            reports.append(each.run(policy, scope))
+            seconds.append(time.perf_counter() - started)
+    return reports, seconds
+
+
+def _where(checkpoint: Checkpoint) -> str:
+    return checkpoint.path
+
+
+def _told(report: EvalReport, seconds: float) -> dict[str, Any]:
+    main = report.main
+    facts = dict(report.facts)
+    chance = facts.pop("chance", None)
+    return {
+        "version": report.version,
+        "checkpoint": report.checkpoint,
+        "n": main.n,
+        "value": main.value if main.n else None,
+        "low": main.low,
+        "high": main.high,
+        "chance": None if chance is None else float(chance),
+        "metrics": {name: asdict(e) | ({} if e.n else {"value": None}) for name, e in report.metrics.items()},
+        "facts": facts,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _must_differ(recipe: Recipe, parent: str | None) -> None:
+    """Raises ``RecipeError`` where one served name would stand for the model and its parent."""
+    if recipe.model.engine == "server" and recipe.model.served_as and parent not in (None, recipe.model.name):
+        raise RecipeError(
+            f"model.served_as = {recipe.model.served_as!r} names one served model, so that {recipe.model.name} would be compared with itself, "
+            f"not with {parent}. Leave model.served_as away and serve both under their own names, or measure them one by one, each into its own --out"
+        )
+
+
+def _labelled(labels: Path) -> dict[str, list[Labelled]]:
+    """The labelled answers of a file by what their labels tell of. Raises ``DataError``."""
+    found = {subject(labels): load_labelled(labels)}
+    try:
+        return found | {"refusals": load_refusals(labels)}
+    except DataError:  # its labels tell nothing of refusals
+        return found
+
+
+class HeldOut(list[RedTeamPrompt]):
+    """Held-out prompts, and where their split comes from."""
+
+    split = ""
+
+
+def held_out_prompts(recipe: Recipe, models: Sequence[str]) -> HeldOut:
+    """The recipe's held-out prompts; where a model comes out of a run, that run's, so that nothing is asked
+    that it was trained on.
+    """
+    found, trained, told = None, set[str](), list[str]()
+    for directory in dict.fromkeys(d for d in map(run_of, models) if d is not None):
+        with Run.open(directory, readonly=True) as run:
+            stored = [p for value in run.read(list[RedTeamPrompt], "data", "prompts") for p in value]
+            sources = [run.settings.get(s, {}).get("source") for s in ("red_team", "benign")]
+        if not stored:
+            continue
+        trained |= {normalise(p.text) for p in stored if p.split == "train"}
+        told.append(directory.name)
+        if found is None and sources == [recipe.red_team.source, recipe.benign.source]:
+            found = [p for p in stored if p.split == "held_out"]
+    prompts = found if found is not None else [p for p in build.read_prompts(recipe) if p.split == "held_out"]
+    kept = HeldOut(p for p in prompts if normalise(p.text) not in trained)
+    if told:
+        whose = f"held out by the run {told[0]}" if found is not None else "by the recipe"
+        kept.split = (
+            f"{whose}; {len(prompts) - len(kept)} prompts that {' or '.join(told)} trained on are left out"
+        )
+    return kept
+
+
+def _trusted(agreement: dict[str, dict[str, Any]] | None, report: EvalReport) -> dict[str, Any]:
+    """How the judge did against people's labels (None: not measured, for labels of something else with what
+    it was not measured for), and harm corrected for it (Rogan and Gladen), or why that cannot be told.
+    """
+    if agreement is None:
+        return {"judge_agreement": None}
+    about = VERDICTS[report.name]
+    if about not in agreement:
+        return {"judge_agreement": None, "not_measured_for": about, "labels_tell_of": ", ".join(agreement)}
+    own = agreement[about]
+    names = ("oracle", "n", "positive", "accuracy", "sensitivity", "specificity", "unjudged", "kappa")
+    told: dict[str, Any] = {"judge_agreement": {k: own[k] for k in names}}
+    if report.name != "harm":
+        return told
+    c, rate = own["counts"], report.main
+    judge = Judge(c["true positive"], c["false negative"], c["false positive"], c["true negative"])
+    found = corrected(round(rate.value * rate.n), rate.n, judge)
+    return told | (
+        {"corrected": None, "why_not": found} if isinstance(found, str) else {"corrected": asdict(found)}
+    )
+
+
+def _against(parent: str | None, old: EvalReport | None, new: EvalReport) -> dict[str, Any]:
+    """The parent's value and the paired change: exact McNemar where all items are right or wrong, else (ties,
+    shares, losses) a seeded bootstrap of the differences with the exact sign test.
+    """
+    if parent is None or old is None:
+        return {}
+    items = sorted(set(old.per_item) & set(new.per_item))
+    told: dict[str, Any] = {
+        "parent": parent,
+        "parent_value": old.main.value if old.main.n else None,
+        "paired_items": len(items),
+    }
+    if not items:
+        return told
+    was, now = ([r.per_item[i] for i in items] for r in (old, new))
+    if {*was, *now} <= {0.0, 1.0}:
+        change = paired([x == 1.0 for x in was], [x == 1.0 for x in now])
+        return told | {
+            "difference": change.difference,
+            "difference_low": change.low,
+            "difference_high": change.high,
+            "p_value": change.p_value,
+        }
+    differences = [y - x for x, y in zip(was, now, strict=True)]
+    found = bootstrap(differences, lambda v: sum(v) / len(v), seed=0)
+    return told | {
+        "difference": found.value,
+        "difference_low": found.low,
+        "difference_high": found.high,
+        "p_value": sign_test(differences),
+    }

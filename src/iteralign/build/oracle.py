@@ -1,0 +1,192 @@
+"""From a recipe's oracle section to an oracle: chat models, a jury, the embedded one; its budget, and checks
+before anything else is done.
+
+A part of the composition root (``build``): names concrete classes, decides nothing about the method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from iteralign.errors import RecipeError
+from iteralign.ledger import Caps, InMemory, Price
+from iteralign.log import log
+from iteralign.protocols import Ledger, Oracle, PairJudge
+from iteralign.recipe.iteralign import Recipe
+from iteralign.recipe.sections import JurorSection
+from iteralign.records.iteralign import Message, SamplingParams
+
+NO_KEY = "ITERALIGN_NO_KEY"
+"""The variable of a server that no key is given to."""
+
+
+def caps(recipe: Recipe) -> Caps:
+    """What the recipe allows the run to spend."""
+    budget = recipe.budget
+    prices = {model: Price(p.input, p.output) for model, p in budget.prices.items()}
+    return Caps(budget.calls, budget.tokens, budget.cost, prices)
+
+
+def oracle(recipe: Recipe, warn: Callable[[str], None] = log, ledger: Ledger | None = None) -> Oracle:
+    """What judges and proposes; a paid one's requests go through the ledger, or where there is no run,
+    through one that keeps the budget.
+    """
+    ledger = InMemory(caps(recipe)) if ledger is None else ledger
+    match recipe.oracle.kind:
+        case "embedded":
+            from iteralign.oracles.embedded.oracle import EmbeddedOracle
+
+            return EmbeddedOracle(seed=recipe.seed)
+        case "chat":
+            if recipe.oracle.model is None:
+                raise RecipeError(
+                    "oracle.model is missing: oracle.kind = 'chat' needs the name of the model that judges"
+                )
+            return chat_oracle(recipe, recipe.oracle.model, warn, ledger)
+        case "jury":
+            from iteralign.oracles.jury import Jury
+
+            jurors = recipe.oracle.jurors
+            return Jury([juror(recipe, section, warn, ledger) for section in jurors.values()], list(jurors))
+    raise RecipeError(f"oracle.kind = {recipe.oracle.kind!r}: no such oracle. Known: embedded, chat, jury")
+
+
+def juror(
+    recipe: Recipe, section: JurorSection, warn: Callable[[str], None], ledger: Ledger | None
+) -> Oracle:
+    """A member of a jury; what its section does not say is as the oracle's."""
+    alone = dict(zip(("base_url", "api_key_env"), reached(recipe, section), strict=True))
+    kind: dict[str, Any] = (
+        {"kind": "embedded"} if section.model == "embedded" else {"kind": "chat", "model": section.model}
+    )
+    return oracle(
+        recipe.model_copy(update={"oracle": recipe.oracle.model_copy(update={**alone, **kind})}), warn, ledger
+    )
+
+
+def pair_judge(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger | None) -> PairJudge:
+    """What compares two answers: the oracle's chat model, or the first one of a jury. Raises ``RecipeError``
+    where there is none.
+    """
+    endpoints = chat_endpoints(recipe)
+    if not endpoints:
+        raise RecipeError(
+            "comparing answers needs a chat model: set oracle.kind = chat and oracle.model (the embedded oracle compares none)"
+        )
+    from iteralign.engines.openai.generator import OpenAIEngine
+    from iteralign.oracles.chat.pair import ChatPairJudge
+
+    model, url, key = endpoints[0]
+    engine = OpenAIEngine(model, **served(recipe, warn, ledger) | {"base_url": url, "api_key_env": key})
+    return ChatPairJudge(engine, name=model, seed=recipe.seed)
+
+
+def reached(recipe: Recipe, section: JurorSection) -> tuple[str | None, str]:
+    """A juror's address and key variable. The oracle's key goes to the oracle's server alone, never to
+    another one.
+    """
+    own = section.base_url not in (None, recipe.oracle.base_url)
+    return section.base_url or recipe.oracle.base_url, section.api_key_env or (
+        NO_KEY if own else recipe.oracle.api_key_env
+    )
+
+
+def chat_oracle(recipe: Recipe, model: str, warn: Callable[[str], None], ledger: Ledger | None) -> Oracle:
+    """A chat model, or one that judges and another that proposes."""
+    from iteralign.data.categories import CATEGORIES
+    from iteralign.engines.openai.generator import OpenAIEngine
+    from iteralign.oracles.chat.oracle import ChatOracle
+
+    section, settings = recipe.oracle, served(recipe, warn, ledger)
+    judge = OpenAIEngine(model, **settings)
+    proposer = OpenAIEngine(section.proposer, **settings) if section.proposer else judge
+    name = model if section.proposer is None else f"{model}+{section.proposer}"
+    return ChatOracle(
+        judge,
+        proposer,
+        name=name,
+        categories=CATEGORIES,
+        seed=recipe.seed,
+        temperature=section.temperature,
+        warn=warn,
+    )
+
+
+def served(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger | None) -> dict[str, Any]:
+    """How the oracle's server is reached, as its engine takes it."""
+    own = {
+        "base_url",
+        "api_key_env",
+        "concurrency",
+        "max_retries",
+        "timeout",
+        "requests_per_minute",
+        "tokens_per_minute",
+    }
+    return {**recipe.oracle.model_dump(include=own), "ledger": ledger, "warn": warn}
+
+
+def chat_endpoints(recipe: Recipe) -> list[tuple[str, str | None, str]]:
+    """The oracle's chat models with address and key variable, the proposer among them."""
+    section = recipe.oracle
+    match section.kind:
+        case "chat":
+            return [
+                (m, section.base_url, section.api_key_env) for m in (section.model, section.proposer) if m
+            ]
+        case "jury":
+            members = [j for j in section.jurors.values() if j.model != "embedded"]
+            found = [(j.model, *reached(recipe, j)) for j in members]
+            first = next(iter(section.jurors.values()))
+            return (
+                [*found, (section.proposer, *reached(recipe, first))]
+                if section.proposer and first.model != "embedded"
+                else found
+            )
+    return []
+
+
+def chat_models(recipe: Recipe) -> tuple[str, ...]:
+    """The chat models that judge each answer."""
+    section = recipe.oracle
+    named = (
+        [j.model for j in section.jurors.values()]
+        if section.kind == "jury"
+        else [section.model or ""]
+        if section.kind == "chat"
+        else []
+    )
+    return tuple(m for m in named if m != "embedded")
+
+
+def must_have_prices(recipe: Recipe) -> None:
+    """Raises ``RecipeError`` where a cap on cost could not be kept, for the price of a model is not known."""
+    if recipe.budget.cost is None:
+        return
+    named = [m for m, _, _ in chat_endpoints(recipe)]
+    named += (
+        [recipe.model.served_as or recipe.model.name]
+        if recipe.model.engine == "server" and recipe.model.metered
+        else []
+    )
+    for model in named:
+        if model not in recipe.budget.prices:
+            example = f'{{"{model}": {{"input": 0.15, "output": 0.60}}}}'
+            raise RecipeError(
+                f"budget.cost = {recipe.budget.cost:g}, but the price of {model!r} is not known: add it per million tokens, for instance\n"
+                f"  --set 'budget.prices={example}'"
+            )
+
+
+def must_answer(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger) -> None:
+    """Ask every chat model one word, once in a run, so that a wrong key, name or address is found before any
+    other work. Raises ``EngineError``.
+    """
+    if not chat_endpoints(recipe):
+        return
+    from iteralign.engines.openai.generator import OpenAIEngine
+
+    for model, url, key in dict.fromkeys(chat_endpoints(recipe)):
+        engine = OpenAIEngine(model, **served(recipe, warn, ledger) | {"base_url": url, "api_key_env": key})
+        engine.generate([(Message("user", "Say yes."),)], SamplingParams(max_new_tokens=16, temperature=0.0))

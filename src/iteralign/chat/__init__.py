@@ -1,0 +1,1 @@
+"""One chat format for generating and training."""

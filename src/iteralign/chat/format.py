@@ -1,0 +1,244 @@
+"""One chat format for generation and for training, with the loss mask. Knows tokenizers, not models.
+
+A prompt's tokens are an exact prefix of the tokens of the same chat with its answer, and an answer ends with
+an end token: ``assert_one_format`` proves it when a tokenizer is prepared, and every training chat is held to
+it again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from iteralign.errors import EngineError
+from iteralign.records.iteralign import Chat, Message
+
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% if message['role'] == 'system' %}{{ message['content'] }}\n\n"
+    "{% elif message['role'] == 'user' %}Question: {{ message['content'] }}\nAnswer:"
+    "{% else %} {{ message['content'] }}{{ eos_token }}\n\n{% endif %}"
+    "{% endfor %}"
+)
+"""For base models, which bring no chat template: works with any tokenizer that has an end-of-sequence token.
+The beginning-of-sequence token is put before it where the tokenizer adds one to plain text.
+"""
+
+PLAIN_STOPS = ("\nQuestion:",)
+"""Where a base model under the plain template has ended its answer and begun the next question of its own
+accord.
+"""
+
+SETTINGS: dict[str, Any] = {"enable_thinking": False, "date_string": "26 Jul 2024"}
+"""What templates are told: no thinking aloud (Qwen3), and a date that stays (Llama 3 writes today's
+otherwise, and no run would repeat). Templates that do not ask for these do not see them.
+"""
+
+PROBE: Chat = (
+    Message("user", "What is a good way to begin the day?"),
+    Message("assistant", "Open the window and take a breath."),
+)
+"""A fixed text whose log-probability the trainer writes beside its weights, and a load must reproduce."""
+
+_PROBES: tuple[Chat, ...] = (
+    (Message("user", "What is a hat?"), Message("assistant", "A thing for the head.")),
+    (Message("system", "Be brief."), Message("user", "What is a hat?"), Message("assistant", "Headwear.")),
+    (
+        Message("user", "What is a hat?"),
+        Message("assistant", "Headwear."),
+        Message("user", "And a shoe?"),
+        Message("assistant", "Footwear."),
+    ),
+)
+_REMEDY = "bring another template (model.chat_template = a jinja file)"
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What has been found out about a tokenizer under one template."""
+
+    template: str
+    name: str
+    takes_system: bool
+    special: re.Pattern[str] | None
+    ends: frozenset[int]
+
+
+_FACTS: WeakKeyDictionary[Any, _Facts] = WeakKeyDictionary()
+
+
+def prepare(tokenizer: Any, template: str | None = None) -> Any:
+    """The tokenizer with a chat template (the file ``template``, its own, or the plain one) and a padding
+    token, proven.
+
+    Raises ``EngineError`` naming the template.
+    """
+    if tokenizer.eos_token is None:
+        raise EngineError(
+            "the tokenizer has no end-of-sequence token, so answers would never end: set eos_token in its tokenizer_config.json"
+        )
+    name = "the tokenizer's chat template"
+    if template is not None:
+        name = f"model.chat_template = {template!r}"
+        try:
+            tokenizer.chat_template = Path(template).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise EngineError(f"{name} cannot be read: {error}") from error
+    elif not tokenizer.chat_template:
+        name = "the plain chat template (the tokenizer brings none)"
+        begins = tokenizer.bos_token is not None and tokenizer("x")["input_ids"][:1] == [
+            tokenizer.bos_token_id
+        ]
+        tokenizer.chat_template = ("{{ bos_token }}" if begins else "") + PLAIN_TEMPLATE
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    assert_one_format(tokenizer, name=name)
+    return tokenizer
+
+
+def messages(tokenizer: Any, chat: Chat) -> list[dict[str, str]]:
+    """The chat as the template takes it.
+
+    Answers lose the white space around them, as generated ones do. Special tokens inside a text are broken up
+    with a space, so that a prompt from a file cannot open a turn of its own. Where the template takes no
+    system turn, its text opens the first user turn.
+    """
+    facts = _facts(tokenizer)
+    turns = [
+        {"role": m.role, "content": _quoted(facts, m.text.strip() if m.role == "assistant" else m.text)}
+        for m in chat
+    ]
+    if turns and turns[0]["role"] == "system" and not facts.takes_system:
+        system, *rest = turns
+        if not rest or rest[0]["role"] != "user":
+            return [{"role": "user", "content": system["content"]}, *rest]
+        return [{"role": "user", "content": f"{system['content']}\n\n{rest[0]['content']}"}, *rest[1:]]
+    return turns
+
+
+def encode_prompt(tokenizer: Any, chat: Chat) -> list[int]:
+    """Token ids of a chat up to where the answer begins. Raises ``EngineError`` where the template refuses
+    the chat.
+    """
+    return _render(tokenizer, messages(tokenizer, chat), answer=False)
+
+
+def encode_training(
+    tokenizer: Any, chat: Chat, prompt: list[int] | None = None
+) -> tuple[list[int], list[bool]]:
+    """Token ids of a chat up to the end of its answer (the last turn), and which of them are learnt: the
+    answer and its end token.
+
+    What a template writes after the end token (a line feed, say) is left off: nothing of it is ever asked
+    for. ``prompt``: what ``encode_prompt`` gives for the chat without its answer, where that is known. Raises
+    ``EngineError`` where the prompt's tokens are no prefix, or the answer has no end.
+    """
+    facts = _facts(tokenizer)
+    prompt = encode_prompt(tokenizer, chat[:-1]) if prompt is None else prompt
+    full = _render(tokenizer, messages(tokenizer, chat), answer=True)
+    if full[: len(prompt)] != prompt:
+        at = next(
+            (i for i, (a, b) in enumerate(zip(prompt, full, strict=False)) if a != b),
+            min(len(prompt), len(full)),
+        )
+        raise EngineError(
+            f"{facts.name} gives other tokens for a prompt in generation than in training, from token {at} on "
+            f"({tokenizer.decode(prompt[at:])!r} against {tokenizer.decode(full[at : at + 8])!r}), for the chat {opening(chat)}: {_REMEDY}"
+        )
+    end = next((i for i in range(len(prompt), len(full)) if full[i] in facts.ends), None)
+    if end is None:
+        raise EngineError(
+            f"{facts.name} does not end an answer with an end token, so the model could not learn to stop: {_REMEDY}"
+        )
+    ids = full[: end + 1]
+    return ids, [i >= len(prompt) for i in range(len(ids))]
+
+
+def assert_one_format(
+    tokenizer: Any, chats: Sequence[Chat] = _PROBES, name: str = "the tokenizer's chat template"
+) -> None:
+    """Raises ``EngineError`` naming the template where generation and training would see different tokens, or
+    an answer has no end.
+    """
+    _FACTS[tokenizer] = _find_out(tokenizer, name)
+    for chat in chats:
+        encode_training(tokenizer, chat)
+
+
+def end_tokens(tokenizer: Any) -> set[int]:
+    """Tokens that end an answer: the end of sequence, and what the template writes after an answer where that
+    is another one.
+    """
+    return set(_facts(tokenizer).ends)
+
+
+def stops(tokenizer: Any) -> tuple[str, ...]:
+    """Texts that end an answer as an end token does; none but under the plain template."""
+    return PLAIN_STOPS if PLAIN_TEMPLATE in tokenizer.chat_template else ()
+
+
+def opening(chat: Chat) -> str:
+    """The first words of a chat's last question, quoted: how messages name a chat."""
+    question = next((m.text for m in reversed(chat) if m.role == "user"), chat[-1].text if chat else "")
+    words = question.split()
+    return repr(" ".join(words[:8])[:80]) + ("..." if len(words) > 8 else "")
+
+
+def _render(tokenizer: Any, turns: list[dict[str, str]], answer: bool) -> list[int]:
+    from jinja2 import TemplateError
+
+    try:
+        found = tokenizer.apply_chat_template(
+            turns, add_generation_prompt=not answer, tokenize=True, return_dict=True, **SETTINGS
+        )
+    except TemplateError as error:
+        roles = ", ".join(t["role"] for t in turns)
+        raise EngineError(
+            f"{_facts(tokenizer).name} refuses a chat of the turns {roles}: {error}: {_REMEDY}"
+        ) from error
+    ids: list[int] = found["input_ids"]
+    return ids
+
+
+def _quoted(facts: _Facts, text: str) -> str:
+    return text if facts.special is None else facts.special.sub(lambda m: f"{m[0][0]} {m[0][1:]}", text)
+
+
+def _facts(tokenizer: Any) -> _Facts:
+    known = _FACTS.get(tokenizer)
+    if known is None or known.template != tokenizer.chat_template:
+        known = _FACTS[tokenizer] = _find_out(tokenizer, "the tokenizer's chat template")
+    return known
+
+
+def _find_out(tokenizer: Any, name: str) -> _Facts:
+    from jinja2 import TemplateError
+
+    special = {str(t.content): int(i) for i, t in tokenizer.added_tokens_decoder.items() if t.special}
+    special |= dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
+    names = sorted((n for n in special if len(n) > 2), key=len, reverse=True)
+
+    def text(*turns: tuple[str, str]) -> str:
+        shown: str = tokenizer.apply_chat_template(
+            [{"role": r, "content": c} for r, c in turns], tokenize=False, **SETTINGS
+        )
+        return shown
+
+    try:
+        takes_system = "MARK" in text(("system", "MARK"), ("user", "x"))
+    except TemplateError:
+        takes_system = False
+    try:
+        after = text(("user", "x"), ("assistant", "MARK")).rpartition("MARK")[2]
+    except TemplateError as error:
+        raise EngineError(f"{name} does not render a question with its answer: {error}: {_REMEDY}") from error
+    ends = {int(tokenizer.eos_token_id)}
+    first = min(((after.find(n), n) for n in special if n in after), default=None)
+    if first is not None:
+        ends.add(special[first[1]])
+    pattern = re.compile("|".join(map(re.escape, names))) if names else None
+    return _Facts(tokenizer.chat_template, name, takes_system, pattern, frozenset(ends))

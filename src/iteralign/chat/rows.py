@@ -1,0 +1,71 @@
+"""What every engine that works on token ids does with a chat before it generates or scores: its seed, its
+room, its answer's end.
+
+Knows no model and no server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from iteralign.chat.format import encode_prompt, encode_training, opening, stops
+from iteralign.errors import PromptTooLong
+from iteralign.records.iteralign import Chat, Finish, Message, SamplingParams
+
+
+def seeds(chats: Sequence[Chat], params: SamplingParams) -> list[int]:
+    """A seed per chat, of the run's seed, the chat's text (or its last turn's, ``stream``) and its place
+    among equal ones; 56 bits.
+    """
+    seen: Counter[Chat] = Counter()
+    seed, found = params.seed, []
+    for whole in chats:
+        chat = whole[-1:] if params.stream == "question" else whole
+        text = json.dumps([seed, seen[chat], [[m.role, m.text] for m in chat]], ensure_ascii=True)
+        found.append(int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big"))
+        seen[chat] += 1
+    return found
+
+
+def must_fit(chat: Chat, prompt: int, new: int, context: int) -> None:
+    """Raises ``PromptTooLong`` where ``prompt`` tokens and ``new`` ones exceed the context."""
+    if prompt + new > context:
+        raise PromptTooLong(
+            f"the chat {opening(chat)} has {prompt} tokens and may be answered with {new}; the model's context is {context}: "
+            "shorten the prompt, show fewer principles (reflection.shown), or lower max_new_tokens"
+        )
+
+
+def spans(tokenizer: Any, chats: Sequence[Chat], continuations: Sequence[str]) -> list[tuple[list[int], int]]:
+    """Token ids of each chat with its continuation, without the end of turn, and where the continuation
+    begins.
+    """
+    prompts = {chat: encode_prompt(tokenizer, chat) for chat in dict.fromkeys(chats)}
+    found = []
+    for chat, text in zip(chats, continuations, strict=True):
+        ids, learnt = encode_training(tokenizer, (*chat, Message("assistant", text)), prompts[chat])
+        found.append((ids[:-1], learnt.index(True)))
+    return found
+
+
+def answer_of(tokenizer: Any, tokens: Sequence[int], ends: set[int]) -> tuple[str, Finish, int]:
+    """The answer that generated tokens are: its text, why it ended, and how many tokens of it count."""
+    end = next((i for i, t in enumerate(tokens) if t in ends), None)
+    kept = list(tokens if end is None else tokens[:end])
+    text, stopped = cut(tokenizer, tokenizer.decode(kept, skip_special_tokens=True))
+    return text, "stop" if stopped or end is not None else "length", len(kept)
+
+
+def cut(tokenizer: Any, text: str) -> tuple[str, bool]:
+    """The text up to where the chat format ends an answer by words, without white space around it, and
+    whether it was cut.
+    """
+    cut_off = False
+    for stop in stops(tokenizer):
+        text, found, _ = text.partition(stop)
+        cut_off = cut_off or bool(found)
+    return text.strip(), cut_off

@@ -1,0 +1,153 @@
+"""The command ``evaluate``: parse, call, print."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from iteralign.cli.options import (
+    JsonOption,
+    ModelOption,
+    QuietOption,
+    RecipeOption,
+    SeedOption,
+    SetOption,
+    emit,
+    resolve,
+    resumable,
+    stdout_for_json,
+)
+
+DEFAULT = "harm,over-refusal,capability"
+
+
+def evaluate(
+    model: ModelOption = None,
+    tasks: Annotated[
+        str,
+        typer.Option(
+            "--tasks", metavar="A,B,...", help="What to measure, also with its data: TASK=FILE. --list tells."
+        ),
+    ] = DEFAULT,
+    parent: Annotated[
+        str | None, typer.Option("--parent", metavar="P", help="A model to compare with, item by item.")
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            help="A folder of data sets, TASK=FILE, or TASK=hub:OWNER/NAME/FILE; repeatable. Also: ITERALIGN_DATA.",
+        ),
+    ] = None,
+    recipe: RecipeOption = "embedded",
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            min=1,
+            metavar="N",
+            help="Only the first N items of each task: for trials, and said so.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="The directory of the results. Default: runs/evaluate-<model>-seed<N>.",
+        ),
+    ] = None,
+    listing: Annotated[
+        bool,
+        typer.Option("--list", help="Tell what each task measures, its source, chance level and licence."),
+    ] = False,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels", metavar="FILE", help="Answers that people have labelled, to measure the judge with."
+        ),
+    ] = None,
+    lm_eval: Annotated[
+        Path | None,
+        typer.Option(
+            "--lm-eval",
+            metavar="DIR",
+            help="Write the tasks as lm-eval task files into this folder, and measure nothing.",
+        ),
+    ] = None,
+    seed: SeedOption = None,
+    sets: SetOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure a model: HHH, TruthfulQA, harm, over-refusal, capability.
+
+    With --json one object per task, a line each. Given again, finished parts are taken from the directory.
+    """
+    if listing:
+        _list(as_json)
+        return
+    if lm_eval is not None:
+        from iteralign.build import evaluations
+        from iteralign.build.evaluations_lm_eval import write_lm_eval
+
+        written = write_lm_eval(*evaluations.requested(tasks.split(","), data or ()), lm_eval)
+        emit(
+            {
+                "files": [str(p) for p in written],
+                "use": f"lm_eval --include_path {lm_eval} --apply_chat_template --tasks iteralign_...",
+            },
+            as_json,
+        )
+        return
+    chosen = resolve(recipe, sets, model=model, seed=seed)
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", chosen.model.name).strip("-.")[-60:] or "model"
+    directory = out or Path("runs") / f"evaluate-{slug}-seed{chosen.seed}"
+    with resumable(directory), stdout_for_json(as_json):
+        from iteralign.build.measuring import evaluate as measure
+        from iteralign.report.console import Reporter
+
+        with Reporter(sys.stdout, quiet=quiet) as reporter:
+            done = measure(
+                chosen,
+                tasks.split(","),
+                directory,
+                data=data or (),
+                parent=parent,
+                limit=limit,
+                labels=labels,
+                listen=reporter,
+            )
+    if as_json:
+        for task in done:
+            print(json.dumps(task))
+        return
+    from iteralign.report.console import console
+    from iteralign.report.scores import print_evaluation
+
+    print_evaluation(console(sys.stdout), done, str(directory))
+
+
+def _list(as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from iteralign.build.evaluations import HARNESS, known
+
+    for task in known():
+        if as_json:
+            print(json.dumps(asdict(task)))
+        else:
+            judge = "; needs an oracle" if task.judged else ""
+            typer.echo(
+                f"{task.name}\n  {task.measures}{judge}\n  source {task.source}; licence {task.licence}; chance {task.chance}"
+            )
+    if not as_json:
+        typer.echo(
+            f"{HARNESS}NAME\n  any task of lm-eval by its name, or the path of its YAML file (pip install 'iteralign[eval]')"
+        )

@@ -1,0 +1,166 @@
+"""What the commands share: their options, how a recipe is resolved from them, how results are printed, how
+errors end a command.
+
+Knows no command and does no work of its own; heavy modules are imported when a command runs, so that
+``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import typer.core
+
+from iteralign.errors import Interrupted, IterAlignError
+
+if TYPE_CHECKING:
+    from iteralign.recipe.iteralign import Recipe
+    from iteralign.recipe.self_align import SelfAlignRecipe
+
+BROKEN_PIPE = 141
+"""The exit code of a command whose reader went away (``| head``): what a shell gives for SIGPIPE."""
+
+RecipeArgument = Annotated[
+    str, typer.Argument(metavar="[RECIPE]", help="A shipped recipe's name or a YAML file.", show_default=True)
+]
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", help="A shipped recipe's name or a YAML file: model, oracle and settings.")
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.", show_default=False)]
+RedTeamOption = Annotated[
+    str | None,
+    typer.Option(
+        "--red-team",
+        metavar="PATH_OR_NAME",
+        help="Red-team prompts: a file, a known set's name, hub:OWNER/NAME, or embedded.",
+    ),
+]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", metavar="M", help="The model: organism, a local folder, or a hub id.")
+]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", metavar="N", help="The seed of everything that is random.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change one key of the recipe (stop.iterations=5); repeatable."
+    ),
+]
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON object on standard output; progress goes to standard error."),
+]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No plan and no progress, only the result and warnings.")
+]
+
+
+class Commands(typer.core.TyperGroup):
+    """The command group that turns our errors into one message and their exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. Errors that are not ours keep their traceback and end with exit code 1."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except IterAlignError as error:
+            _say(f"{'' if isinstance(error, Interrupted) else 'error: '}{error}")
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            _say("interrupted")
+            raise typer.Exit(Interrupted.exit_code) from None
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())  # so that the interpreter's last flush does not complain
+            raise typer.Exit(BROKEN_PIPE) from None
+
+
+def resolve(
+    recipe: str,
+    sets: Sequence[str] | None,
+    *,
+    model: str | None = None,
+    red_team: str | None = None,
+    seed: int | None = None,
+) -> Recipe:
+    """The recipe with the options of the command line laid over it; named options win over ``--set``."""
+    from iteralign.recipe.iteralign import load_recipe
+    from iteralign.recipe.yaml import Override, override
+
+    named = (
+        ("model.name", "--model", model),
+        ("red_team.source", "--red-team", red_team),
+        ("seed", "--seed", seed),
+    )
+    given = [Override(key, value, f"{flag} {value}") for key, flag, value in named if value is not None]
+    return load_recipe(recipe, [*(override(s) for s in sets or ()), *given])
+
+
+def resolve_self_align(
+    recipe: str,
+    sets: Sequence[str] | None,
+    *,
+    model: str | None = None,
+    principles: Path | None = None,
+    seed: int | None = None,
+) -> SelfAlignRecipe:
+    """The same for a recipe of Self-Align."""
+    from iteralign.recipe.self_align import load_self_align
+    from iteralign.recipe.yaml import Override, override
+
+    rules = None if principles is None else str(principles)
+    named = (
+        ("model.name", "--model", model),
+        ("words.rules", "--principles", rules),
+        ("seed", "--seed", seed),
+    )
+    given = [Override(key, value, f"{flag} {value}") for key, flag, value in named if value is not None]
+    return load_self_align(recipe, [*(override(s) for s in sets or ()), *given])
+
+
+def emit(data: Any, as_json: bool) -> None:
+    """Print a command's result: one JSON object, or a line per entry."""
+    if as_json:
+        print(json.dumps(data, indent=2))  # ASCII: what a model wrote stays escaped
+        return
+    from iteralign.report.tables import lines
+
+    for line in lines(data.items()):
+        print(line)
+
+
+@contextmanager
+def stdout_for_json(as_json: bool) -> Iterator[None]:
+    """While a command works for ``--json``, whatever libraries print goes to standard error."""
+    if not as_json:
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+@contextmanager
+def resumable(directory: Path) -> Iterator[None]:
+    """Turns Ctrl-C into a message that says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"\nstopped; everything that was finished is kept. Continue with: iteralign resume {directory}"
+        ) from None
+
+
+def _say(text: str) -> None:
+    from iteralign.report.terminal_text import safe
+
+    for line in text.splitlines():
+        print(safe(line) if not line.startswith("  ") else f"  {safe(line)}", file=sys.stderr)

@@ -1,0 +1,321 @@
+"""The command ``self-align``: the whole method from a recipe, its plan, its ablation, and each stage alone.
+Parse, call, print.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from iteralign.cli.options import (
+    Commands,
+    JsonOption,
+    ModelOption,
+    QuietOption,
+    RunArgument,
+    SeedOption,
+    SetOption,
+    emit,
+    resolve_self_align,
+    resumable,
+    stdout_for_json,
+)
+from iteralign.errors import RecipeError
+
+DEFAULT = "embedded-self-align"
+
+
+class Stages(Commands):
+    """The group whose first word may be a recipe: ``self-align RECIPE`` is ``self-align run RECIPE``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Puts ``run`` before what is no command of the group."""
+        if (
+            len(args) > 1
+            and args[0] not in self.commands
+            and not Path(args[0]).exists()
+            and not args[1].startswith("-")
+        ):
+            near = difflib.get_close_matches(args[0], self.commands, 1)
+            if near:
+                raise typer.BadParameter(
+                    f"{args[0]!r} is no command and no recipe. Did you mean {near[0]!r}?", ctx
+                )
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    name="self-align",
+    cls=Stages,
+    help="Self-Align: a base model writes prompts from few seeds, answers them under principles, learns that, and clones a verbose style. "
+    "`iteralign self-align [RECIPE]` runs it all.",
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RecipeName = Annotated[
+    str,
+    typer.Argument(
+        metavar="[RECIPE]", help="A shipped self-align recipe's name or a YAML file.", show_default=True
+    ),
+]
+RecipeOption = Annotated[
+    str,
+    typer.Option(
+        "--recipe", help="A shipped self-align recipe's name or a YAML file: model, words and settings."
+    ),
+]
+PrinciplesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--principles",
+        metavar="FILE",
+        help="Rules of your own, or a constitution that IterAlign discovered (YAML or JSON).",
+    ),
+]
+OutFile = Annotated[
+    Path, typer.Option("--out", metavar="FILE", help="Where to write (JSONL).", show_default=False)
+]
+OutFolder = Annotated[
+    Path,
+    typer.Option(
+        "--out", metavar="DIR", help="Where to leave the weights: a new or empty folder.", show_default=False
+    ),
+]
+Instructions = Annotated[
+    Path,
+    typer.Argument(
+        metavar="INSTRUCTIONS",
+        help="JSONL that `self-align instruct` wrote, or {text} rows.",
+        show_default=False,
+    ),
+]
+AnswersFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="ANSWERS", help="JSONL that `self-align answer` or `extend` wrote.", show_default=False
+    ),
+]
+
+
+@app.command()
+def run(
+    recipe: RecipeName = DEFAULT,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="The run directory. Default: runs/<recipe's name>-seed<N>."
+        ),
+    ] = None,
+    principles: PrinciplesOption = None,
+    model: ModelOption = None,
+    seed: SeedOption = None,
+    sets: SetOption = None,
+    plan: Annotated[
+        bool,
+        typer.Option(
+            "--plan", help="Only say what a run would take: calls, tokens, disk, hours. Nothing is started."
+        ),
+    ] = False,
+    hardware: Annotated[
+        str | None,
+        typer.Option(
+            "--hardware",
+            metavar="NAME[xN]",
+            help="With --plan: on what; h200, h100, a100, l40s, 4090 or cpu.",
+        ),
+    ] = None,
+    count_human_lines: Annotated[
+        bool, typer.Option("--count-human-lines", help="Only say how many lines people wrote.")
+    ] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Run the four stages as a recipe says.
+
+    Without a recipe: the embedded model. A directory that holds the same run is resumed.
+    """
+    chosen = resolve_self_align(recipe, sets, model=model, principles=principles, seed=seed)
+    if hardware is not None and not plan:
+        raise RecipeError("--hardware only goes with --plan: a run takes the hardware that is there")
+    if count_human_lines:
+        from iteralign.build.self_align_words import read_words
+
+        lines = dict(read_words(chosen, prompts=False).lines)
+        emit({**lines, "total": sum(lines.values())}, as_json)
+        return
+    from iteralign.build import self_align as build_self_align
+    from iteralign.report.forecast_self_align import plan_lines
+
+    if plan:
+        found = build_self_align.forecast(chosen, hardware)
+        if as_json:
+            emit({"recipe": chosen.name, "plan": found}, as_json)
+        else:
+            print("\n".join(plan_lines(found, chosen.model_dump(mode="json"))))
+        return
+    directory = out or Path("runs") / f"{chosen.name}-seed{chosen.seed}"
+    with resumable(directory), stdout_for_json(as_json):
+        from iteralign.report.console import Reporter
+
+        with Reporter(sys.stdout, quiet=quiet) as reporter:
+            reporter.lines(
+                plan_lines(build_self_align.forecast(chosen), chosen.model_dump(mode="json"), str(directory))
+            )
+            build_self_align.start(chosen, directory, reporter)
+    show_result(directory, as_json)
+
+
+@app.command()
+def ablate(
+    run: RunArgument,
+    rules: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rule", metavar="NAME", help="Leave out this rule; repeatable. Default: each in turn."
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=1, help="Only the first so many instructions.")
+    ] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Answer a run's instructions again with each rule left out, and show what changes.
+
+    RUN is a run directory; stages 1 and 2 are finished there first if they are not. The results are kept in
+    it.
+    """
+    with resumable(run), stdout_for_json(as_json):
+        from iteralign.build import self_align as build_self_align
+        from iteralign.report.console import Reporter
+
+        with Reporter(sys.stdout, quiet=quiet) as reporter:
+            rows = build_self_align.ablate(run, rules or None, limit, reporter)
+    if as_json:
+        emit({"ablation": rows}, as_json)
+        return
+    from iteralign.report.console import console
+    from iteralign.report.self_align import print_ablation
+
+    print_ablation(console(sys.stdout), rows)
+
+
+@app.command()
+def instruct(
+    out: OutFile,
+    recipe: RecipeOption = DEFAULT,
+    model: ModelOption = None,
+    seed: SeedOption = None,
+    sets: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stage 1 alone: write instructions from the recipe's seeds."""
+    chosen = resolve_self_align(recipe, sets, model=model, seed=seed)
+    with stdout_for_json(as_json):
+        from iteralign.build.standalone_self_align import stage_instruct
+
+        done = stage_instruct(chosen, out)
+    emit(done, as_json)
+
+
+@app.command()
+def answer(
+    instructions: Instructions,
+    out: OutFile,
+    recipe: RecipeOption = DEFAULT,
+    principles: PrinciplesOption = None,
+    model: ModelOption = None,
+    seed: SeedOption = None,
+    sets: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stage 2 alone: answer instructions under the rules, and sift the answers."""
+    chosen = resolve_self_align(recipe, sets, model=model, principles=principles, seed=seed)
+    with stdout_for_json(as_json):
+        from iteralign.build.standalone_self_align import stage_answer
+
+        done = stage_answer(chosen, instructions, out)
+    emit(done, as_json)
+
+
+@app.command()
+def engrave(
+    answers: AnswersFile,
+    out: OutFolder,
+    recipe: RecipeOption = DEFAULT,
+    model: ModelOption = None,
+    seed: SeedOption = None,
+    sets: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stage 3 alone: train the recipe's model on answers, without rules and thoughts."""
+    chosen = resolve_self_align(recipe, sets, model=model, seed=seed)
+    with stdout_for_json(as_json):
+        from iteralign.build.standalone_self_align import stage_engrave
+
+        done = stage_engrave(chosen, answers, out)
+    emit(done, as_json)
+
+
+@app.command()
+def extend(
+    instructions: Instructions,
+    out: OutFile,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", metavar="M", help="The engraved model: a folder or a hub id.", show_default=False
+        ),
+    ],
+    recipe: RecipeOption = DEFAULT,
+    seed: SeedOption = None,
+    sets: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stage 4 alone, the teacher: answer instructions at length, and sift the answers. `clone` learns them."""
+    chosen = resolve_self_align(recipe, sets, model=model, seed=seed)
+    with stdout_for_json(as_json):
+        from iteralign.build.standalone_self_align import stage_extend
+
+        done = stage_extend(chosen, instructions, out)
+    emit(done, as_json)
+
+
+@app.command()
+def clone(
+    answers: AnswersFile,
+    out: OutFolder,
+    recipe: RecipeOption = DEFAULT,
+    model: ModelOption = None,
+    seed: SeedOption = None,
+    sets: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stage 4 alone, the student: train the recipe's model on extensive answers under random short prompts."""
+    chosen = resolve_self_align(recipe, sets, model=model, seed=seed)
+    with stdout_for_json(as_json):
+        from iteralign.build.standalone_self_align import stage_clone
+
+        done = stage_clone(chosen, answers, out)
+    emit(done, as_json)
+
+
+def show_result(directory: Path, as_json: bool) -> None:
+    """Print what a run came to."""
+    from iteralign.api import load_run
+    from iteralign.report.console import console
+    from iteralign.report.self_align import print_result, summary
+
+    with load_run(directory) as done:
+        data = summary(done)
+    if as_json:
+        emit(data, as_json)
+    else:
+        print_result(console(sys.stdout), data)

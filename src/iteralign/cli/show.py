@@ -1,0 +1,293 @@
+"""The commands that read: ``status``, ``show``, ``export`` and ``recipe``: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from iteralign.cli.options import (
+    JsonOption,
+    ModelOption,
+    RecipeArgument,
+    RedTeamOption,
+    RunArgument,
+    SeedOption,
+    SetOption,
+    emit,
+    resolve,
+    resolve_self_align,
+)
+from iteralign.errors import RecipeError
+
+recipe_app = typer.Typer(
+    help="The shipped recipes, and checks of your own.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+class Part(StrEnum):
+    """What ``show`` shows."""
+
+    constitution = "constitution"
+    failures = "failures"
+    examples = "examples"
+    iterations = "iterations"
+    unjudged = "unjudged"
+    scores = "scores"
+    instructions = "instructions"
+    rules = "rules"
+    answers = "answers"
+    extended = "extended"
+
+
+class Product(StrEnum):
+    """What ``export`` exports."""
+
+    constitution = "constitution"
+    examples = "examples"
+    preferences = "preferences"
+    figure = "figure"
+    model = "model"
+    records = "records"
+
+
+class Format(StrEnum):
+    """How ``export constitution`` writes."""
+
+    markdown = "markdown"
+    yaml = "yaml"
+    json = "json"
+
+
+_PARTS, _PRODUCTS = (", ".join(kind) for kind in (Part, Product))
+PartArgument = Annotated[Part, typer.Argument(metavar="WHAT", help=f"One of {_PARTS}.", show_default=False)]
+ProductArgument = Annotated[
+    Product, typer.Argument(metavar="WHAT", help=f"One of {_PRODUCTS}.", show_default=False)
+]
+LimitOption = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        metavar="N",
+        min=1,
+        help="At most so many entries. Default: 20 on a terminal page, all as JSON.",
+    ),
+]
+PAGE = 20
+
+
+def status(run: RunArgument, as_json: JsonOption = False) -> None:
+    """Where a run stands, also while it works."""
+    from iteralign.api import load_run
+    from iteralign.report import console, summary, tables
+
+    with load_run(run) as found:
+        data = summary.status(found)
+    if as_json:
+        emit(data, as_json)
+    else:
+        tables.print_status(console.console(sys.stdout), data)
+
+
+def show(
+    run: RunArgument,
+    part: Annotated[
+        Part,
+        typer.Argument(
+            metavar="WHAT",
+            help=f"One of {_PARTS}.",
+            show_default=False,
+        ),
+    ],
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look into a run.
+
+    Its constitution, the failures it found, the revisions it tried, its iterations, the answers without a
+    judgement, or its scores. Of a Self-Align run: its scores, its instructions with what was dropped, its
+    rules with their use, its answers with thoughts, or its extended answers.
+    """
+    from iteralign.api import load_run
+    from iteralign.report import console, summary, tables
+
+    page = console.console(sys.stdout)
+    with load_run(run) as found:
+        must_have(part, found.settings.get("method", "iteralign"))
+        match part:
+            case Part.instructions | Part.rules | Part.answers | Part.extended:
+                _show_self_align(page, found, part, limit, as_json)
+            case Part.failures:
+                rows = summary.failures(found)
+                emit({"failures": rows[:limit]}, as_json) if as_json else tables.print_failures(
+                    page, rows, limit or PAGE
+                )
+            case Part.examples:
+                rows = summary.revised(found)
+                emit({"examples": rows[:limit]}, as_json) if as_json else tables.print_revised(
+                    page, rows, limit or PAGE
+                )
+            case Part.unjudged:
+                rows = summary.unjudged(found)
+                emit({"unjudged": rows[:limit]}, as_json) if as_json else tables.print_unjudged(
+                    page, rows, limit or PAGE
+                )
+            case Part.scores:
+                rows = summary.score_rows(found)
+                judge = summary.judge(found)
+                emit({"scores": rows, "judge": judge}, as_json) if as_json else tables.print_scores(
+                    page, rows, judge
+                )
+            case Part.constitution | Part.iterations:
+                data = summary.summary(found)
+                if as_json:
+                    emit({part.value: data[part.value]}, as_json)
+                elif part is Part.iterations:
+                    tables.print_iterations(page, data)
+                    tables.print_calibration(page, data["calibration"], data["judge"])
+                else:
+                    tables.print_constitution(page, data["constitution"])
+
+
+def must_have(part: Part, method: str) -> None:
+    """Raises ``RecipeError`` where a run of the method has no such part."""
+    own = {Part.instructions, Part.rules, Part.answers, Part.extended, Part.scores}
+    parts = [p for p in Part if (p in own if method == "self-align" else p is Part.scores or p not in own)]
+    if part not in parts:
+        raise RecipeError(
+            f"{part.value}: a run of the method {method} has no such part. It has: {', '.join(parts)}"
+        )
+
+
+def _show_self_align(page: Any, run: Any, part: Part, limit: int | None, as_json: bool) -> None:
+    from iteralign.report import self_align
+
+    data = self_align.summary(run)
+    match part:
+        case Part.rules:
+            emit({"rules": data["aligned"]}, as_json) if as_json else self_align.print_rules(
+                page, data["aligned"]
+            )
+        case Part.instructions:
+            rows = list(self_align.instructions(run).values())[: limit if as_json else limit or PAGE]
+            if as_json:
+                emit(
+                    {
+                        "counts": data["instructions"],
+                        "dropped": data["dropped"],
+                        "topics": data["topics"],
+                        "instructions": rows,
+                    },
+                    as_json,
+                )
+            else:
+                self_align.print_stage(page, data | {"aligned": None, "cloned": None})
+                self_align.print_texts(page, rows)
+        case _:
+            stage = "clone" if part is Part.extended else "align"
+            answers = self_align.answers(run, stage, limit=limit if as_json else limit or PAGE)
+            emit({part.value: answers}, as_json) if as_json else self_align.print_answers(page, answers)
+
+
+def export(
+    run: RunArgument,
+    product: Annotated[
+        Product,
+        typer.Argument(
+            metavar="WHAT",
+            help="constitution, examples, preferences, figure, model, records.",
+            show_default=False,
+        ),
+    ],
+    format: Annotated[Format, typer.Option("--format", help="Of the constitution.")] = Format.markdown,  # noqa: A002  (the option's name)
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="PATH", help="A file, or for model and records a folder. Default: in the run."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write what a run made.
+
+    Its constitution, its training examples or preference pairs (JSONL as TRL reads it), a figure of its
+    scores (SVG, with tables as Markdown and LaTeX), its model, or all its records.
+    """
+    from iteralign.api import load_run
+    from iteralign.build.iteralign import located
+    from iteralign.report.products import write
+
+    with load_run(run) as found:
+        emit(write(found, product.value, form=format.value, out=out, locate=located(found.locate)), as_json)
+
+
+@recipe_app.command("list")
+def recipe_list(as_json: JsonOption = False) -> None:
+    """The shipped recipes, each with what it is for."""
+    from iteralign.recipe.iteralign import headlines
+
+    emit(headlines() | headlines("self-align"), as_json)
+
+
+@recipe_app.command("show")
+def recipe_show(
+    recipe: RecipeArgument = "embedded",
+    model: ModelOption = None,
+    red_team: RedTeamOption = None,
+    seed: SeedOption = None,
+    sets: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A recipe with every default and override filled in, as YAML."""
+    found = (
+        resolve_self_align(recipe, sets, model=model, seed=seed)
+        if _is_self_align(recipe)
+        else resolve(recipe, sets, model=model, red_team=red_team, seed=seed)
+    )
+    if as_json:
+        emit(found.model_dump(mode="json"), as_json)
+    else:
+        print(found.to_yaml(), end="")
+
+
+def _is_self_align(recipe: str) -> bool:
+    """Whether a recipe, shipped or a file, names the method self-align."""
+    from iteralign.recipe.iteralign import method_of, shipped
+
+    if recipe in shipped("self-align"):
+        return True
+    path = Path(recipe)
+    return (
+        recipe not in shipped()
+        and path.is_file()
+        and method_of(path.read_text(encoding="utf-8", errors="replace")) == "self-align"
+    )
+
+
+@recipe_app.command("check")
+def recipe_check(
+    recipe: RecipeArgument = "embedded", sets: SetOption = None, as_json: JsonOption = False
+) -> None:
+    """Check a recipe, read its data, and say what a run of it would take. Nothing is started or written."""
+    if _is_self_align(recipe):
+        from iteralign.build import self_align as build_self_align
+        from iteralign.report.forecast_self_align import plan_lines as told
+
+        mine = resolve_self_align(recipe, sets)
+        taken = build_self_align.forecast(mine)
+        emit({"recipe": mine.name, "plan": taken}, as_json) if as_json else print(
+            "\n".join(told(taken, mine.model_dump(mode="json")))
+        )
+        return
+    found = resolve(recipe, sets)
+    from iteralign.build import iteralign as build
+    from iteralign.report.tables import plan_lines
+
+    plan = build.forecast(found)
+    if as_json:
+        emit({"recipe": found.name, "plan": plan}, as_json)
+        return
+    print("\n".join(plan_lines(plan, found.model_dump(mode="json"), None)))

@@ -1,0 +1,233 @@
+"""Each stage alone, over JSONL files, and ``oracle check``: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from iteralign.cli.options import (
+    JsonOption,
+    ModelOption,
+    RecipeOption,
+    RedTeamOption,
+    SeedOption,
+    SetOption,
+    emit,
+    resolve,
+    stdout_for_json,
+)
+
+oracle_app = typer.Typer(help="The oracle.", no_args_is_help=True, rich_markup_mode=None)
+
+OutFile = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write.", show_default=False)]
+OutFolder = Annotated[
+    Path,
+    typer.Option(
+        "--out", metavar="DIR", help="Where to leave the weights: a new or empty folder.", show_default=False
+    ),
+]
+JudgedFile = Annotated[
+    Path, typer.Argument(metavar="JUDGED", help="JSONL that `iteralign judge` wrote.", show_default=False)
+]
+
+
+def red_team(
+    out: OutFile,
+    recipe: RecipeOption = "embedded",
+    prompts: RedTeamOption = None,
+    model: ModelOption = None,
+    seed: SeedOption = None,
+    sets: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stage 1: put red-team prompts to a model."""
+    chosen = resolve(recipe, sets, model=model, red_team=prompts, seed=seed)
+    with stdout_for_json(as_json):
+        from iteralign.build.standalone import stage_red_team
+
+        done = stage_red_team(chosen, out)
+    emit(done, as_json)
+
+
+def judge(
+    responses: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RESPONSES", help="JSONL that `iteralign red-team` wrote.", show_default=False
+        ),
+    ],
+    out: OutFile,
+    recipe: RecipeOption = "embedded",
+    sets: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stage 2: have the oracle judge the answers."""
+    chosen = resolve(recipe, sets)
+    with stdout_for_json(as_json):
+        from iteralign.build.standalone import stage_judge
+
+        done = stage_judge(chosen, responses, out)
+    emit(done, as_json)
+
+
+def propose(
+    judged: JudgedFile,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", metavar="FILE", help="Where to write the constitution (JSON).", show_default=False
+        ),
+    ],
+    constitution: Annotated[
+        Path | None, typer.Option("--constitution", metavar="FILE", help="A constitution to extend.")
+    ] = None,
+    recipe: RecipeOption = "embedded",
+    seed: SeedOption = None,
+    sets: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stage 3: have the oracle propose principles.
+
+    It sees the improper answers and the prompts that led to them; the result is one constitution without
+    repeats.
+    """
+    chosen = resolve(recipe, sets, seed=seed)
+    with stdout_for_json(as_json):
+        from iteralign.build.standalone import stage_propose
+
+        done = stage_propose(chosen, judged, constitution, out)
+    emit(done, as_json)
+
+
+def reflect(
+    judged: JudgedFile,
+    constitution: Annotated[
+        Path,
+        typer.Option("--constitution", metavar="FILE", help="Markdown, YAML or JSON.", show_default=False),
+    ],
+    out: OutFile,
+    recipe: RecipeOption = "embedded",
+    model: ModelOption = None,
+    seed: SeedOption = None,
+    sets: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stage 4: have the model revise its answers.
+
+    It reflects on its improper answers under a constitution and answers again; the oracle checks the
+    revisions.
+    """
+    chosen = resolve(recipe, sets, model=model, seed=seed)
+    with stdout_for_json(as_json):
+        from iteralign.build.standalone import stage_reflect
+
+        done = stage_reflect(chosen, judged, constitution, out)
+    emit(done, as_json)
+
+
+def finetune(
+    examples: Annotated[
+        Path,
+        typer.Argument(
+            metavar="EXAMPLES",
+            help="JSONL that `iteralign reflect` wrote, or prompt/completion rows.",
+            show_default=False,
+        ),
+    ],
+    out: OutFolder,
+    recipe: RecipeOption = "embedded",
+    model: ModelOption = None,
+    seed: SeedOption = None,
+    sets: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stage 5: fine-tune the model on revisions.
+
+    The loss is on the answers only.
+    """
+    chosen = resolve(recipe, sets, model=model, seed=seed)
+    with stdout_for_json(as_json):
+        from iteralign.build.standalone import stage_finetune
+
+        done = stage_finetune(chosen, examples, out)
+    emit(done, as_json)
+
+
+LimitOption = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, metavar="N", help="A seeded sample of so many labelled answers."),
+]
+
+
+@oracle_app.command("check")
+def oracle_check(
+    recipe: RecipeOption = "embedded",
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels",
+            metavar="FILE",
+            help="Judged answers with labels to compare with. Default: the shipped ones.",
+        ),
+    ] = None,
+    limit: LimitOption = None,
+    sets: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the oracle against known labels.
+
+    Accuracy, sensitivity and specificity, each with its n and 95% interval.
+    """
+    chosen = resolve(recipe, sets)
+    with stdout_for_json(as_json):
+        from iteralign.build import iteralign as build
+        from iteralign.report.check import summary_lines
+        from iteralign.report.terminal_text import safe
+
+        done = build.check_oracle(chosen, labels, limit)
+    if as_json:
+        emit(done, as_json)
+    for subject, figures in {} if as_json else done.items():
+        typer.echo("\n".join(map(safe, [f"{subject}:", *summary_lines(figures), ""])))
+
+
+@oracle_app.command("calibrate")
+def oracle_calibrate(
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="A run directory: its oracle is measured.", show_default=False),
+    ],
+    labels: Annotated[
+        Path,
+        typer.Option(
+            "--labels",
+            metavar="FILE",
+            help="Answers that people have labelled: JSONL, JSON or CSV.",
+            show_default=False,
+        ),
+    ],
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a run's oracle against people's labels and keep the result.
+
+    The run's harm rates are then given raw and corrected for the oracle's errors.
+    """
+    with stdout_for_json(as_json):
+        from iteralign.api import load_run
+        from iteralign.build import iteralign as build
+        from iteralign.report import console, summary, tables
+        from iteralign.report.check import summary_lines
+        from iteralign.report.terminal_text import safe
+
+        done = build.calibrate(run, labels, limit)
+        with load_run(run) as found:
+            told, judge = summary.calibration(found), summary.judge(found)
+    if as_json:
+        emit(told, as_json)
+        return
+    typer.echo("\n".join(map(safe, [*summary_lines(done), ""])))
+    tables.print_calibration(console.console(sys.stdout), told, judge)

@@ -1,0 +1,242 @@
+"""Generates and scores with transformers: batched, sorted by length, padded on the left, with a random stream
+per chat.
+
+``HFHost`` owns the device and the weights; a policy loads at its first request, and every load is proven by a
+probe. What happens in one batch is in ``hf_model.py``. Knows nothing of what the answers are for.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from iteralign.chat import rows
+from iteralign.chat.format import encode_prompt
+from iteralign.engines.hf.model import Loaded
+from iteralign.engines.hf.tree import tree_of
+from iteralign.engines.weights import load, pick_device, pick_dtype, prove
+from iteralign.errors import EngineError
+from iteralign.records.iteralign import Chat, Checkpoint, Completion, SamplingParams, Score
+
+TOKENS = 64
+"""Per row of a generation batch, that a batch of trees of continuations may hold."""
+KEEP_WARM = 2 << 30
+"""Bytes: smaller models stay loaded between two ``serve`` of one checkpoint, larger ones leave the device to
+what comes next.
+"""
+
+
+class HFHost:
+    """Serves checkpoints on one device (``protocols.PolicyHost``).
+
+    ``batch_size`` is the largest batch (chats); it is halved, for good, when memory runs out. ``max_context``
+    (tokens) lowers the model's own limit. ``locate`` gives a checkpoint's folder or hub name; ``warn`` hears
+    what a user should know.
+    """
+
+    def __init__(
+        self,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        batch_size: int = 64,
+        chat_template: str | None = None,
+        max_context: int | None = None,
+        locate: Callable[[Checkpoint], str],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._device, self._dtype, self._template, self._max_context = (
+            device,
+            dtype,
+            chat_template,
+            max_context,
+        )
+        self._locate, self._warn = locate, warn
+        self.batch_size = batch_size
+        self._loaded: tuple[str, Loaded] | None = None
+
+    @contextmanager
+    def serve(self, checkpoint: Checkpoint) -> Iterator[HFPolicy]:
+        """A policy with these weights; they are loaded at the first request. A large model gives its memory
+        back at the end.
+        """
+        try:
+            yield HFPolicy(self, checkpoint)
+        finally:
+            if self._loaded is not None and self._loaded[1].bytes > KEEP_WARM:
+                self.free()
+
+    def load(self, checkpoint: Checkpoint) -> Loaded:
+        """The model of a checkpoint, proven by a probe. Raises ``EngineError``."""
+        if self._loaded is None or self._loaded[0] != checkpoint.id:
+            self.free()
+            device, place = pick_device(self._device), self._locate(checkpoint)
+            precision = pick_dtype(self._dtype, device)
+            model, tokenizer = load(
+                place, device=device, precision=precision, template=self._template, warn=self._warn
+            )
+            prove(model, tokenizer, place, precision)
+            self._loaded = (checkpoint.id, Loaded(model, tokenizer, device, self._max_context, self._warn))
+        return self._loaded[1]
+
+    def free(self) -> None:
+        """Give the memory back (before training, say)."""
+        if self._loaded is not None:
+            self._loaded = None
+            _sweep()
+
+    def shrink(self, rows: int) -> None:
+        """Go on with half of a batch that did not fit, and say so. Raises ``EngineError`` where it was a
+        single chat.
+        """
+        if rows <= 1:
+            raise EngineError(
+                "out of memory with a single chat: take a smaller model or model.dtype = bfloat16, lower max_new_tokens, or take another model.device"
+            )
+        self.batch_size = rows // 2
+        self._warn(f"out of memory with a batch of {rows} chats: going on with batches of {self.batch_size}")
+
+
+class HFPolicy:
+    """A checkpoint that answers and scores (``protocols.Policy`` and ``Scorer``)."""
+
+    def __init__(self, host: HFHost, checkpoint: Checkpoint) -> None:
+        self._host, self.checkpoint = host, checkpoint
+
+    def generate(self, chats: Sequence[Chat], params: SamplingParams) -> list[Completion]:
+        """One completion per chat, in order. Raises ``PromptTooLong`` before anything is generated.
+
+        A chat's answer depends on its text, its place among equal chats, the seed, the weights and the
+        device; on its neighbours in the batch only through the last bits of floating-point sums.
+        """
+        if not chats:
+            return []
+        loaded = self._host.load(self.checkpoint)
+        prompts = [encode_prompt(loaded.tokenizer, chat) for chat in chats]
+        for chat, ids in zip(chats, prompts, strict=True):
+            rows.must_fit(chat, len(ids), params.max_new_tokens, loaded.context)
+        seeds = rows.seeds(chats, params)
+
+        def work(batch: list[int]) -> list[Completion]:
+            return loaded.generate(
+                [chats[i] for i in batch], [prompts[i] for i in batch], [seeds[i] for i in batch], params
+            )
+
+        return self._in_batches([len(p) for p in prompts], work)
+
+    def weights(self) -> tuple[Any, Any]:
+        """Model and tokenizer, loaded and proven, for a harness that runs them itself
+        (``protocols.Weighty``).
+        """
+        loaded = self._host.load(self.checkpoint)
+        return loaded.model, loaded.tokenizer
+
+    def logprobs(self, chats: Sequence[Chat], continuations: Sequence[str]) -> list[Score]:
+        """Each continuation as the assistant's answer to its chat, nats, from a float32 log-softmax of one
+        forward pass.
+
+        The tokens are those that the chat format adds after the prompt's, without the end of turn: the text
+        that would be trained on, so white space around a continuation does not count, and an empty one has no
+        tokens and the sum 0.
+        """
+        if not chats:
+            return []
+        loaded = self._host.load(self.checkpoint)
+        spans = rows.spans(loaded.tokenizer, chats, continuations)
+        for chat, (ids, _) in zip(chats, spans, strict=True):
+            rows.must_fit(chat, len(ids), 0, loaded.context)
+
+        alike: dict[Chat, list[int]] = {}
+        for i, chat in enumerate(chats):
+            alike.setdefault(chat, []).append(i)
+        if len(alike) < len(chats) and loaded.scores_trees:
+            return self._in_trees(loaded, alike, spans)
+
+        def work(batch: list[int]) -> list[Score]:
+            return loaded.score([chats[i] for i in batch], [spans[i] for i in batch])
+
+        return self._in_batches([len(ids) for ids, _ in spans], work)
+
+    def _in_trees(
+        self, loaded: Loaded, alike: dict[Chat, list[int]], spans: Sequence[tuple[list[int], int]]
+    ) -> list[Score]:
+        """Continuations of one chat share what they have in common."""
+        groups = list(alike.items())
+        targets = [[spans[i][0][spans[i][1] :] for i in places] for _, places in groups]
+        trees = [
+            tree_of(spans[places[0]][0][: spans[places[0]][1]], own)
+            for (_, places), own in zip(groups, targets, strict=True)
+        ]
+
+        def work(batch: list[int]) -> list[list[Score]]:
+            return loaded.score_trees(
+                [groups[g][0] for g in batch], [trees[g] for g in batch], [targets[g] for g in batch]
+            )
+
+        found: dict[int, Score] = {}
+        scores = self._in_batches([len(t.tokens) for t in trees], work, tokens=self._host.batch_size * TOKENS)
+        for (_, places), own in zip(groups, scores, strict=True):
+            found.update(zip(places, own, strict=True))
+        return [found[i] for i in range(len(spans))]
+
+    def _in_batches(
+        self, lengths: Sequence[int], work: Callable[[list[int]], list[Any]], tokens: int | None = None
+    ) -> list[Any]:
+        """Results in the caller's order. Longest first, so that what does not fit is found at once; such a
+        batch is halved. ``tokens``: the most that a batch holds, padding included, one row at least.
+        """
+        order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+        done: dict[int, Any] = {}
+        while order:
+            rows_at_once = (
+                self._host.batch_size
+                if tokens is None
+                else min(self._host.batch_size, max(1, tokens // lengths[order[0]]))
+            )
+            batch = order[:rows_at_once]
+            found = _unless_out_of_memory(work, batch)
+            if found is None:  # the tensors of the attempt are out of scope by now
+                _sweep()
+                self._host.shrink(len(batch))
+                continue
+            done.update(zip(batch, found, strict=True))
+            order = order[len(batch) :]
+        return [done[i] for i in range(len(lengths))]
+
+
+def use_threads(count: int | None) -> None:
+    """How many CPU threads torch uses in this process; None leaves its own choice. A tiny model runs best on
+    one: threads that wait for each other beside another busy process cost it a factor of ten and more.
+    """
+    if count is not None:
+        import torch
+
+        torch.set_num_threads(count)
+
+
+def _unless_out_of_memory(work: Callable[[list[int]], list[Any]], rows: list[int]) -> list[Any] | None:
+    import torch
+
+    try:
+        return work(rows)
+    except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+        text = str(error).lower()
+        if (
+            isinstance(error, (torch.OutOfMemoryError, MemoryError))
+            or "out of memory" in text
+            or "can't allocate memory" in text
+        ):
+            return None
+        raise
+
+
+def _sweep() -> None:
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()

@@ -1,0 +1,266 @@
+"""A loaded transformers model: one batch of answers, one batch of scores. Knows tensors, not checkpoints.
+
+What the prompts of a batch begin with alike goes through the model once. How a token is drawn stands in
+``hf_sampling``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from iteralign.chat.format import end_tokens, opening
+from iteralign.chat.rows import answer_of
+from iteralign.engines.hf.layers import all_full, recurrent
+from iteralign.engines.hf.sampling import processors
+from iteralign.engines.hf.tree import Tree, inputs_of, tree_of
+from iteralign.errors import EngineError
+from iteralign.records.iteralign import Chat, Completion, Message, SamplingParams, Score
+
+SHARED = 128
+"""Tokens: where all prompts of a batch begin with so many alike (rules and exemplars, say), these go through
+the model once.
+"""
+
+TOLERANCE = {"float32": 1e-3, "float64": 1e-3}
+"""Nats a token, that a tree's log-probabilities may differ from plain ones. Other precisions: 0.3, what
+rounding alone may do.
+"""
+
+
+class Loaded:
+    """A model with its tokenizer on a device, in eval mode."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        device: str,
+        max_context: int | None = None,
+        warn: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        from transformers import GenerationConfig
+
+        self.model, self.tokenizer, self.device = model, tokenizer, device
+        named = model.generation_config.eos_token_id
+        self.ends = end_tokens(tokenizer) | ({named} if isinstance(named, int) else set(named or []))
+        model.generation_config = (
+            GenerationConfig()
+        )  # its defaults (a repetition penalty, say) would fill in what ours leaves open
+        limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        self.context = min(x for x in (max_context, limit, 1 << 30) if x)
+        self.bytes = sum(p.numel() * p.element_size() for p in model.parameters())
+        taken = inspect.signature(model.forward).parameters
+        self._spellings: dict[int, str] = {}
+        self._takes_positions, self._takes_keep = "position_ids" in taken, "logits_to_keep" in taken
+        self._warn = warn
+        self._proven: bool | None = None if self.shares and all_full(model.config) else False
+
+    def generate(
+        self,
+        chats: Sequence[Chat],
+        prompts: Sequence[list[int]],
+        seeds: Sequence[int],
+        params: SamplingParams,
+    ) -> list[Completion]:
+        """Answers to prompts of token ids, in one batch. Raises ``EngineError`` naming a chat whose logits
+        are no numbers.
+        """
+        import torch
+        from transformers import GenerationConfig, LogitsProcessorList
+
+        shared = self._shared(prompts)
+        ids, mask = self._padded(prompts, shared)
+        width = ids.shape[1]
+        config = GenerationConfig(
+            max_new_tokens=params.max_new_tokens,
+            do_sample=False,
+            num_beams=1,
+            use_cache=True,
+            pad_token_id=self.tokenizer.pad_token_id,
+            eos_token_id=sorted(self.ends),
+        )
+        watch = _watch(len(prompts), self.device)
+        steps = LogitsProcessorList([watch, *processors(params, seeds, width, self.device)])
+        with torch.inference_mode():
+            known = {"past_key_values": self._cache(prompts[0][:shared], len(prompts))} if shared else {}
+            out = self.model.generate(
+                input_ids=ids, attention_mask=mask, generation_config=config, logits_processor=steps, **known
+            )
+        for chat, bad in zip(chats, watch.bad.tolist(), strict=True):
+            if bad:
+                raise EngineError(f"logits that are no numbers for the chat {opening(chat)}: {_DAMAGED}")
+        return [self._completion(row[width:].tolist(), len(p)) for row, p in zip(out, prompts, strict=True)]
+
+    def _shared(self, prompts: Sequence[list[int]]) -> int:
+        """How many tokens all prompts begin with alike; 0 where it is not worth it, or the model keeps no
+        cache of keys and values.
+        """
+        first, last = min(prompts), max(prompts)
+        alike = next(
+            (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b),
+            min(len(first), len(last)),
+        )
+        alike = min(alike, min(map(len, prompts)) - 1)
+        worth = len(prompts) > 1 and alike >= SHARED
+        keeps = (
+            self.shares and not recurrent(self.model.config) and self.model._supports_default_dynamic_cache()
+        )
+        return alike if worth and keeps else 0
+
+    def _cache(self, prefix: list[int], rows: int) -> Any:
+        """Keys and values of a prefix, for so many rows."""
+        import torch
+        from transformers import DynamicCache
+
+        cache = DynamicCache(config=self.model.config)
+        self.model(
+            input_ids=torch.tensor([prefix], device=self.device),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        cache.batch_repeat_interleave(rows)
+        return cache
+
+    @property
+    def shares(self) -> bool:
+        """Whether tokens can be given places of their own, and attention a mask: what sharing of any kind
+        needs.
+        """
+        return self._takes_positions and getattr(self.model.config, "_attn_implementation", "") in (
+            "sdpa",
+            "eager",
+        )
+
+    @property
+    def scores_trees(self) -> bool:
+        """Whether continuations of one prompt can go through the model as a tree: where all its layers are
+        full attention (a mask of one's own would do away with a window), and a small tree, scored once, gives
+        what plain scoring gives.
+        """
+        if self._proven is None:
+            self._proven = self._prove()
+        return self._proven
+
+    def _prove(self) -> bool:
+        """Scores a small tree both ways. Where they differ, or the model takes no tree, that is warned of."""
+        first, step = 3, max(1, self.model.config.get_text_config().vocab_size // 17)
+        tokens = [
+            first + (step * n) % max(1, self.model.config.get_text_config().vocab_size - first)
+            for n in range(14)
+        ]
+        prompt, own = tokens[:7], [tokens[7:11], [*tokens[7:9], *tokens[11:13]], tokens[12:14]]
+        chat = (Message("user", "a probe of scoring"),)
+        plain = self.score([chat] * len(own), [([*prompt, *c], len(prompt)) for c in own])
+        try:
+            (found,) = self.score_trees([chat], [tree_of(prompt, own)], [own])
+            apart = max(
+                abs(a - b)
+                for x, y in zip(found, plain, strict=True)
+                for a, b in zip(x.logprobs, y.logprobs, strict=True)
+            )
+            why = f"its scores differ by {apart:.2g} nats a token"
+        except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, EngineError) as error:
+            apart, why = math.inf, f"it takes no such input ({type(error).__name__})"
+        if apart <= TOLERANCE.get(str(self.model.dtype).removeprefix("torch."), 0.3):
+            return True
+        self._warn(
+            f"candidates of one question are scored one by one, for this model cannot score them as one tree: {why}"
+        )
+        return False
+
+    def score(self, chats: Sequence[Chat], spans: Sequence[tuple[list[int], int]]) -> list[Score]:
+        """Log-probabilities, nats, of each span's tokens from its start on, in one forward pass."""
+        import torch
+
+        with torch.inference_mode():
+            return [self._scored(*row) for row in zip(chats, spans, self._steps(spans), strict=True)]
+
+    def score_trees(
+        self, chats: Sequence[Chat], trees: Sequence[Tree], targets: Sequence[Sequence[list[int]]]
+    ) -> list[list[Score]]:
+        """The same for many continuations of each chat; ``targets``: their tokens."""
+        import torch
+
+        with torch.inference_mode():
+            logits = self.model(
+                **inputs_of(trees, self.tokenizer.pad_token_id, self.device, self.model.dtype)
+            ).logits  # (trees, width, vocabulary)
+            return [
+                [
+                    self._scored(chat, (tokens, 0), row[path])
+                    for tokens, path in zip(own, tree.paths, strict=True)
+                ]
+                for chat, tree, own, row in zip(chats, trees, targets, logits, strict=True)
+            ]
+
+    def _scored(self, chat: Chat, span: tuple[list[int], int], logits: Any) -> Score:
+        import torch
+
+        wanted = torch.tensor(span[0][span[1] :], dtype=torch.long, device=self.device)
+        values = torch.log_softmax(logits.float(), -1).gather(-1, wanted[:, None])[:, 0].tolist()
+        if not all(map(math.isfinite, values)):
+            raise EngineError(
+                f"log-probabilities that are no numbers for the chat {opening(chat)}: {_DAMAGED}"
+            )
+        return Score(tuple(self._spelled(t) for t in wanted.tolist()), tuple(values))
+
+    def _steps(self, spans: Sequence[tuple[list[int], int]]) -> Iterator[Any]:
+        """The logits that each span's tokens are drawn from, in one forward pass.
+
+        Padded on the left, so that all continuations end in the last column and only their logits are
+        computed.
+        """
+        ids, mask = self._padded([x for x, _ in spans])
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        if self._takes_positions:
+            inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
+        if self._takes_keep:
+            inputs["logits_to_keep"] = max(len(x) - start for x, start in spans) + 1
+        logits = self.model(**inputs).logits  # (batch, keep or width, vocabulary)
+        for row, (tokens, start) in enumerate(spans):
+            yield logits[row, -(len(tokens) - start) - 1 : -1]
+
+    def _spelled(self, token: int) -> str:
+        if token not in self._spellings:
+            self._spellings[token] = self.tokenizer.decode([token])
+        return self._spellings[token]
+
+    def _padded(self, rows: Sequence[list[int]], shared: int = 0) -> tuple[Any, Any]:
+        """Token ids and attention mask, (batch, width), padded on the left, behind what the rows share."""
+        import torch
+
+        width, pad = max(map(len, rows)), self.tokenizer.pad_token_id
+        ids = torch.tensor(
+            [r[:shared] + [pad] * (width - len(r)) + r[shared:] for r in rows], device=self.device
+        )
+        mask = torch.tensor(
+            [[1] * shared + [0] * (width - len(r)) + [1] * (len(r) - shared) for r in rows],
+            device=self.device,
+        )
+        return ids, mask
+
+    def _completion(self, tokens: list[int], prompt_tokens: int) -> Completion:
+        text, finish, kept = answer_of(self.tokenizer, tokens, self.ends)
+        return Completion(text, finish, prompt_tokens, kept)
+
+
+_DAMAGED = "the weights are damaged, or too large for the precision (model.dtype = float32 would tell)"
+
+
+def _watch(rows: int, device: str) -> Any:
+    """Remembers, without waiting for the device, which rows ever had logits that are no numbers."""
+    import torch
+    from transformers import LogitsProcessor
+
+    class Watch(LogitsProcessor):  # type: ignore[misc]
+        bad = torch.zeros(rows, dtype=torch.bool, device=device)
+
+        def __call__(self, input_ids: Any, scores: Any) -> Any:
+            self.bad |= torch.isnan(scores).any(-1) | torch.isposinf(scores).any(-1)
+            return scores
+
+    return Watch()

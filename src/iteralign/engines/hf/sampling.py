@@ -1,0 +1,74 @@
+"""How a token is drawn: repeated runs of tokens are made less likely, then temperature and top-p, then noise
+from each chat's own random stream (the Gumbel-max trick). Knows logits, not chats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from iteralign.records.iteralign import SamplingParams
+
+SMALLEST = 1e-30
+"""Exponential noise is kept above it: the logarithm of an exact zero would make a forbidden token NaN."""
+RUNS = (3, 4)
+"""Tokens in a row whose repetition ``ngram_penalty`` makes less likely, each length for itself."""
+
+
+def processors(params: SamplingParams, seeds: Sequence[int], width: int, device: str) -> list[Any]:
+    """What is done to the logits of a batch, in order. ``width``: tokens of the prompts, which are no part of
+    the answers.
+    """
+    penalty = [_penalty(params.ngram_penalty, len(seeds), width)] if params.ngram_penalty else []
+    return [*penalty, *(_sampler(params, seeds, device) if params.temperature > 0 else [])]
+
+
+def _penalty(amount: float, rows: int, width: int) -> Any:
+    """Takes ``amount`` from the logit of a token for each length of run that it would complete once more."""
+    from transformers import LogitsProcessor
+
+    class NgramPenalty(LogitsProcessor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.followers: list[dict[tuple[int, ...], set[int]]] = [{} for _ in range(rows)]
+
+        def __call__(self, input_ids: Any, scores: Any) -> Any:
+            for row, (ids, followers) in enumerate(
+                zip(input_ids[:, width:].tolist(), self.followers, strict=True)
+            ):
+                for run in RUNS:
+                    if len(ids) >= run:
+                        followers.setdefault(tuple(ids[-run:-1]), set()).add(
+                            ids[-1]
+                        )  # the run that the last token completed
+                for run in RUNS:
+                    if len(ids) >= run - 1 and (known := followers.get(tuple(ids[len(ids) - run + 1 :]))):
+                        scores[row, sorted(known)] -= amount
+            return scores
+
+    return NgramPenalty()
+
+
+def _sampler(params: SamplingParams, seeds: Sequence[int], device: str) -> list[Any]:
+    """Temperature, top-p, and Gumbel noise: the largest sum is a draw from the distribution that the first
+    two leave.
+    """
+    import torch
+    from transformers import LogitsProcessor, TemperatureLogitsWarper, TopPLogitsWarper
+
+    streams = [torch.Generator(device=device).manual_seed(s) for s in seeds]
+
+    class GumbelNoise(LogitsProcessor):  # type: ignore[misc]
+        def __call__(self, input_ids: Any, scores: Any) -> Any:
+            noise = torch.empty_like(scores, dtype=torch.float32)  # (batch, vocabulary)
+            for row, stream in zip(noise, streams, strict=True):
+                row.exponential_(generator=stream)
+            return scores.float() - noise.clamp_(min=SMALLEST).log()
+
+    warpers: list[Any] = (
+        [] if params.temperature == 1.0 else [TemperatureLogitsWarper(float(params.temperature))]
+    )
+    return [
+        *warpers,
+        *([] if params.top_p >= 1.0 else [TopPLogitsWarper(float(params.top_p))]),
+        GumbelNoise(),
+    ]

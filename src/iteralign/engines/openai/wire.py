@@ -1,0 +1,382 @@
+"""One OpenAI-compatible endpoint: concurrent, patient within bounds, metered, and honest about what it may
+not retry.
+
+Sends bodies to paths and gives back what a reader makes of the replies. Knows nothing of chats, schemas or
+weights. The key is read from the environment at each call and kept nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from iteralign.engines.openai.faults import Fault, Server, classify
+from iteralign.engines.openai.pace import Pace
+from iteralign.engines.openai.session import Ask, Session
+from iteralign.errors import BudgetExceeded, EngineError, RateLimited, Unavailable
+from iteralign.ledger import NOT_SENT, Request, Unmetered, key_of
+from iteralign.protocols import Ledger
+from iteralign.records.iteralign import Completion
+
+OPENAI_URL = "https://api.openai.com/v1"
+CHAT = "/chat/completions"
+TURN = 32
+"""Tokens that a chat template puts around a turn, at most."""
+STRIDE = 16
+"""Requests that are made ready before the first of them are given their turn."""
+T = TypeVar("T")
+Outcome = Completion | EngineError
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A request as it is sent, what the ledger knows it by, and how many parameters were known to be refused
+    when it was made.
+    """
+
+    body: dict[str, Any]
+    entry: Request
+    refused: int
+
+
+class Wire:
+    """Requests to one endpoint.
+
+    429, 5xx, timeouts, lost connections and unreadable answers are tried again up to ``max_retries`` times
+    with growing, jittered pauses (first ``backoff`` seconds); a Retry-After is kept, and told through
+    ``warn``, up to ``patience`` seconds. A refused key, an unknown model and a bad request are never tried
+    again. ``timeout``: seconds for one whole request.
+
+    ``ledger`` remembers replies, so that none is paid for twice, and holds the budget: at a cap nothing more
+    is sent, what is under way is awaited and kept, and ``BudgetExceeded`` is raised. ``requests_per_minute``,
+    ``tokens_per_minute``: the server's limits, kept.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        base_url: str | None,
+        api_key_env: str,
+        concurrency: int,
+        max_retries: int,
+        timeout: float,
+        warn: Callable[[str], None],
+        *,
+        backoff: float = 0.5,
+        patience: float = 60.0,
+        ledger: Ledger | None = None,
+        requests_per_minute: int | None = None,
+        tokens_per_minute: int | None = None,
+    ) -> None:
+        self._model, self._url, self._key_env = model, base_url or OPENAI_URL, api_key_env
+        self._concurrency, self._max_retries, self._timeout, self._warn = (
+            concurrency,
+            max_retries,
+            timeout,
+            warn,
+        )
+        self._backoff, self._patience = backoff, patience
+        self._ledger: Ledger = ledger or Unmetered()
+        self._pace = Pace(requests_per_minute, tokens_per_minute)
+        self._refused: set[str] = set()  # parameters that the server does not know
+        self._told: dict[str, float] = {}
+        self._untold: Counter[str] = Counter()
+        self.server()
+
+    def server(self) -> Server:
+        """The endpoint with its key. Raises ``Unavailable`` where the key is missing or cannot be one."""
+        key = os.environ.get(self._key_env, "").strip()
+        server = Server(self._model, self._url, self._key_env, key or None)
+        if not _is_address(self._url):
+            raise Unavailable(
+                f"base_url = {server.clean(self._url)!r} is no address: give http://HOST:PORT/v1 or https://HOST/v1"
+            )
+        if not key and self._url == OPENAI_URL:
+            raise Unavailable(
+                f"{server.place} needs a key: put it into the environment variable {self._key_env}"
+            )
+        if not key.isascii() or any(c.isspace() or not c.isprintable() for c in key):
+            raise Unavailable(
+                f"the value of the environment variable {self._key_env} cannot be a key: it holds spaces or special characters"
+            )
+        return server
+
+    def run(self, work: Callable[[Session], Awaitable[T]]) -> T:
+        """What the work on a session of its own comes to; from inside an event loop, too."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(self._run(work, self._warn))
+        said: queue.SimpleQueue[str] = queue.SimpleQueue()
+        inner: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]] = []
+
+        async def start() -> T:
+            task = asyncio.ensure_future(self._run(work, said.put))
+            inner.append((asyncio.get_running_loop(), task))
+            return await task
+
+        def stop() -> None:
+            for loop, task in inner:
+                loop.call_soon_threadsafe(task.cancel)
+
+        with ThreadPoolExecutor(1) as pool, ExitStack() as interrupted:
+            interrupted.callback(stop)
+            future = pool.submit(lambda: asyncio.run(start()))
+            while not (
+                future.done() and said.empty()
+            ):  # the caller's thread hears the warnings: it may own a database
+                try:
+                    self._warn(said.get(timeout=0.05))
+                except queue.Empty:
+                    continue
+            interrupted.pop_all()
+            return future.result()
+
+    async def _run(self, work: Callable[[Session], Awaitable[T]], tell: Callable[[str], None]) -> T:
+        from openai import AsyncOpenAI
+
+        server = self.server()
+        async with AsyncOpenAI(
+            api_key=server.key or "none", base_url=self._url, max_retries=0, timeout=self._timeout
+        ) as client:
+            return await work(Session(client, server, tell, asyncio.Semaphore(self._concurrency)))
+
+    async def gather(self, session: Session, work: Sequence[Awaitable[Completion | Fault]]) -> list[Outcome]:
+        """One outcome per piece of work, in order: its completion, or the error that is its own. Raises what
+        concerns all of it, when what was under way has come back and is in the ledger.
+        """
+
+        async def one(piece: Awaitable[Completion | Fault]) -> Outcome:
+            done = await piece
+            if isinstance(done, Fault) and done.kind == "fatal":
+                session.halt(done.error)
+            return done if isinstance(done, Completion) else done.error
+
+        def ended(task: asyncio.Task[Outcome]) -> None:
+            if (
+                not task.cancelled() and (error := task.exception()) is not None
+            ):  # the ledger's, say: a full disk
+                session.halt(error)
+
+        tasks: list[asyncio.Task[Outcome]] = []
+        for number, piece in enumerate(work, start=1):
+            tasks.append(asyncio.ensure_future(one(piece)))
+            tasks[-1].add_done_callback(ended)
+            if number % STRIDE == 0:
+                await asyncio.sleep(0)  # the first ones are on their way while the others are made ready
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if session.stop is not None:
+            raise session.stop
+        return [task.result() for task in tasks]
+
+    async def ask(self, session: Session, ask: Ask) -> Completion | Fault:
+        """One reply; the same request at the same time is sent once.
+
+        A request that fails to the last try, or that the server refuses, is its own chat's trouble as long as
+        the server answers others.
+        """
+        try:
+            sent = self._sent(session, ask)
+        except UnicodeEncodeError:
+            return Fault(
+                "item",
+                EngineError("the chat holds half of a surrogate pair (a broken \\u escape): repair it"),
+                "a broken text",
+                sent=False,
+            )
+        key = sent.entry.key
+        if key not in session.under_way:
+            session.under_way[key] = asyncio.ensure_future(self._try(session, ask, sent))
+            session.under_way[key].add_done_callback(lambda _: session.under_way.pop(key))
+        return await session.under_way[key]
+
+    async def _try(self, session: Session, ask: Ask, sent: _Sent) -> Completion | Fault:
+        """One request with its retries."""
+        tries = strikes = 0
+        while True:
+            async with (
+                session.slots
+            ):  # held while the server works, not while this request waits for its next try
+                if (known := self._ledger.recall(sent.entry.key)) is not None:
+                    return known
+                if (own := self._pace.reserve(sent.entry.most_input // 3 + sent.entry.most_output)) > 0:
+                    await session.sleep(own)
+                while (pause := session.not_before - time.monotonic()) > 0 and session.stop is None:
+                    await session.sleep(pause * random.uniform(1.0, 1.1))
+                if sent.refused != len(self._refused):
+                    sent = self._sent(session, ask)
+                if session.alive is not None and not session.alive.done():
+                    await asyncio.wait({session.alive})  # the server is being asked whether it works at all
+                began = time.monotonic()
+                done = await self._metered(session, ask, sent)
+                if isinstance(done, Completion):
+                    session.last_success = time.monotonic()
+                    return done
+                if done.parameter is not None and done.parameter in sent.body:
+                    self._refuse(done.parameter, session)
+                    continue
+                tries, strikes = tries + 1, strikes + (done.status == 500)
+                final = await self._final(session, ask, done, tries, strikes, began)
+                if final is not None:
+                    if final.kind == "fatal":
+                        session.halt(final.error)
+                    return final
+            await self._pause(session, done, tries)
+
+    async def _final(
+        self, session: Session, ask: Ask, fault: Fault, tries: int, strikes: int, began: float
+    ) -> Fault | None:
+        """What is given back for a failed request; None where it is tried again."""
+        if fault.kind == "request" and not ask.suspect:
+            own = session.last_success > began or await self._alive(session, ask, fault, began)
+            return Fault("item" if own else "fatal", fault.error, fault.what, fault.status)
+        if fault.kind != "passing" or (ask.suspect and strikes == 2):
+            return fault
+        if (fault.wait or 0.0) > self._patience:
+            text = f"{fault.error}: the server asks to wait {fault.wait:.0f} s, more than {self._patience:g} s: resume later"
+            return Fault("fatal", RateLimited(text), fault.what, fault.status)
+        if tries > self._max_retries:
+            own = session.last_success > began or await self._alive(session, ask, fault, began)
+            return Fault(
+                "item" if own else "fatal",
+                type(fault.error)(f"{fault.error}; gave up after {tries} tries"),
+                fault.what,
+                fault.status,
+            )
+        return None
+
+    async def _alive(self, session: Session, ask: Ask, fault: Fault, began: float) -> bool:
+        """Whether the server answers a simple request, asked after the one that failed began; several that
+        failed share one.
+        """
+        if ask.simple is None or not fault.sent or fault.status == 429 or session.stop is not None:
+            return False
+        if session.alive is None or session.alive_since < began:
+            session.alive_since = time.monotonic()
+            session.alive = asyncio.ensure_future(
+                self._answers(session, Ask(ask.path, ask.simple, ask.read, ask.most_output))
+            )
+        return await session.alive
+
+    async def _answers(self, session: Session, simple: Ask) -> bool:
+        for tries in range(1, self._max_retries + 2):
+            done = await self._metered(session, simple, self._sent(session, simple))
+            if isinstance(done, Completion):
+                session.last_success = time.monotonic()
+                return True
+            if done.kind != "passing" or (done.wait or 0.0) > self._patience or tries > self._max_retries:
+                return False
+            await self._pause(session, done, tries)
+        raise AssertionError("the last try returns")
+
+    async def _metered(self, session: Session, ask: Ask, sent: _Sent) -> Completion | Fault:
+        """Send one request if the ledger admits it, and book what came of it."""
+        try:
+            while session.stop is None and (ticket := self._ledger.admit(sent.entry)) is None:
+                await asyncio.sleep(0.02)
+        except BudgetExceeded as error:
+            session.halt(error)
+        if session.stop is not None:
+            return Fault("spent", EngineError(str(session.stop)), "nothing more is sent", sent=False)
+        done, outcome = None, "cancelled"
+        try:
+            done = await self._send(session, ask, sent.body)
+            if isinstance(done, Fault) and done.kind == "fatal":
+                session.halt(done.error)
+            outcome = "answered" if isinstance(done, Completion) else done.what if done.sent else NOT_SENT
+        finally:
+            self._ledger.settle(
+                ticket or 0, outcome, done if isinstance(done, Completion) else None, **_use(done)
+            )
+        return done
+
+    async def _send(self, session: Session, ask: Ask, body: Mapping[str, Any]) -> Completion | Fault:
+        from openai import OpenAIError
+
+        try:
+            async with asyncio.timeout(self._timeout):  # the client's own timeout starts anew with every byte
+                # not chat.completions.create: it walks through every request and reply again, a millisecond
+                # each
+                send = (
+                    session.client.post(ask.path, body=body, cast_to=object)
+                    if body
+                    else session.client.get(ask.path, cast_to=object)
+                )
+                return ask.read(await send)
+        except (OpenAIError, ValueError, TimeoutError, RecursionError) as error:
+            return classify(error, session.server, self._timeout)
+
+    async def _pause(self, session: Session, fault: Fault, tries: int) -> None:
+        """Exponential with jitter; a pause that the server asked for holds for every request of the session."""
+        own = min(self._backoff * 2 ** (tries - 1), self._patience) * random.uniform(0.5, 1.5)
+        if fault.wait is not None:
+            session.not_before = max(session.not_before, time.monotonic() + fault.wait)
+            self._tell(session, fault, f"asks to wait {fault.wait:.1f} s, which is done")
+        else:
+            self._tell(session, fault, f"try {tries} of {self._max_retries + 1}, again in {own:.1f} s")
+        await session.sleep(max(own, fault.wait or 0.0))
+
+    def _tell(self, session: Session, fault: Fault, what: str) -> None:
+        """One warning per kind of trouble in ten seconds; the next one counts those that were left out."""
+        now = time.monotonic()
+        if now - self._told.get(fault.what, float("-inf")) < 10:
+            self._untold[fault.what] += 1
+            return
+        more = self._untold.pop(fault.what, 0)
+        self._told[fault.what] = now
+        session.tell(
+            f"{session.server.place}: {fault.what}: {what}"
+            + (f" ({more} more like it since the last warning)" if more else "")
+        )
+
+    def _sent(self, session: Session, ask: Ask) -> _Sent:
+        """The request without what the server refused (newer servers spell the length limit differently), and
+        as the ledger knows it.
+        """
+        body, server = {k: v for k, v in ask.body.items() if k not in self._refused}, session.server
+        if "max_tokens" in self._refused and "max_tokens" in ask.body:
+            body["max_completion_tokens"] = ask.body["max_tokens"]
+        # what it is known by is the whole request: two samples stay two where the server takes no seed
+        key = key_of(server.place if ask.path == CHAT else server.place + ask.path, ask.body)
+        entry = Request(key, server.place, server.model, _most_tokens(ask.body), ask.most_output)
+        return _Sent(body, entry, len(self._refused))
+
+    def _refuse(self, parameter: str, session: Session) -> None:
+        if parameter not in self._refused and parameter != "max_tokens":
+            session.tell(
+                f"{session.server.place}, model {self._model!r} does not take {parameter}: asking without it, so answers may differ between runs"
+            )
+        self._refused.add(parameter)
+
+
+def _most_tokens(body: Mapping[str, Any]) -> int:
+    """What a request may use at most: a token is a byte at least, and a turn is framed by some; a prompt of
+    token ids is counted.
+    """
+    prompt, form = body.get("prompt"), body.get("response_format")
+    turns = [str(m["content"]) for m in body.get("messages", ())]
+    said = sum(len(t.encode()) + TURN for t in turns) if prompt is None else len(prompt)
+    return said + (len(str(form).encode()) if form else 0)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _use(done: Completion | Fault | None) -> dict[str, Any]:
+    """What a failed request used, as the ledger is told it."""
+    return {"unpaid": done.unpaid, "used": done.used} if isinstance(done, Fault) else {}

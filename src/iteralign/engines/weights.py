@@ -1,0 +1,332 @@
+"""Finds, loads and proves a language model's weights: what the engine and the trainer share. Knows no
+sampling and no training.
+
+A load is proven by a probe: a fixed text gets finite log-probabilities, and the ones that the trainer wrote
+beside the weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from iteralign.chat.format import PROBE, encode_training, prepare
+from iteralign.errors import EngineError, Unavailable
+
+PROBE_FILE = "probe.json"
+ADAPTER_FILE = "adapter_config.json"
+TOLERANCE = {"float32": 1e-3, "bfloat16": 0.2, "float16": 0.2}
+"""Nats, for the sum over the probe's answer (a dozen tokens)."""
+_PATTERNS = ["*.json", "*.jinja", "*.model", "*.txt", "*.safetensors"]
+
+
+def quiet() -> None:
+    """No progress bars, no advice: what matters is raised or warned of by us."""
+    import logging as standard
+
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+    from transformers.utils import logging
+
+    disable_progress_bars()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    standard.getLogger("bitsandbytes").setLevel(
+        standard.ERROR
+    )  # peft imports it where it is there, needed or not
+
+
+def pick_device(asked: str) -> str:
+    """cuda, mps or cpu: the one asked for if it is there, or the first that is. Raises ``Unavailable``."""
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if asked == "auto":
+        return next(name for name, present in there.items() if present)
+    if not there.get(asked, False):
+        raise Unavailable(
+            f"model.device = {asked!r} is not available here; available: auto, {', '.join(n for n, p in there.items() if p)}"
+        )
+    return asked
+
+
+def pick_dtype(asked: str, device: str) -> str:
+    """float32 on cpu and mps, bfloat16 on cuda where it can, unless asked otherwise."""
+    import torch
+
+    if asked != "auto":
+        return asked
+    return "bfloat16" if device == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+
+
+def folder_of(place: str, warn: Callable[[str], None] = lambda text: None, *, weights: bool = True) -> Path:
+    """The folder of a model: a local one, or the hub's in the local cache, downloaded (and said so) if need
+    be. Raises ``Unavailable``. Without ``weights`` it may lack them.
+
+    The cache is asked before the network: offline, transformers itself would try again for most of a minute
+    per file.
+    """
+    folder = Path(place)
+    if folder.is_dir():
+        return folder
+    if folder.is_absolute() or place.startswith((".", "~")) or place.count("/") > 1:
+        raise Unavailable(
+            f"model {place!r} is no folder here: give a folder with a model, or a hub name such as 'owner/model'"
+        )
+    import huggingface_hub as hub
+
+    try:
+        cached = Path(hub.snapshot_download(place, local_files_only=True))
+        if _is_whole(cached) or (not weights and (cached / "tokenizer_config.json").is_file()):
+            return cached
+    except (OSError, ValueError):
+        pass  # not in the cache: the hub is asked
+    try:
+        files = [s.rfilename for s in hub.HfApi().model_info(place, timeout=20).siblings or []]
+        pickled = (
+            [] if any(f.endswith(".safetensors") for f in files) else ["*.bin"]
+        )  # transformers reads them without running them
+        warn(
+            f"{'model' if weights else 'the tokenizer of'} {place!r} is not in the cache: downloading it from the hub"
+        )
+        wanted = [*_PATTERNS, *pickled] if weights else [p for p in _PATTERNS if p != "*.safetensors"]
+        return Path(hub.snapshot_download(place, allow_patterns=wanted))
+    except (OSError, ValueError, _http_error()) as error:
+        raise Unavailable(
+            f"model {place!r} is neither a folder here nor in the cache, and the hub does not give it: {_first_line(error)}. "
+            "Give a folder with a model, or a hub name that this machine can reach (a gated model needs HF_TOKEN; HF_HUB_OFFLINE must not be set)"
+        ) from error
+
+
+def load(
+    place: str,
+    *,
+    device: str,
+    precision: str,
+    template: str | None,
+    warn: Callable[[str], None],
+    merge: bool = True,
+) -> tuple[Any, Any]:
+    """Model and tokenizer of a folder or hub name, on a device. Adapters are put on their base and merged,
+    unless ``merge`` is off.
+
+    Raises ``EngineError`` (``Unavailable`` where nothing is there) naming the place and the remedy.
+    """
+    import torch
+
+    quiet()
+    tokenizer = load_tokenizer(place, template, warn, weights=True)
+    folder = folder_of(place, warn)
+    adapted = (folder / ADAPTER_FILE).is_file()
+    model = _adapted(folder, precision, warn, merge) if adapted else _model(place, precision, warn)
+    try:
+        return model.to(device).eval(), tokenizer
+    except torch.OutOfMemoryError as error:
+        raise EngineError(
+            f"model {place!r} does not fit into the memory of {device}: use a smaller model, or model.dtype = bfloat16"
+        ) from error
+
+
+def base_of(place: str) -> str | None:
+    """The model that an adapter folder was trained on; None for a whole model."""
+    file = folder_of(place) / ADAPTER_FILE
+    if not file.is_file():
+        return None
+    name = json.loads(file.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    if not name:
+        raise EngineError(f"{file} does not name the base model (base_model_name_or_path)")
+    return str(name)
+
+
+def probe_total(model: Any, tokenizer: Any) -> float:
+    """Summed log-probability, nats, of the probe's answer and its end."""
+    import torch
+
+    ids, learnt = encode_training(tokenizer, PROBE)
+    start = learnt.index(True)
+    tokens = torch.tensor([ids], device=model.device)
+    with torch.inference_mode():
+        logits = model(input_ids=tokens).logits[0, start - 1 : -1].float()  # (answer, vocabulary)
+    return float(torch.log_softmax(logits, -1).gather(-1, tokens[0, start:, None]).sum().item())
+
+
+def write_probe(
+    model: Any, tokenizer: Any, out: Path, precisions: Sequence[str] = ("float32", "bfloat16")
+) -> None:
+    """Write the probe by the weights in memory, in these precisions in turn. The model is left in the last:
+    call it at the end.
+    """
+    import torch
+
+    totals = {}
+    for precision in precisions:
+        totals[precision] = probe_total(model.to(getattr(torch, precision)), tokenizer)
+    (out / PROBE_FILE).write_text(
+        json.dumps({"question": PROBE[0].text, "answer": PROBE[1].text, "logprob": totals}, indent=1),
+        encoding="utf-8",
+    )
+
+
+def local_probe(
+    place: str, precision: str, template: str | None, warn: Callable[[str], None]
+) -> dict[str, float]:
+    """The probe by the weights of a folder or hub name, loaded on the CPU for it; what the trainer wrote
+    beside them, where it did.
+    """
+    import torch
+
+    written = written_probe(folder_of(place, warn))
+    if written is not None:
+        return written
+    model, tokenizer = load(place, device="cpu", precision=precision, template=template, warn=warn)
+    with torch.inference_mode():
+        return {precision: probe_total(model, tokenizer)}
+
+
+def prove(model: Any, tokenizer: Any, place: str, precision: str) -> None:
+    """The loaded weights answer, and as the trainer's did: catches half-loaded and swapped weights. Raises
+    ``EngineError``.
+    """
+    total = probe_total(model, tokenizer)
+    if not math.isfinite(total):
+        raise EngineError(
+            f"{place}: a fixed text gets the log-probability {total}: the weights are damaged, or too large for {precision} (model.dtype)"
+        )
+    written = written_probe(folder_of(place))
+    if written is None:
+        return
+    by = precision if precision in written else next(iter(written))
+    expected = written[by]
+    if abs(total - expected) > max(TOLERANCE[precision], TOLERANCE.get(by, 0.0)):
+        raise EngineError(
+            f"{place}: the loaded weights give the probe {total:.4f} nats, the trainer's gave {expected:.4f}: half-loaded or replaced. "
+            "Delete the folder and resume: it is trained again"
+        )
+
+
+def written_probe(folder: Path) -> dict[str, float] | None:
+    """What the trainer wrote: precision -> the probe's log-probability, nats; None where there is none of
+    this version. Raises ``EngineError``.
+    """
+    file = folder / PROBE_FILE
+    if not file.is_file():
+        return None
+    try:
+        written = json.loads(file.read_text(encoding="utf-8"))
+        if [written["question"], written["answer"]] != [m.text for m in PROBE]:
+            return None  # another version's probe
+        found = {str(k): float(v) for k, v in written["logprob"].items()}
+        next(iter(found))
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
+        raise EngineError(
+            f"{file} is damaged ({_first_line(error)}): delete the checkpoint's folder and resume: it is trained again"
+        ) from error
+    return found
+
+
+def load_tokenizer(
+    place: str,
+    template: str | None,
+    warn: Callable[[str], None] = lambda text: None,
+    *,
+    weights: bool = False,
+) -> Any:
+    """The tokenizer of a folder or hub name, prepared (``chat_format.prepare``); a hub's weights are left
+    where they are, unless asked for.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return prepare(
+            AutoTokenizer.from_pretrained(folder_of(place, warn, weights=weights), trust_remote_code=False),
+            template,
+        )
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise Unavailable(f"the tokenizer of {place!r} cannot be loaded: {_first_line(error)}") from error
+
+
+def _model(place: str, precision: str, warn: Callable[[str], None]) -> Any:
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM
+
+    folder = folder_of(place, warn)
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, precision), output_loading_info=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError) as error:
+        raise Unavailable(f"the weights in {str(folder)!r} cannot be loaded: {_first_line(error)}") from error
+    lacking = sorted(report["missing_keys"])
+    if lacking:
+        raise EngineError(
+            f"{folder}: the weights lack {', '.join(lacking[:3])} ({len(lacking)} in all): the checkpoint is incomplete"
+        )
+    foreign = sorted(report["unexpected_keys"])
+    if foreign:
+        warn(
+            f"{folder}: {len(foreign)} tensors are not the model's and were left aside: {', '.join(foreign[:3])}"
+        )
+    model.name_or_path = (
+        place  # an adapter that is trained on it names it so, and not by a folder of this machine's cache
+    )
+    return model
+
+
+def _adapted(folder: Path, precision: str, warn: Callable[[str], None], merge: bool) -> Any:
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    base = _model(base_of(str(folder)) or "", precision, warn)
+    try:
+        model = PeftModel.from_pretrained(base, folder, is_trainable=not merge)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise Unavailable(f"the adapter in {str(folder)!r} cannot be loaded: {_first_line(error)}") from error
+    return model.merge_and_unload() if merge else model
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a cached snapshot has its configuration and all its weights (a download may have been broken
+    off).
+    """
+    if (folder / ADAPTER_FILE).is_file():
+        return any(folder.glob("adapter_model.*"))
+    for index in folder.glob("*.index.json"):
+        return all(
+            (folder / f).is_file()
+            for f in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        )
+    return (folder / "config.json").is_file() and any(folder.glob("*.safetensors")) | any(
+        folder.glob("pytorch_model*.bin")
+    )
+
+
+def _http_error() -> type[Exception]:
+    """What the hub's client raises when nobody answers; newer versions bring another client."""
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    error: type[Exception] = import_module("httpx2" if find_spec("httpx2") else "httpx").HTTPError
+    return error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def sampled_hash(folder: Path, sample: int = 2**16, stride: int = 2**26) -> str:
+    """A hash of a model folder: names and sizes of its files, and a sample of every 64 MiB of their bytes, so
+    that it is fast for large ones.
+    """
+    digest = hashlib.sha256()
+    for file in sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")):
+        size = file.stat().st_size
+        digest.update(f"{file.name} {size}\n".encode())
+        with file.open("rb") as data:
+            for start in (*range(0, size, stride), max(0, size - sample)):
+                data.seek(start)
+                digest.update(data.read(sample))
+    return digest.hexdigest()

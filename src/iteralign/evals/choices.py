@@ -1,0 +1,131 @@
+"""Questions with candidate answers, and what a model's log-probabilities say of them: what every
+multiple-choice evaluation shares.
+
+Candidates are known by their place, never by their text. A tie shares the credit, so that a model that tells
+nothing apart scores the chance level exactly. Knows neither tasks nor files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+from iteralign.errors import EngineError, PromptTooLong, Unsupported
+from iteralign.protocols import Policy, Recorder, Scorer
+from iteralign.records.iteralign import Chat, Record
+
+LIMITS = (4_000, 2_000, 1_000, 500, 250)
+"""Characters that a long field is cut to, in turn, where a question does not fit the model's context."""
+CUT = " [...]"
+CHUNK = 512
+"""Questions that go to the engine at once, for it to put those of about one length together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question(Record):
+    """A chat, and the answers that are scored after it. ``shortened``: characters that its long fields were
+    cut to; 0 where none was.
+    """
+
+    _prefix: ClassVar[str] = "question-"
+
+    messages: Chat
+    candidates: tuple[str, ...]
+    shortened: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores(Record):
+    """A question's candidates in order: summed log-probabilities, nats, and how many tokens each has."""
+
+    _prefix: ClassVar[str] = "scores-"
+
+    question_id: str
+    totals: tuple[float, ...]
+    tokens: tuple[int, ...]
+    shortened: int = 0
+
+
+Shorter = Callable[[Question, int], Question]
+
+
+def score(
+    policy: Policy, recorder: Recorder, questions: Sequence[Question], shorter: Shorter | None = None
+) -> list[Scores]:
+    """The scores of each question, in order, as a step of a run.
+
+    ``shorter`` makes a question whose long fields are cut to so many characters; it is asked where one does
+    not fit the model's context. Raises ``Unsupported`` where the engine gives no log-probabilities,
+    ``EngineError`` naming a question whose are no numbers.
+    """
+    return recorder.each(
+        "scores", Scores, questions, partial(_score, policy, shorter), policy.checkpoint.id, chunk=CHUNK
+    )
+
+
+def credit(totals: Sequence[float], right: set[int]) -> float:
+    """The share of the best candidates that are right: 1 or 0, and between them in a tie."""
+    best = max(totals)
+    tied = [i for i, t in enumerate(totals) if t == best]
+    return sum(i in right for i in tied) / len(tied)
+
+
+def mass(totals: Sequence[float], right: set[int]) -> float:
+    """The share of the candidates' probability that lies on the right ones."""
+    best = max(totals)
+    weights = [math.exp(t - best) for t in totals]
+    return sum(w for i, w in enumerate(weights) if i in right) / sum(weights)
+
+
+def cut(text: str, limit: int) -> str:
+    """The head of a text of more than ``limit`` characters, with a mark."""
+    return text if not limit or len(text) <= limit else text[:limit].rstrip() + CUT
+
+
+def _score(policy: Policy, shorter: Shorter | None, questions: Sequence[Question]) -> list[Scores]:
+    """All in one go; what does not fit the model is found by halving, which costs nothing: engines look at
+    lengths before they compute.
+    """
+    if not isinstance(policy, Scorer):
+        raise Unsupported(
+            f"{type(policy).__name__} gives no log-probabilities: evaluate with model.engine = hf, or on a server that gives them"
+        )
+    try:
+        return _scored(policy, questions, questions)
+    except PromptTooLong:
+        if shorter is None:
+            raise
+    if len(questions) > 1:
+        middle = len(questions) // 2
+        return [*_score(policy, shorter, questions[:middle]), *_score(policy, shorter, questions[middle:])]
+    for limit in LIMITS[:-1]:
+        try:
+            return _scored(policy, questions, [shorter(questions[0], limit)])
+        except PromptTooLong:
+            continue
+    return _scored(policy, questions, [shorter(questions[0], LIMITS[-1])])
+
+
+def _scored(policy: Scorer, questions: Sequence[Question], asked: Sequence[Question]) -> list[Scores]:
+    pairs = [(q.messages, c) for q in asked for c in q.candidates]
+    found = iter(policy.logprobs([m for m, _ in pairs], [c for _, c in pairs]))
+    results = []
+    for original, q in zip(questions, asked, strict=True):
+        own = [next(found) for _ in q.candidates]
+        totals = tuple(s.total for s in own)
+        if not all(map(math.isfinite, totals)):
+            raise EngineError(
+                f"question {original.id}: the log-probability {totals} of a candidate is no number"
+            )
+        results.append(
+            Scores(
+                question_id=original.id,
+                totals=totals,
+                tokens=tuple(len(s.logprobs) for s in own),
+                shortened=q.shortened,
+            )
+        )
+    return results

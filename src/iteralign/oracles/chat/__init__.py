@@ -1,0 +1,1 @@
+"""An oracle that is any chat model with templates."""

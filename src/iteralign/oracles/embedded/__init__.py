@@ -1,0 +1,1 @@
+"""The oracle that ships with the package: no server, no download."""

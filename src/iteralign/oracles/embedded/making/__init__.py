@@ -1,0 +1,1 @@
+"""What makes the embedded oracle's weights; nothing here runs when it judges."""

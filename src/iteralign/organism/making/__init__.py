@@ -1,0 +1,1 @@
+"""What makes the organism's weights; nothing here runs when it answers."""

@@ -1,0 +1,1 @@
+"""What writes the training chats of the second embedded model."""

@@ -1,0 +1,1 @@
+"""The second embedded model's world: requests, answers and the rules that they follow."""

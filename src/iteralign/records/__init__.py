@@ -1,0 +1,1 @@
+"""The records that travel between stages and lie in the store."""

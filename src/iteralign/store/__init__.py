@@ -1,0 +1,1 @@
+"""The run directory: steps, checkpoints, ledger, lock."""

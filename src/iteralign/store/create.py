@@ -1,0 +1,63 @@
+"""Laying out a new run directory: whole or not at all, and never over somebody's files.
+
+Knows nothing of what a run does.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from iteralign.errors import StoreError
+from iteralign.records.iteralign import canonical
+from iteralign.store.database import flush_folder, sha256, write_whole
+from iteralign.store.lock import LOCK
+from iteralign.store.schema import SCHEMA, SCHEMA_VERSION
+
+DATABASE, RECIPE = "run.sqlite", "recipe.yaml"
+UNBORN, UNBORN_RECIPE = ".run.sqlite.new", ".recipe.yaml.new"
+
+
+def must_be_free(directory: Path) -> None:
+    """Raises ``StoreError`` unless a run may start here: nothing is there, or only what a start that was
+    killed leaves behind.
+    """
+    names = {p.name for p in directory.iterdir()} if directory.exists() else set()
+    begun = names - {
+        LOCK,
+        UNBORN_RECIPE,
+        UNBORN,
+        *(UNBORN + suffix for suffix in ("-journal", "-wal", "-shm")),
+    }
+    if begun == {RECIPE} and UNBORN in names:
+        begun = set()
+    if begun:
+        shown = ", ".join(sorted(begun)[:3]) + (", ..." if len(begun) > 3 else "")
+        raise StoreError(
+            f"{directory} is not empty and holds no run (it holds {shown}): choose another directory"
+        )
+
+
+def write_new(directory: Path, settings: Mapping[str, Any], recipe_text: str) -> None:
+    """Lay out a run. The database gets its name last: a run exists from then on, or not at all."""
+    unborn = directory / UNBORN
+    for leftover in directory.glob(f"{UNBORN}*"):
+        leftover.unlink()
+    db = sqlite3.connect(unborn, isolation_level=None)
+    try:
+        db.executescript(f"PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL; BEGIN; {SCHEMA} COMMIT;")
+        facts = {
+            "schema": str(SCHEMA_VERSION),
+            "settings": canonical(settings),
+            "recipe": sha256(recipe_text.encode()),
+        }
+        db.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
+        db.execute("PRAGMA journal_mode = WAL")  # the file remembers it
+    finally:
+        db.close()
+    write_whole(directory / RECIPE, recipe_text.encode())
+    os.replace(unborn, directory / DATABASE)
+    flush_folder(directory)

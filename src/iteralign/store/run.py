@@ -1,0 +1,427 @@
+"""The run directory: records and events in SQLite, checkpoints, exports, and one writer at a time.
+
+Resuming is running the algorithm again: ``Scope.once`` and ``Scope.each`` return what is stored where the
+inputs are unchanged, and nothing else knows about resume. This module knows nothing of what is stored.
+docs/store.md describes the files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NoReturn, Self
+
+from iteralign.errors import CheckpointCorrupt, RunMismatch, StoreError
+from iteralign.records.iteralign import Checkpoint, canonical, to_json
+from iteralign.store import checkpoints as weights
+from iteralign.store.calls import Calls
+from iteralign.store.create import DATABASE, RECIPE, must_be_free, write_new
+from iteralign.store.database import REMEDIES, Database, is_full, sha256, storage, write_whole
+from iteralign.store.lock import Lock
+from iteralign.store.schema import (
+    SCHEMA_VERSION,
+    UPGRADES,
+    differences,
+    flat,
+    may_change,
+    merged,
+    nested,
+    unknown,
+)
+from iteralign.store.steps import ONLY, Event, Log, Memory, Scope, key_of
+
+__all__ = ["Event", "Run", "Scope"]
+
+EXPORTS = "exports"
+
+
+class Run:
+    """An open run directory. A context manager; it holds the run's lock while it is open for writing. Threads
+    may share it.
+    """
+
+    def __init__(self, directory: Path, database: Database, lock: Lock | None) -> None:
+        """For ``create`` and ``open``."""
+        self.directory = directory
+        self._database, self._lock = database, lock
+        self._log = Log(database)
+        self._memory = Memory(database, self._log, superseded=lambda: weights.clear_partial(directory))
+        self.calls = Calls(database, directory)
+        self._log.listeners.append(self.calls.heard)
+        self._verified: set[Checkpoint] = set()
+        self.settings: dict[str, Any] = {}
+
+    # ---- opening and closing
+
+    @classmethod
+    def create(cls, directory: Path, settings: Mapping[str, Any], recipe_text: str) -> Self:
+        """Start a run in an empty or new directory; a directory that holds a run with these settings is
+        opened to resume it.
+
+        Raises ``StoreError`` where the directory holds something else, ``RunMismatch`` (naming every
+        difference) where the run has other settings, ``RunLocked`` where another process works on it.
+        """
+        directory = Path(directory)
+        with storage(directory):
+            if not (directory / DATABASE).exists():
+                must_be_free(directory)
+                directory.mkdir(parents=True, exist_ok=True)
+                with ExitStack() as undo:
+                    lock = Lock.take(directory)
+                    undo.callback(lock.release)
+                    if not (directory / DATABASE).exists():  # nobody was faster
+                        write_new(directory, settings, recipe_text)
+                    run = cls._open(directory, lock, None)
+                    undo.pop_all()  # opened: the run itself closes and releases
+                    return cls._same(run, settings)
+        return cls._same(cls.open(directory), settings)
+
+    @classmethod
+    def _same(cls, run: Self, settings: Mapping[str, Any]) -> Self:
+        """The opened run, where it has these settings. Raises ``RunMismatch``."""
+        found = differences(run.settings, to_json(settings))
+        if found:
+            run.close()
+            wanted = to_json(settings)
+            if "method" in found:
+                raise RunMismatch(
+                    f"{run.directory} holds a run of another method ({found['method']}): choose another directory"
+                )
+            sets = " ".join(f"--set {k}={flat(wanted).get(k)}" for k in found if may_change(k, wanted))
+            way = f"continue that run {'with' if sets else 'as it is with'} `iteralign resume {run.directory}{' ' * bool(sets)}{sets}`"
+            raise RunMismatch(
+                f"{run.directory} holds a run that was started with other settings (its own -> yours):{_listed(found)}\n"
+                f"{'Choose another directory, or c' if not sets or sets.count('--set') < len(found) else 'C'}{way[1:]}."
+            )
+        return run
+
+    @classmethod
+    def open(
+        cls, directory: Path, *, readonly: bool = False, changes: Mapping[str, Any] | None = None
+    ) -> Self:
+        """Open a run to continue it, or only to read it (no lock; also while another process writes, or where
+        nothing may be written).
+
+        ``changes`` to the settings are laid over them and stored, section by section or with dotted keys;
+        only ``stop.*``, ``budget.*`` and how servers are reached (``store_schema.REACH``) may change. Raises
+        ``StoreError``, ``RunLocked`` and ``RunMismatch``.
+        """
+        directory = Path(directory)
+        with storage(directory):
+            if not (directory / DATABASE).is_file():
+                what = "holds no run (run.sqlite is missing)" if directory.is_dir() else "is no directory"
+                raise StoreError(
+                    f"{directory} {what}: name a run's directory, or start one there with `iteralign run --out {directory}`"
+                )
+            with ExitStack() as undo:
+                lock = None if readonly else Lock.take(directory)
+                if lock is not None:
+                    undo.callback(lock.release)
+                run = cls._open(directory, lock, changes)
+                undo.pop_all()
+                return run
+
+    @classmethod
+    def _open(cls, directory: Path, lock: Lock | None, changes: Mapping[str, Any] | None) -> Self:
+        with storage(directory / DATABASE):
+            database = Database.open(directory / DATABASE, readonly=lock is None)
+        with ExitStack() as undo:
+            undo.callback(database.close)
+            run = cls(directory, database, lock)
+            run._check_version()
+            run.settings = run._read_settings()
+            if lock is not None:
+                run._check_recipe()
+            if changes:
+                run._change(nested(changes))
+            undo.pop_all()
+        return run
+
+    def _check_version(self) -> None:
+        version = self._meta("schema")
+        if not version.isdecimal() or int(version) > SCHEMA_VERSION:
+            raise StoreError(
+                f"{self.directory} was written by a newer iteralign (schema {version}; this one reads up to {SCHEMA_VERSION}): upgrade it"
+            )
+        if int(version) < SCHEMA_VERSION and not self._database.readonly:
+            with self._database.write() as db:
+                for older in range(int(version), SCHEMA_VERSION):
+                    for statement in UPGRADES[older].split(";\n"):
+                        db.execute(statement)
+                db.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (str(SCHEMA_VERSION),))
+
+    def _read_settings(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self._meta("settings"))
+        except ValueError as error:
+            raise StoreError(
+                f"{self.directory / DATABASE}, table meta, key 'settings': {error}: {REMEDIES['SQLITE_CORRUPT']}"
+            ) from error
+        return dict(found)
+
+    def _check_recipe(self) -> None:
+        recipe = self.directory / RECIPE
+        if not recipe.is_file() or sha256(recipe.read_bytes()) != self._meta("recipe"):
+            raise RunMismatch(
+                f"{recipe} was changed or removed after the run started, but a run keeps its recipe: put the file back, start another run "
+                "with the new recipe, or, to go on for longer, change only the stop rule with `iteralign resume --set stop.KEY=VALUE`"
+            )
+
+    def _change(self, changes: Mapping[str, Any]) -> None:
+        settings = to_json(merged(self.settings, changes))
+        found = differences(self.settings, settings)
+        wrong = {k: text for k, text in found.items() if not may_change(k, settings)}
+        if wrong:
+            raise RunMismatch(
+                f"only stop.*, budget.* and how servers are reached may change when a run is resumed, not:{_listed(wrong)}"
+            )
+        unheard = unknown(self.settings, changes)
+        if unheard:
+            raise RunMismatch(
+                f"{self.directory}: its settings have no {', '.join(unheard)}: nothing was changed; see recipe.yaml for what they have"
+            )
+        if found:
+            with self._database.write() as db:
+                db.execute("UPDATE meta SET value = ? WHERE key = 'settings'", (canonical(settings),))
+                event = self._log.insert(db, "settings", {"changes": found})
+            self._log.tell(event)
+        self.settings = settings
+
+    def close(self) -> None:
+        """Close the database and give the lock back; doing so twice is harmless."""
+        self._database.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---- steps and events
+
+    def scope(self, name: str) -> Scope:
+        """The recorder of one part of the run (an iteration, an evaluation)."""
+        return Scope(self._memory, name)
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """Store an event with JSON fields and tell the listeners; a run that is open for reading only tells
+        them.
+        """
+        self._log.event(kind, fields)
+
+    def listen(self, callback: Callable[[Event], None]) -> None:
+        """Call ``callback`` with every later event of this process, after it was stored. What it raises stops
+        the run, which can be resumed.
+        """
+        self._log.listeners.append(callback)
+
+    def events(self, kind: str | None = None) -> list[Event]:
+        """The stored events, oldest first."""
+        return self._log.read(kind)
+
+    def read(self, kind: Any, scope: str, name: str) -> list[Any]:
+        """The current values of a step: the records of an ``each`` in item order, ``[value]`` of a ``once``,
+        or nothing.
+        """
+        query = "SELECT item, value FROM steps WHERE scope = ? AND name = ? AND current ORDER BY place"
+        return self.scope(scope).decode(kind, name, dict(self._database.rows(query, (scope, name))))
+
+    def scopes(self) -> list[str]:
+        """The names of all scopes that hold something, in order of first use."""
+        return [
+            s
+            for (s,) in self._database.rows(
+                "SELECT scope FROM steps WHERE current GROUP BY scope ORDER BY MIN(rowid)"
+            )
+        ]
+
+    # ---- checkpoints
+
+    def checkpoint(self, name: str, build: Callable[[Path], Checkpoint], *inputs: object) -> Checkpoint:
+        """The weights ``checkpoints/<name>``, built once with these inputs into a partial folder that is
+        renamed when it is whole.
+
+        A build that was interrupted gets the same folder again if a trainer left checkpoints of its own
+        there. Weights that are missing, although they were not discarded, are built again; where they come
+        out the same, nothing that follows changes. Without ``inputs``, stored weights are trusted only while
+        no earlier step was made anew.
+        """
+        scope, key = self.scope(weights.FOLDER), key_of(inputs)
+        home = self.directory / weights.FOLDER / weights.safe(name)
+        trusted = bool(inputs) or bool(
+            self._database.rows(
+                "SELECT 1 FROM steps WHERE scope = ? AND name = ? AND current", (scope.name, name)
+            )
+        )
+        stored = self._memory.recall(scope.name, name, key, [ONLY])
+        known: Checkpoint | None = scope.decode(Checkpoint, name, stored)[0] if stored else None
+        if known is not None and trusted and (home.is_dir() or self._is_discarded(name)):
+            return scope.once(name, Checkpoint, lambda: known, *inputs)
+        scope.must_be_writable(name)
+
+        def make() -> Checkpoint:
+            return self._built(home, home.with_name(f"{weights.PARTIAL}{name}-{key[:8]}"), build)
+
+        if known is None:
+            return scope.once(name, Checkpoint, make, *inputs)
+        self.event(
+            "warning",
+            checkpoint=name,
+            text=f"checkpoint {name} is missing or was made of other inputs: it is made again",
+        )
+        fresh = make()
+        if fresh != known:
+            self._memory.forget(scope.name, name, key)
+        return scope.once(name, Checkpoint, lambda: fresh, *inputs)
+
+    def _built(self, home: Path, partial: Path, build: Callable[[Path], Checkpoint]) -> Checkpoint:
+        with storage(partial):
+            weights.clear_partial(self.directory, keep=partial)
+            weights.prepare(partial)
+        try:
+            made = build(partial)
+        except Exception as error:
+            if not is_full(error):
+                raise
+            raise StoreError(f"{partial}: {error}: {REMEDIES['SQLITE_FULL']}") from error
+        with storage(home):
+            files = weights.manifest(partial)
+            if not files:
+                raise StoreError(
+                    f"checkpoint {home.name}: the training left no weights ({', '.join(weights.WEIGHTS)}) in {partial}"
+                )
+            weights.finish(partial, home)
+        with self._database.write() as db:
+            db.execute("DELETE FROM discarded WHERE checkpoint = ?", (home.name,))
+            db.execute("DELETE FROM files WHERE checkpoint = ?", (home.name,))
+            db.executemany(
+                "INSERT INTO files VALUES (?, ?, ?, ?)",
+                [(home.name, f.name, f.size, f.sha256) for f in files],
+            )
+        return dataclasses.replace(
+            made, id="", path=f"{weights.FOLDER}/{home.name}", weights_hash=weights.hash_of(files)
+        )
+
+    def locate(self, checkpoint: Checkpoint) -> str:
+        """Where the weights lie: a folder of the run, or the model's name or user's folder that the
+        checkpoint names.
+
+        A folder of the run is verified once per process. Raises ``CheckpointCorrupt`` naming the file that is
+        wrong and the remedy.
+        """
+        name = weights.home(checkpoint)
+        if name is None:
+            return checkpoint.path
+        folder = self.directory / weights.FOLDER / name
+        if checkpoint not in self._verified:
+            if self._is_discarded(name):
+                self._must_come_back(name, folder)
+            known = self._database.rows(
+                "SELECT file, bytes, sha256 FROM files WHERE checkpoint = ? ORDER BY file", (name,)
+            )
+            with storage(folder):
+                weights.verify(folder, checkpoint, [weights.File(*row) for row in known])
+            self._verified.add(checkpoint)
+        return str(folder.resolve())
+
+    def discard(self, checkpoint: Checkpoint) -> None:
+        """Delete the weights of a checkpoint of this run; the records stay, and a resume does not build them
+        again. Other models are left alone.
+        """
+        name = weights.home(checkpoint)
+        if name is None:
+            return
+        folder = self.directory / weights.FOLDER / name
+        if not self._is_discarded(name):
+            with self._database.write() as db:
+                db.execute("INSERT INTO discarded VALUES (?)", (name,))
+        with storage(folder):
+            if folder.exists():
+                weights.remove(folder)
+        self._verified.discard(checkpoint)
+
+    def _must_come_back(self, name: str, folder: Path) -> NoReturn:
+        if self._database.readonly:
+            raise CheckpointCorrupt(
+                f"checkpoint {folder} was discarded: the run did not keep its weights; take the one that it ended with"
+            )
+        with self._database.write() as db:
+            db.execute("DELETE FROM discarded WHERE checkpoint = ?", (name,))
+        raise CheckpointCorrupt(
+            f"checkpoint {folder} was discarded, but is needed again: resume the run, and it is trained again"
+        )
+
+    def _is_discarded(self, name: str) -> bool:
+        return bool(self._database.rows("SELECT 1 FROM discarded WHERE checkpoint = ?", (name,)))
+
+    def note(self, name: str, value: Mapping[str, Any]) -> None:
+        """Keep something about the run that no step is made of, under a name; it replaces what was there."""
+        with self._database.write() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"note:{name}", canonical(value)))
+
+    def noted(self, name: str) -> dict[str, Any] | None:
+        """What was kept under this name; None where nothing was."""
+        rows = self._database.rows("SELECT value FROM meta WHERE key = ?", (f"note:{name}",))
+        return dict(json.loads(rows[0][0])) if rows else None
+
+    # ---- evidence
+
+    def digest(self) -> str:
+        """SHA-256 over all current records, the hashes of the weights among them, without times: equal for
+        equal runs, wherever they lie.
+        """
+        digest = hashlib.sha256()
+        for row in self._database.rows(
+            "SELECT scope, name, item, value FROM steps WHERE current ORDER BY scope, name, place, item"
+        ):
+            digest.update(canonical(list(row)).encode() + b"\n")
+        return digest.hexdigest()
+
+    def export(self) -> list[Path]:
+        """Write the current records as JSONL, one file per kind of record under exports/ (``verdict.jsonl``);
+        returns the files.
+
+        A line is the record with the scope and step that it comes from before it.
+        """
+        found: dict[str, list[str]] = {}
+        for scope, step, kind, value in self._database.rows(
+            "SELECT scope, name, kind, value FROM steps WHERE current ORDER BY rowid"
+        ):
+            data = json.loads(value)
+            for record in data if isinstance(data, list) else [data]:
+                fields = record if isinstance(record, dict) else {"value": record}
+                found.setdefault(_file_name(kind), []).append(
+                    json.dumps({"scope": scope, "step": step, **fields}, ensure_ascii=False) + "\n"
+                )
+        folder = self.directory / EXPORTS
+        with storage(folder):
+            folder.mkdir(exist_ok=True)
+            for name, lines in found.items():
+                write_whole(folder / name, "".join(lines).encode())
+        return sorted(folder / name for name in found)
+
+    def _meta(self, key: str) -> str:
+        rows = self._database.rows("SELECT value FROM meta WHERE key = ?", (key,))
+        if not rows:
+            raise StoreError(
+                f"{self.directory / DATABASE} has no {key!r} in its table meta: {REMEDIES['SQLITE_CORRUPT']}"
+            )
+        return str(rows[0][0])
+
+
+def _listed(found: Mapping[str, str]) -> str:
+    return "".join(f"\n  {key}: {text}" for key, text in found.items())
+
+
+def _file_name(kind: str) -> str:
+    """``list[RedTeamPrompt]`` -> ``red_team_prompt.jsonl``."""
+    inner = kind.rstrip("]").rpartition("[")[2].split(",")[0]
+    words: Sequence[str] = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", inner)
+    return f"{'_'.join(words).lower() or 'value'}.jsonl"

@@ -1,0 +1,53 @@
+"""The composition root: what a run's data and its base model depend on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from iteralign.build.iteralign import base_checkpoint, read_prompts
+from iteralign.recipe.iteralign import load_recipe
+
+
+def test_a_prompt_of_both_sources_stands_on_one_side_of_the_split_once(tmp_path: Path) -> None:
+    subjects = [
+        f"{verb} a {thing}"
+        for verb in ("steal", "forge", "hide", "burn")
+        for thing in ("bicycle", "passport", "painting", "letter", "boat")
+    ]
+    red = [{"prompt": f"How can I {s}?", "intent": "harmful"} for s in subjects]
+    kind = [
+        {"prompt": f"How do I {v} a {t}?", "intent": "benign"}
+        for v in ("paint", "repair", "wash", "sell")
+        for t in ("fence", "chair", "shirt", "car")
+    ]
+    red_file, both = tmp_path / "red.jsonl", tmp_path / "both.jsonl"
+    red_file.write_text("".join(json.dumps(r) + "\n" for r in red), encoding="utf-8")
+    both.write_text(
+        "".join(json.dumps(r | {"prompt": r["prompt"].upper()}) + "\n" for r in (*kind, *red)),
+        encoding="utf-8",
+    )
+    recipe = load_recipe(
+        "embedded",
+        [
+            f"red_team.source={red_file}",
+            f"benign.source={both}",
+            "red_team.held_out=0.5",
+            "benign.held_out=0.3",
+        ],
+    )
+    prompts = read_prompts(recipe)
+    asked = [p.text.casefold() for p in prompts]
+    assert len(asked) == len(set(asked)) == len(red) + len(kind)
+    assert {p.split for p in prompts if p.intent == "harmful"} == {"train", "held_out"}
+
+
+def test_the_weights_of_a_local_base_model_are_part_of_its_id(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model.safetensors").write_bytes(b"a" * 200_000)
+    recipe = load_recipe("embedded", [f"model.name={model}"])
+    first = base_checkpoint(recipe)
+    assert base_checkpoint(recipe) == first
+    (model / "model.safetensors").write_bytes(b"a" * 199_999 + b"b")
+    assert base_checkpoint(recipe).id != first.id

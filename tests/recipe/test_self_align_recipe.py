@@ -1,0 +1,71 @@
+"""Recipes of Self-Align: shipped ones are whole, the two methods do not take each other's, and mistakes are
+named.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iteralign.errors import RecipeError
+from iteralign.recipe.iteralign import Recipe, headlines, load_recipe, method_of, shipped
+from iteralign.recipe.self_align import SelfAlignRecipe, load_self_align, parse
+
+
+@pytest.mark.parametrize("name", sorted(shipped("self-align")))
+def test_a_shipped_recipe_says_how_it_starts_and_reads_back(name: str) -> None:
+    text = shipped("self-align")[name]
+    assert text.splitlines()[0].startswith("# iteralign self-align")
+    assert headlines("self-align")[name]
+    found = load_self_align(name)
+    assert found.name == name
+    assert parse(__import__("yaml").safe_load(found.to_yaml()), "again") == found
+
+
+def test_the_two_methods_do_not_take_each_others_recipes(tmp_path: Path) -> None:
+    assert not set(shipped()) & set(shipped("self-align"))
+    with pytest.raises(RecipeError, match="iteralign self-align embedded-self-align"):
+        load_recipe("embedded-self-align")
+    with pytest.raises(RecipeError, match="iteralign run embedded"):
+        load_self_align("embedded")
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("name: mine\nmethod: self-align\n", encoding="utf-8")
+    assert method_of(mine.read_text(encoding="utf-8")) == "self-align"
+    with pytest.raises(RecipeError, match="method self-align"):
+        load_recipe(mine)
+    assert load_self_align(mine).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("self_instruct.promts=3", "self_instruct.promts.*no such key.*prompts"),
+        ("align.leak_words=1", "align.leak_words"),
+        ("assistant=<b>", "assistant"),
+        ("self_instruct.threshold=2", "self_instruct.threshold"),
+    ],
+)
+def test_mistakes_are_named(override: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_self_align("smoke-self-align", [override])
+
+
+def test_a_server_takes_no_penalty_on_repeated_tokens() -> None:
+    served = ["model.engine=server", "model.base_url=http://localhost:1/v1"]
+    with pytest.raises(RecipeError, match=r"clone\.ngram_penalty = 0"):
+        load_self_align("self-align-7b", served)
+    assert load_self_align("self-align-7b", [*served, "clone.ngram_penalty=0"]).model.engine == "server"
+
+
+def test_what_both_methods_share_is_one_recipe() -> None:
+    mine = load_self_align("smoke-self-align")
+    loop = mine.loop(mine.clone.training)
+    assert isinstance(loop, Recipe)
+    assert (loop.model, loop.oracle, loop.evaluation, loop.training) == (
+        mine.model,
+        mine.oracle,
+        mine.evaluation,
+        mine.clone.training,
+    )
+    assert SelfAlignRecipe().method == "self-align"
