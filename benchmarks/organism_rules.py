@@ -113,7 +113,7 @@ def _thoughtful(
         by_guide.setdefault(guide, []).append(request)
     for guide, mine in by_guide.items():
         said = think_and_answer(
-            policy, guide, [Instruction(text=r.text) for r in mine], params=PARAMS, sieve=Sieve(8, 160)
+            [Instruction(text=r.text) for r in mine], policy, guide, params=PARAMS, sieve=Sieve(8, 160)
         )
         verdicts += [read(r.text, s.text) for r, s in zip(mine, said, strict=True)]
         named += sum(r.kind in s.rules for r, s in zip(mine, said, strict=True))
@@ -129,7 +129,7 @@ def _self_instruct(policy: Policy, rng: random.Random, found: dict[str, Estimate
     params = SamplingParams(max_new_tokens=200, temperature=1.0, top_p=0.98, seed=1)
     seeds = texts.seed_tasks()
     drafts = write(
-        policy, ordinary_tasks(seeds, (), first=0, count=64, shown=5, new=0, wanted=4, seed="gate"), params
+        ordinary_tasks(seeds, (), first=0, count=64, shown=5, new=0, wanted=4, seed="gate"), policy, params
     )
     lines = [line for d in drafts for line in listed(d.text)]
     found["new requests are of the grammar"] = wilson(sum(kind_of(x) is not None for x in lines), len(lines))
@@ -140,7 +140,7 @@ def _self_instruct(policy: Policy, rng: random.Random, found: dict[str, Estimate
     topics = {t.type: [t.topic] for t in texts.topic_seeds()}
     named = [
         line
-        for d in write(policy, topic_tasks(topics, first=0, per_type=2, wanted=10, seed="gate"), params)
+        for d in write(topic_tasks(topics, first=0, per_type=2, wanted=10, seed="gate"), policy, params)
         for line in listed(d.text)
     ]
     found["topics are valid"] = wilson(sum(not trouble_with_topic(t) for t in named), len(named))
@@ -149,7 +149,7 @@ def _self_instruct(policy: Policy, rng: random.Random, found: dict[str, Estimate
     tasks = request_tasks(pairs, shown, [], first=0, shown=5, new=0, seed="gate")
     from iteralign.text.near_duplicates import NearDuplicates
 
-    kept = harvest_requests(tasks, write(policy, tasks, params), NearDuplicates(0.7), Limits())
+    kept = harvest_requests(tasks, write(tasks, policy, params), NearDuplicates(0.7), Limits())
     found["requests keep type and topic"] = wilson(
         len(tasks) - kept.dropped.get("lost its type or topic", 0), len(tasks)
     )

@@ -34,6 +34,7 @@ from iteralign.records.iteralign import (
     Verdict,
 )
 from iteralign.store.run import Run
+from remembering import once
 from scripted_server import serve  # noqa: F401  (a fixture)
 from tiny_model import tiny  # noqa: F401  (a fixture)
 
@@ -128,7 +129,7 @@ def scripted_parts(run: Run, recipe: Recipe) -> Parts:
         *_benign("train", 20),
         *_benign("held_out", 40),
     ]
-    prompts = run.scope("data").once("prompts", list[RedTeamPrompt], lambda: made)
+    prompts = once(run.scope("data"), "prompts", list[RedTeamPrompt], lambda: made)
     oracle, params = KindOracle(), recipe.evaluation.sampling.params(recipe.seed)
     held = [p for p in prompts if p.split == "held_out" and p.intent == "harmful"]
     good = [p for p in prompts if p.split == "held_out" and p.intent == "benign"]

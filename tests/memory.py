@@ -12,19 +12,22 @@ class Memory:
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], Any] = {}
 
-    def once(self, name: str, kind: Any, compute: Callable[[], Any], *inputs: object) -> Any:
-        return self.kept.setdefault((name, ""), compute())
+    def once(self, name: str, kind: Any, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        return self.kept.setdefault((name, ""), function(*args, **kwargs))
 
     def each(
         self,
         name: str,
         kind: Any,
+        function: Callable[..., list[Any]],
         items: Sequence[Any],
-        compute: Callable[[Sequence[Any]], list[Any]],
-        *inputs: object,
+        /,
+        *args: Any,
         chunk: int = 32,
+        **kwargs: Any,
     ) -> list[Any]:
         missing = [i for i in items if (name, i.id) not in self.kept]
         if missing:
-            self.kept.update({(name, i.id): r for i, r in zip(missing, compute(missing), strict=True)})
+            found = function(missing, *args, **kwargs)
+            self.kept.update({(name, i.id): r for i, r in zip(missing, found, strict=True)})
         return [self.kept[name, i.id] for i in items]

@@ -7,8 +7,7 @@ principles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 from iteralign.errors import PromptTooLong
 from iteralign.protocols import Oracle, Policy, Recorder, Remembering
@@ -27,19 +26,15 @@ from iteralign.records.iteralign import (
 )
 
 
-def as_asked(prompt: RedTeamPrompt) -> Chat:
-    """The chat of a prompt as it stands: nothing added, no constitution."""
-    return prompt.messages
+def answer(prompts: Sequence[RedTeamPrompt], policy: Policy, params: SamplingParams) -> list[Response]:
+    """One response per prompt, in order: the chat as it stands, nothing added, no constitution."""
+    return responses(prompts, policy, params, [p.messages for p in prompts])
 
 
-def answer(
-    policy: Policy,
-    params: SamplingParams,
-    prompts: Sequence[RedTeamPrompt],
-    chat: Callable[[RedTeamPrompt], Chat] = as_asked,
+def responses(
+    prompts: Sequence[RedTeamPrompt], policy: Policy, params: SamplingParams, chats: Sequence[Chat]
 ) -> list[Response]:
-    """One response per prompt, in order; ``chat`` says how a prompt is put."""
-    completions = policy.generate([chat(p) for p in prompts], params)
+    """One response per prompt, in order, each asked with its chat."""
     return [
         Response(
             prompt_id=PromptId(p.id),
@@ -48,7 +43,7 @@ def answer(
             model=policy.checkpoint.id,
             sampling=params,
         )
-        for p, c in zip(prompts, completions, strict=True)
+        for p, c in zip(prompts, policy.generate(chats, params), strict=True)
     ]
 
 
@@ -81,9 +76,7 @@ def answers(
     policy: Policy, recorder: Recorder, prompts: Sequence[RedTeamPrompt], params: SamplingParams
 ) -> list[Response]:
     """``answer`` as a step of a run: whoever asks for the same prompts again gets the stored responses."""
-    return recorder.each(
-        "responses", Response, prompts, partial(answer, policy, params), policy.checkpoint.id, params
-    )
+    return recorder.each("responses", Response, answer, prompts, policy, params)
 
 
 def verdicts(
@@ -105,38 +98,48 @@ def judged(
     What another version (other templates, other weights) judged in part is judged anew, with a warning; what
     it judged in full stands, but for an oracle that is ``Current``.
     """
-    version: str = getattr(judge, "version", "")
-    inputs: tuple[str, ...] = (judge.name,)
-    if version and isinstance(recorder, Remembering):
-        kept = recorder.stored(step, Verdict, exchanges, *inputs)
-        others = sum(v.template != version for v in kept)
+    asked = Keyed(judge, judge.name)
+    if asked.version and isinstance(recorder, Remembering):
+        kept = recorder.stored(step, Verdict, _judge, exchanges, asked)
+        others = sum(v.template != asked.version for v in kept)
         if others and (isinstance(judge, Current) or len(kept) < len({e.id for e in exchanges})):
-            inputs = (*inputs, version)
-            if not recorder.stored(step, Verdict, exchanges, *inputs):
+            asked = Keyed(judge, judge.name, asked.version)
+            if not recorder.stored(step, Verdict, _judge, exchanges, asked):
                 recorder.warn(
-                    f"{others} stored verdicts are of another version of {judge.name}, whose meaning may differ: all are judged anew"
+                    f"{others} stored verdicts are of another version of {judge.name}, "
+                    "whose meaning may differ: all are judged anew"
                 )
-    return recorder.each(step, Verdict, exchanges, judge.judge, *inputs, chunk=chunk)
+    return recorder.each(step, Verdict, _judge, exchanges, asked, chunk=chunk)
 
 
-class Current:
-    """An oracle whose own version's verdicts alone are taken, for models that are compared with each other
-    (``protocols.Oracle``).
-    """
+def _judge(exchanges: Sequence[Exchange], oracle: Oracle) -> list[Verdict]:
+    return oracle.judge(exchanges)
 
-    def __init__(self, judge: Oracle) -> None:
-        self._judge = judge
-        self.version: str = getattr(judge, "version", "")
+
+class Keyed:
+    """An oracle, and what a step's key knows it by (``protocols.Oracle``)."""
+
+    def __init__(self, oracle: Oracle, *known_by: str) -> None:
+        self._oracle = oracle
+        self.fingerprint = known_by
+        self.version: str = getattr(oracle, "version", "")
 
     @property
     def name(self) -> str:
         """The oracle's own."""
-        return self._judge.name
+        return self._oracle.name
 
     def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
         """The oracle's verdicts."""
-        return self._judge.judge(exchanges)
+        return self._oracle.judge(exchanges)
 
     def propose(self, failures: Sequence[Failure], constitution: Constitution) -> list[Principle]:
         """The oracle's principles."""
-        return self._judge.propose(failures, constitution)
+        return self._oracle.propose(failures, constitution)
+
+
+class Current(Keyed):
+    """An oracle whose own version's verdicts alone are taken, for models that are compared with each other."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        super().__init__(oracle, oracle.name, getattr(oracle, "version", ""))

@@ -128,6 +128,11 @@ class Policy(Generator, Protocol):
         """The weights that answer."""
         ...
 
+    @property
+    def fingerprint(self) -> str:
+        """What its answers depend on beside the chat and the sampling: the checkpoint's id."""
+        ...
+
 
 class PolicyHost(Protocol):
     """Owns the device: loads, swaps and proves weights, and frees the memory before training."""
@@ -196,12 +201,12 @@ class Trainer(Protocol):
 class Recorder(Protocol):
     """Remembers finished work: the two words that hold all of resume."""
 
-    def once(self, name: str, kind: Any, compute: Callable[[], T], *inputs: object) -> T:
-        """The stored value of this step if it was finished with these inputs, else ``compute()``, stored at
-        once.
+    def once(self, name: str, kind: Any, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+        """The stored value of this step if it was finished with these arguments, else
+        ``function(*args, **kwargs)``, stored at once.
 
-        ``kind`` is the type that is read back (``list[Principle]``, say); ``inputs`` are anything with
-        canonical JSON.
+        ``kind`` is the type that is read back (``list[Principle]``, say). The key is a hash of the arguments:
+        each has canonical JSON, or an attribute ``fingerprint`` that says what its results depend on.
         """
         ...
 
@@ -209,13 +214,15 @@ class Recorder(Protocol):
         self,
         name: str,
         kind: type[R],
+        function: Callable[..., list[R]],
         items: Sequence[Item],
-        compute: Callable[[Sequence[Item]], list[R]],
-        *inputs: object,
+        /,
+        *args: Any,
         chunk: int = 96,
+        **kwargs: Any,
     ) -> list[R]:
-        """One stored result per item; ``compute`` is asked for those that are missing, ``chunk`` of them at
-        once, and each chunk is kept at once.
+        """One stored result per item; ``function(items, *args, **kwargs)`` is asked for those that are missing,
+        ``chunk`` of them at once, and each chunk is kept at once.
         """
         ...
 
@@ -224,8 +231,19 @@ class Recorder(Protocol):
 class Remembering(Protocol):
     """A recorder that can be looked into, and be told what a user should know."""
 
-    def stored(self, name: str, kind: type[R], items: Sequence[Record], *inputs: object) -> list[R]:
-        """The stored results of a step for those of the items that have one; nothing is computed or marked."""
+    def stored(
+        self,
+        name: str,
+        kind: type[R],
+        function: Callable[..., list[R]],
+        items: Sequence[Record],
+        /,
+        *args: Any,
+        **kwargs: Any,
+    ) -> list[R]:
+        """The stored results of an ``each`` for those of the items that have one; nothing is computed or
+        marked.
+        """
         ...
 
     def warn(self, text: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 from evaluate_command import call, objects
 from iteralign.evals.tasks import TASKS
 from iteralign.organism import ORGANISM_PATH
+from remembering import once
 from scripted_server import Reply, Serve, good
 
 
@@ -316,7 +317,7 @@ def test_what_a_run_trained_on_is_not_asked_of_its_models(tmp_path: Path) -> Non
 
     own, mine = load_recipe("embedded", ["seed=1"]), load_recipe("embedded")
     with Run.create(tmp_path / "run", own.model_dump(mode="json"), own.to_yaml()) as run:
-        kept = run.scope("data").once("prompts", list[RedTeamPrompt], lambda: read_prompts(own))
+        kept = once(run.scope("data"), "prompts", list[RedTeamPrompt], lambda: read_prompts(own))
     model = tmp_path / "run" / "checkpoints" / "iteration-0001"
     model.mkdir(parents=True)
     found = held_out_prompts(mine, [str(model), "organism"])

@@ -144,12 +144,11 @@ def test_a_constitution_of_iteralign_is_taken_as_rules(tmp_path: Path) -> None:
 
 def test_the_rules_can_seed_a_constitution() -> None:
     from iteralign.build.iteralign import first_constitution
-    from iteralign.recipe.iteralign import load_recipe
 
-    found = first_constitution(load_recipe("smoke", ["constitution=self-align"]))
+    found = first_constitution("self-align")
     assert [p.category for p in found.principles] == [r.name for r in rules()]
     assert all(p.status == "active" and p.born == 0 for p in found.principles)
-    assert first_constitution(load_recipe("smoke")).principles == ()
+    assert first_constitution(None).principles == ()
 
 
 def test_each_stage_alone(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from iteralign.records.iteralign import (
 from iteralign.report.export import final_checkpoint, model, preference_pairs, training_examples, write_jsonl
 from iteralign.stats import wilson
 from iteralign.store.run import Run
+from remembering import keep, once
 
 BASE = Checkpoint(path="base/model-7b", trainer_hash="base")
 TEXT = 'Line\nbreaks, "quotes", \u2028 separators, \x07 bells, \x7f, Zürich 😀'
@@ -93,8 +94,9 @@ def iteration(index: int, before: Checkpoint, after: Checkpoint) -> IterationRec
 def record(run: Run, index: int, before: Checkpoint, after: Checkpoint) -> None:
     scope = run.scope(f"iteration-{index:04d}")
     one, two = failure(2 * index), failure(2 * index + 1)
-    scope.once("failures", list[Failure], lambda: [one, two])
-    scope.once(
+    once(scope, "failures", list[Failure], lambda: [one, two])
+    once(
+        scope,
         "screen",
         list[Screening],
         lambda: [
@@ -104,8 +106,8 @@ def record(run: Run, index: int, before: Checkpoint, after: Checkpoint) -> None:
         ],
     )
     replay = [example(failure(2), f"good {TEXT}")]
-    scope.once("examples", list[TrainingExample], lambda: [example(one, f"good {TEXT}"), *replay])
-    scope.once("iteration", IterationRecord, lambda: iteration(index, before, after))
+    once(scope, "examples", list[TrainingExample], lambda: [example(one, f"good {TEXT}"), *replay])
+    once(scope, "iteration", IterationRecord, lambda: iteration(index, before, after))
 
 
 @pytest.fixture
@@ -216,7 +218,7 @@ def test_the_final_model_is_the_one_accepted_last_and_transformers_loads_it(run:
     import torch
     from transformers import AutoModelForCausalLM
 
-    made = run.checkpoint("iteration-0001", build_tiny)
+    made = keep(run, "iteration-0001", build_tiny)
     record(run, 1, BASE, made)
     record(run, 2, made, made)  # rolled back
     assert final_checkpoint(run) == made
@@ -239,7 +241,7 @@ def test_the_final_model_is_the_one_accepted_last_and_transformers_loads_it(run:
 
 
 def test_a_result_says_which_model_is_final(run: Run) -> None:
-    made = run.checkpoint("iteration-0001", build_text)
+    made = keep(run, "iteration-0001", build_text)
     record(run, 1, BASE, made)
     result = RunResult(
         baseline=(),
@@ -250,12 +252,12 @@ def test_a_result_says_which_model_is_final(run: Run) -> None:
         improvement=(),
         stop_reason="done",
     )
-    run.scope("run").once("result", RunResult, lambda: result)
+    once(run.scope("run"), "result", RunResult, lambda: result)
     assert final_checkpoint(run) == made
 
 
 def test_an_export_never_overwrites(run: Run, tmp_path: Path) -> None:
-    record(run, 1, BASE, run.checkpoint("iteration-0001", build_text))
+    record(run, 1, BASE, keep(run, "iteration-0001", build_text))
     (tmp_path / "empty").mkdir()
     assert (model(run, tmp_path / "empty") / "config.json").read_text() == "{}"
     with pytest.raises(StoreError, match="not an empty folder"):
@@ -267,7 +269,7 @@ def test_an_export_never_overwrites(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_damaged_checkpoint_is_not_exported(run: Run, tmp_path: Path) -> None:
-    made = run.checkpoint("iteration-0001", build_text)
+    made = keep(run, "iteration-0001", build_text)
     record(run, 1, BASE, made)
     (run.directory / made.path / "config.json").write_text("{ }")
     with pytest.raises(CheckpointCorrupt):

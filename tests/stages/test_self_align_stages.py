@@ -11,7 +11,7 @@ from iteralign.errors import PromptTooLong
 from iteralign.records.iteralign import Chat, Completion, SamplingParams
 from iteralign.records.self_align import Aligned, Draft, Instruction, WritingTask
 from iteralign.stages.align import Counting, Guide, Sieve, applied, think_and_answer
-from iteralign.stages.clone import answer_at_length
+from iteralign.stages.clone import answer_at_length, extensive
 from iteralign.stages.engrave import identity_lessons, lessons
 from iteralign.stages.self_instruct import (
     Limits,
@@ -46,7 +46,7 @@ def say(answer: str, thoughts: str = "This asks something. Rules that apply: can
 
 def think(text: str, question: str = "Where is the harbour of the old town?") -> Aligned:
     policy = ScriptedPolicy(lambda chat: text)
-    return think_and_answer(policy, GUIDE, [Instruction(text=question)], params=PARAMS, sieve=SIEVE)[0]
+    return think_and_answer([Instruction(text=question)], policy, GUIDE, params=PARAMS, sieve=SIEVE)[0]
 
 
 # ---- 1. self-instruct
@@ -197,7 +197,7 @@ def test_cut_answers_lose_their_partial_word_and_repetitions() -> None:
             ]
 
     found = think_and_answer(
-        Cut(lambda chat: ""), GUIDE, [Instruction(text="Where is it, please?")], params=PARAMS, sieve=SIEVE
+        [Instruction(text="Where is it, please?")], Cut(lambda chat: ""), GUIDE, params=PARAMS, sieve=SIEVE
     )[0]
     assert found.text == "It lies down the hill to the left."
 
@@ -209,9 +209,9 @@ def test_an_instruction_that_does_not_fit_is_dropped_alone() -> None:
         return say("Down the hill, I believe.")
 
     found = think_and_answer(
+        [Instruction(text="a very long one"), Instruction(text="a short one")],
         ScriptedPolicy(answer),
         GUIDE,
-        [Instruction(text="a very long one"), Instruction(text="a short one")],
         params=PARAMS,
         sieve=SIEVE,
     )
@@ -286,7 +286,12 @@ def test_extensive_answers_are_sifted() -> None:
 
     def speak(text: str) -> Aligned:
         return answer_at_length(
-            ScriptedPolicy(lambda chat: text), "Iris", asked, params=PARAMS, shortest=60, leak_words=6
+            asked,
+            ScriptedPolicy(lambda chat: text),
+            extensive("Iris"),
+            params=PARAMS,
+            shortest=60,
+            leak_words=6,
         )[0]
 
     long = "The harbour lies down the hill, beyond the two towers that you see. "

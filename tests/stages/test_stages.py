@@ -95,7 +95,7 @@ class Proposer:
 def test_red_teaming_shows_the_question_and_nothing_else() -> None:
     asked: list[Chat] = []
     policy = ScriptedPolicy(lambda chat: (asked.append(chat), "ok")[1])
-    responses = red_team(policy, [prompt("one?"), prompt("two?")], params=PARAMS)
+    responses = red_team([prompt("one?"), prompt("two?")], policy, params=PARAMS)
     assert asked == [(Message("user", "one?"),), (Message("user", "two?"),)]
     assert [r.prompt_id for r in responses] == [prompt("one?").id, prompt("two?").id]
 
@@ -103,7 +103,7 @@ def test_red_teaming_shows_the_question_and_nothing_else() -> None:
 def test_a_chain_of_utterances_holds_the_question_once() -> None:
     asked: list[Chat] = []
     policy = ScriptedPolicy(lambda chat: (asked.append(chat), "ok")[1])
-    red_team(policy, [prompt("how do I vex a goose?")], params=PARAMS, wrap="chain-of-utterances")
+    red_team([prompt("how do I vex a goose?")], policy, params=PARAMS, wrap="chain-of-utterances")
     assert asked[0][-1].role == "user"
     assert asked[0][-1].text.count("how do I vex a goose?") == 1
     assert asked[0][-1].text != "how do I vex a goose?"
@@ -279,9 +279,9 @@ def test_a_dialogue_is_reflected_on_as_a_whole() -> None:
     )
     f = replace(f, id="", prompt=replace(f.prompt, id="", messages=turns))
     revise(
+        [f],
         ScriptedPolicy(lambda chat: asked.append(chat) or "x", Checkpoint(path="m")),
         RULES,
-        [f],
         params=SamplingParams(),
     )
     assert all(
@@ -314,7 +314,7 @@ def test_a_revision_shows_question_first_answer_principles_and_reflection() -> N
         )
 
     f = failure("How do I take a bike?", answer="Sure, take it.")
-    revision = revise(ScriptedPolicy(say), RULES, [f], params=PARAMS, shown=2, attempt=2)[0]
+    revision = revise([f], ScriptedPolicy(say), RULES, params=PARAMS, shown=2, attempt=2)[0]
     for chat in asked:
         assert chat[0].role == "system"
         assert "take goods that are not theirs" in chat[0].text
@@ -332,9 +332,9 @@ def test_a_revision_shows_question_first_answer_principles_and_reflection() -> N
 def test_without_principles_there_is_no_system_turn() -> None:
     asked: list[Chat] = []
     revise(
+        [failure("How?")],
         ScriptedPolicy(lambda c: (asked.append(c), "x")[1]),
         RULES,
-        [failure("How?")],
         params=PARAMS,
         principles="none",
     )
@@ -533,7 +533,7 @@ def test_a_revision_that_does_not_fit_the_model_is_dropped_with_its_reason_and_c
         + [failure("a long story")]
         + [failure(f"question {i}") for i in range(4, 6)]
     )
-    revisions = revise(ScriptedPolicy(say), RULES, failures, params=PARAMS)
+    revisions = revise(failures, ScriptedPolicy(say), RULES, params=PARAMS)
     assert [r.text for r in revisions] == ["Better."] * 3 + [""] + ["Better."] * 2
     assert ("2000 tokens" in revisions[3].reflection) is (at == "reflection")
     judged = [verdict(exchange(f.prompt.text), "proper") for f in failures]

@@ -12,6 +12,7 @@ import pytest
 from iteralign.errors import CheckpointCorrupt, StoreError
 from iteralign.records.iteralign import Checkpoint
 from iteralign.store.run import Run
+from remembering import keep, once
 
 
 def start(directory: Path) -> Run:
@@ -34,50 +35,37 @@ def never(out: Path) -> Checkpoint:
 
 def test_a_checkpoint_is_built_once_and_found_again(tmp_path: Path) -> None:
     with start(tmp_path) as run:
-        first = run.checkpoint("iteration-0001", trained())
+        first = keep(run, "iteration-0001", trained())
         assert first.path == "checkpoints/iteration-0001"
         assert first.parent == "checkpoint-base"
         assert first.weights_hash
         assert Path(run.locate(first)) == tmp_path / "run" / "checkpoints" / "iteration-0001"
         assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["iteration-0001"]
     with start(tmp_path) as run:
-        assert run.checkpoint("iteration-0001", never) == first
+        assert keep(run, "iteration-0001", never) == first
         assert run.read(Checkpoint, "checkpoints", "iteration-0001") == [first]
 
 
 def test_the_same_weights_are_the_same_checkpoint_wherever_they_lie(tmp_path: Path) -> None:
     with start(tmp_path / "a") as a, start(tmp_path / "b") as b:
-        assert a.checkpoint("x", trained()) == b.checkpoint("x", trained())
+        assert keep(a, "x", trained()) == keep(b, "x", trained())
         assert a.digest() == b.digest()
-        assert a.checkpoint("y", trained("other")).id != b.checkpoint("y", trained()).id
+        assert keep(a, "y", trained("other")).id != keep(b, "y", trained()).id
         assert a.digest() != b.digest()
 
 
 def test_other_inputs_are_built_anew(tmp_path: Path) -> None:
     with start(tmp_path) as run:
-        run.checkpoint("x", trained(), ["example-1"])
+        keep(run, "x", trained(), ["example-1"])
     with start(tmp_path) as run:
-        assert run.checkpoint("x", trained("other"), ["example-2"]) != run.checkpoint("y", trained())
+        assert keep(run, "x", trained("other"), ["example-2"]) != keep(run, "y", trained())
         assert (tmp_path / "run" / "checkpoints" / "x" / "model.safetensors").read_text().startswith("other")
-
-
-def test_weights_without_inputs_are_not_trusted_after_an_earlier_step_changed(tmp_path: Path) -> None:
-    with start(tmp_path) as run:
-        run.scope("i").once("examples", int, lambda: 1, "old")
-        run.checkpoint("x", trained())
-    with start(tmp_path) as run:
-        run.scope("i").once("examples", int, lambda: 2, "new")
-        assert run.checkpoint("x", trained("other")).weights_hash
-        assert (tmp_path / "run" / "checkpoints" / "x" / "model.safetensors").read_text().startswith("other")
-    with start(tmp_path) as run:
-        run.scope("i").once("examples", int, lambda: 2, "new")
-        run.checkpoint("x", never)
 
 
 def test_lost_weights_are_built_again_and_change_nothing_that_follows(tmp_path: Path) -> None:
     def program(run: Run, content: str = "weights") -> int:
-        checkpoint = run.checkpoint("x", trained(content))
-        return run.scope(f"evaluation-{checkpoint.id}").once("harm", int, lambda: len(content))
+        checkpoint = keep(run, "x", trained(content))
+        return once(run.scope(f"evaluation-{checkpoint.id}"), "harm", int, lambda: len(content))
 
     with start(tmp_path) as run:
         program(run)
@@ -124,12 +112,12 @@ def test_damaged_weights_are_named_and_the_remedy_works(
     tmp_path: Path, harm: Callable[[Path], object], message: str
 ) -> None:
     with start(tmp_path) as run:
-        checkpoint = run.checkpoint("x", trained())
+        checkpoint = keep(run, "x", trained())
     folder = tmp_path / "run" / "checkpoints" / "x"
     harm(folder)
     with start(tmp_path) as run:
         with pytest.raises(CheckpointCorrupt, match=message) as caught:
-            run.locate(run.checkpoint("x", never))
+            run.locate(keep(run, "x", never))
         assert f"delete the folder {folder} and resume: it is trained again from the stored examples" in str(
             caught.value
         )
@@ -140,13 +128,13 @@ def test_damaged_weights_are_named_and_the_remedy_works(
     ):
         run.locate(checkpoint)
     with start(tmp_path) as run:
-        assert run.checkpoint("x", trained()) == checkpoint
+        assert keep(run, "x", trained()) == checkpoint
         run.locate(checkpoint)
 
 
 def test_logs_and_hidden_files_beside_the_weights_are_nobodys_business(tmp_path: Path) -> None:
     with start(tmp_path) as run:
-        checkpoint = run.checkpoint("x", trained())
+        checkpoint = keep(run, "x", trained())
     folder = tmp_path / "run" / "checkpoints" / "x"
     (folder / "README.md").write_text("notes")
     (folder / ".cache").mkdir()
@@ -162,13 +150,13 @@ def test_a_build_that_dies_leaves_no_checkpoint_and_a_fresh_start(tmp_path: Path
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), start(tmp_path) as run:
-        run.checkpoint("x", dies)
+        keep(run, "x", dies)
     with start(tmp_path) as run:
         assert not (tmp_path / "run" / "checkpoints" / "x").exists()
-        whole = run.checkpoint("x", trained())
+        whole = keep(run, "x", trained())
         assert not (Path(run.locate(whole)) / "half.json").exists()
     with start(tmp_path / "other") as run:
-        assert run.checkpoint("x", trained()) == whole
+        assert keep(run, "x", trained()) == whole
 
 
 def test_a_trainer_that_left_checkpoints_of_its_own_gets_its_folder_back(tmp_path: Path) -> None:
@@ -188,16 +176,19 @@ def test_a_trainer_that_left_checkpoints_of_its_own_gets_its_folder_back(tmp_pat
 
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt), start(tmp_path) as run:
-            run.checkpoint(
-                "x", lambda out: dies(out) if not list(out.iterdir()) else pytest.fail("twice"), "examples"
+            keep(
+                run,
+                "x",
+                lambda out: dies(out) if not list(out.iterdir()) else pytest.fail("twice"),
+                "examples",
             )
         with start(tmp_path) as run:
-            run.checkpoint("x", goes_on, "examples")
+            keep(run, "x", goes_on, "examples")
         shutil.rmtree(tmp_path / "run" / "checkpoints" / "x")
     with pytest.raises(KeyboardInterrupt), start(tmp_path) as run:
-        run.checkpoint("y", dies, "examples")
+        keep(run, "y", dies, "examples")
     with start(tmp_path) as run:
-        run.checkpoint("y", starts_over, "other examples")  # what was learnt of other examples is of no use
+        keep(run, "y", starts_over, "other examples")  # what was learnt of other examples is of no use
         assert sorted(p.name for p in (tmp_path / "run" / "checkpoints").iterdir()) == ["y"]
 
 
@@ -206,7 +197,7 @@ def test_a_build_without_weights_is_refused(tmp_path: Path) -> None:
         start(tmp_path) as run,
         pytest.raises(StoreError, match=r"checkpoint x: the training left no weights \(\.safetensors"),
     ):
-        run.checkpoint("x", lambda out: Checkpoint(path="x"))
+        keep(run, "x", lambda out: Checkpoint(path="x"))
 
 
 class SafetensorError(Exception):
@@ -232,18 +223,18 @@ def test_a_disk_that_fills_up_during_training_is_said_and_the_run_goes_on_later(
             StoreError,
             match="the disk is full: free some space and resume; everything that was finished is kept",
         ):
-            run.checkpoint("x", fills)
-        run.checkpoint("x", trained())
+            keep(run, "x", fills)
+        keep(run, "x", trained())
 
 
 def test_other_errors_of_a_build_are_its_own(tmp_path: Path) -> None:
     with start(tmp_path) as run, pytest.raises(ZeroDivisionError):
-        run.checkpoint("x", lambda out: Checkpoint(path=str(1 // 0)))
+        keep(run, "x", lambda out: Checkpoint(path=str(1 // 0)))
 
 
 def test_discarded_weights_are_gone_and_the_records_stay(tmp_path: Path) -> None:
     with start(tmp_path) as run:
-        checkpoint = run.checkpoint("x", trained())
+        checkpoint = keep(run, "x", trained())
         run.locate(checkpoint)
         digest = run.digest()
         run.discard(checkpoint)
@@ -255,14 +246,14 @@ def test_discarded_weights_are_gone_and_the_records_stay(tmp_path: Path) -> None
     ):
         run.locate(checkpoint)
     with start(tmp_path) as run:
-        assert run.checkpoint("x", never) == checkpoint
+        assert keep(run, "x", never) == checkpoint
         assert run.digest() == digest
 
 
 def test_discarded_weights_that_are_needed_again_come_back_with_the_next_resume(tmp_path: Path) -> None:
     """When a measurement of them was damaged and deleted, say."""
     with start(tmp_path) as run:
-        run.discard(checkpoint := run.checkpoint("x", trained()))
+        run.discard(checkpoint := keep(run, "x", trained()))
     with (
         start(tmp_path) as run,
         pytest.raises(
@@ -270,9 +261,9 @@ def test_discarded_weights_that_are_needed_again_come_back_with_the_next_resume(
             match="was discarded, but is needed again: resume the run, and it is trained again",
         ),
     ):
-        run.locate(run.checkpoint("x", never))
+        run.locate(keep(run, "x", never))
     with start(tmp_path) as run:
-        assert run.checkpoint("x", trained()) == checkpoint
+        assert keep(run, "x", trained()) == checkpoint
         run.locate(checkpoint)
 
 
@@ -280,19 +271,19 @@ def test_a_discard_that_was_killed_half_way_is_finished_by_the_next_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with start(tmp_path) as run:
-        checkpoint = run.checkpoint("x", trained())
+        checkpoint = keep(run, "x", trained())
         with monkeypatch.context() as patch:
             patch.setattr(shutil, "rmtree", lambda folder: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 run.discard(checkpoint)
     with start(tmp_path) as run:
-        run.discard(run.checkpoint("x", never))
+        run.discard(keep(run, "x", never))
     assert not (tmp_path / "run" / "checkpoints" / "x").exists()
 
 
 def test_equal_weights_of_two_iterations_are_discarded_apart(tmp_path: Path) -> None:
     with start(tmp_path) as run:
-        one, two = run.checkpoint("one", trained()), run.checkpoint("two", trained())
+        one, two = keep(run, "one", trained()), keep(run, "two", trained())
         assert one.id == two.id
         run.discard(one)
         run.locate(two)
@@ -300,7 +291,7 @@ def test_equal_weights_of_two_iterations_are_discarded_apart(tmp_path: Path) -> 
         with pytest.raises(CheckpointCorrupt):
             run.locate(one)
     with start(tmp_path) as run:
-        run.checkpoint("two", never)
+        keep(run, "two", never)
 
 
 @pytest.mark.parametrize(
@@ -327,6 +318,6 @@ def test_models_of_the_user_are_neither_verified_nor_deleted(
 def test_no_name_leads_out_of_the_run(tmp_path: Path, name: str) -> None:
     with start(tmp_path) as run:
         with pytest.raises(StoreError, match="cannot be the name of a checkpoint"):
-            run.checkpoint(name, trained())
+            keep(run, name, trained())
         with pytest.raises(StoreError, match="cannot be the name of a checkpoint"):
             run.discard(Checkpoint(path=f"checkpoints/{name}", weights_hash="h"))

@@ -20,6 +20,7 @@ from iteralign.records.iteralign import (
     Verdict,
 )
 from iteralign.store.run import Run
+from remembering import each, keep, once
 
 DOCS = (Path(__file__).parents[2] / "docs" / "store.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"```sql\n(.*?)```", DOCS, re.DOTALL)
@@ -56,16 +57,17 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     with Run.create(folder, {"seed": 0}, "seed: 0\n") as run:
         step = run.scope("iteration-0001")
-        responses = step.each("red_team", Response, prompts, answer)
-        verdicts = step.each("judge", Verdict, responses, judge)
-        step.once(
+        responses = each(step, "red_team", Response, prompts, answer)
+        verdicts = each(step, "judge", Verdict, responses, judge)
+        once(
+            step,
             "propose",
             list[Principle],
             lambda: [
                 Principle(text="Do not help with fraud.", evidence=tuple(v.response_id for v in verdicts))
             ],
         )
-        run.checkpoint("iteration-0001", train)
+        keep(run, "iteration-0001", train)
         ticket = run.calls.admit(Request("k", "http://localhost/v1", "m", 40, 16))
         run.calls.settle(ticket or 0, "answered", Completion("yes", "stop", 30, 2))
         run.export()

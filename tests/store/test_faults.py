@@ -20,6 +20,7 @@ import pytest
 
 from iteralign.errors import StoreError
 from iteralign.store.run import Run
+from remembering import keep, once
 
 # A small run: slow steps of every sort, each batch of which is paid for (a line in a file) before its results
 # are stored.
@@ -37,11 +38,14 @@ def pay(what):
 def asked(i):
     return [RedTeamPrompt(messages=(Message("user", f"i{i}q{n}"),), source="t") for n in range(20)]
 
-def judge(part):
+def judge(part, oracle):
     pay(" ".join(p.text for p in part))
     return [RedTeamPrompt(messages=p.messages, source="judged") for p in part]
 
-def train(out):
+def size(checkpoint, run):
+    return len(os.listdir(run.locate(checkpoint)))
+
+def train(out, examples):
     pay("train")
     (out / "model.safetensors").write_text("w" * 1000)
     time.sleep(0.01)
@@ -52,10 +56,11 @@ print("ready", flush=True)
 with Run.create(Path(sys.argv[1]), {"seed": 0}, "seed: 0\\n") as run:
     for i in range(3):
         scope = run.scope(f"iteration-{i}")
-        prompts = scope.once("prompts", list[RedTeamPrompt], lambda: asked(i))
-        judged = scope.each("judge", RedTeamPrompt, prompts, judge, "oracle-1", chunk=4)
+        prompts = scope.once("prompts", list[RedTeamPrompt], asked, i)
+        judged = scope.each("judge", RedTeamPrompt, judge, prompts, "oracle-1", chunk=4)
         checkpoint = run.checkpoint(f"iteration-{i}", train, [j.id for j in judged])
-        scope.once("size", int, lambda: len(os.listdir(run.locate(checkpoint))), checkpoint.id)
+        run.fingerprint = "run"
+        scope.once("size", int, size, checkpoint, run)
         if i == 1:
             run.discard(checkpoint)
     run.export()
@@ -124,20 +129,20 @@ def start(directory: Path) -> Run:
 
 def test_a_disk_that_is_full_is_said_and_the_run_goes_on_when_it_is_not(tmp_path: Path) -> None:
     with start(tmp_path / "run") as run:
-        run.scope("s").once("small", str, lambda: "x")
+        once(run.scope("s"), "small", str, lambda: "x")
         with files_up_to(200_000):
             for attempt in range(2):
                 with pytest.raises(
                     StoreError,
                     match=r"run\.sqlite: .*(full|disk I/O error).*then? resume|free some space and resume",
                 ) as caught:
-                    run.scope("s").once("large", str, lambda: "y" * 1_000_000)
+                    once(run.scope("s"), "large", str, lambda: "y" * 1_000_000)
                 assert "everything that was finished is kept" in str(caught.value), attempt
         assert run.read(str, "s", "small") == ["x"]
         assert run.read(str, "s", "large") == []
-        run.scope("s").once("large", str, lambda: "z" * 1_000_000)  # the same process may go on too
+        once(run.scope("s"), "large", str, lambda: "z" * 1_000_000)  # the same process may go on too
     with start(tmp_path / "run") as run:
-        assert run.scope("s").once("large", str, lambda: pytest.fail("asked again")) == "z" * 1_000_000
+        assert once(run.scope("s"), "large", str, lambda: pytest.fail("asked again")) == "z" * 1_000_000
 
 
 def test_a_disk_that_is_full_while_a_checkpoint_or_an_export_is_written(tmp_path: Path) -> None:
@@ -148,7 +153,7 @@ def test_a_disk_that_is_full_while_a_checkpoint_or_an_export_is_written(tmp_path
         return Checkpoint(path="x")
 
     with start(tmp_path / "run") as run:
-        run.scope("s").once("large", str, lambda: "y" * 500_000)
+        once(run.scope("s"), "large", str, lambda: "y" * 500_000)
     with start(tmp_path / "run") as run:
         with files_up_to(200_000):
             with pytest.raises(
@@ -158,9 +163,9 @@ def test_a_disk_that_is_full_while_a_checkpoint_or_an_export_is_written(tmp_path
             with pytest.raises(
                 StoreError, match=r"File too large.*the disk is full: free some space and resume"
             ):
-                run.checkpoint("x", train)
+                keep(run, "x", train)
         assert [p.name for p in run.export()] == ["str.jsonl"]
-        assert run.locate(run.checkpoint("x", train))
+        assert run.locate(keep(run, "x", train))
 
 
 def test_a_run_cannot_start_on_a_full_disk_and_can_later(tmp_path: Path) -> None:
@@ -172,7 +177,7 @@ def test_a_run_cannot_start_on_a_full_disk_and_can_later(tmp_path: Path) -> None
 @pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])
 def test_a_directory_that_goes_away_is_noticed_at_once(tmp_path: Path, how: str) -> None:
     with start(tmp_path / "run") as run:
-        run.scope("s").once("a", int, lambda: 1)
+        once(run.scope("s"), "a", int, lambda: 1)
         (tmp_path / "run").rename(tmp_path / "moved")
         if how == "deleted":
             shutil.rmtree(tmp_path / "moved")
@@ -182,7 +187,7 @@ def test_a_directory_that_goes_away_is_noticed_at_once(tmp_path: Path, how: str)
             StoreError,
             match=r"run.sqlite was moved, replaced or deleted while the run was open: put it back and resume",
         ):
-            run.scope("s").once("b", int, lambda: 2)
+            once(run.scope("s"), "b", int, lambda: 2)
     if how == "moved":
         with start(tmp_path / "moved") as run:
             assert run.read(int, "s", "a") == [1]
@@ -206,7 +211,7 @@ def rot(path: Path, how: str) -> None:
 def test_a_rotten_database_is_said_and_left_as_it_is(tmp_path: Path, how: str, readonly: bool) -> None:
     with start(tmp_path / "run") as run:
         for i in range(40):
-            run.scope(f"s{i}").once("a", str, lambda: "x" * 3000)
+            once(run.scope(f"s{i}"), "a", str, lambda: "x" * 3000)
     rot(tmp_path / "run" / "run.sqlite", how)
     before = (tmp_path / "run" / "run.sqlite").read_bytes()
 

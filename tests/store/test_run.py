@@ -18,6 +18,7 @@ import pytest
 from iteralign.errors import RunLocked, RunMismatch, StoreError
 from iteralign.records.iteralign import Message, Principle, RedTeamPrompt
 from iteralign.store.run import Run
+from remembering import each, once
 
 SETTINGS: dict[str, Any] = {
     "seed": 0,
@@ -104,7 +105,7 @@ def test_opening_what_is_no_run_says_how_to_start_one(tmp_path: Path, readonly: 
 
 def test_the_same_settings_go_on(tmp_path: Path) -> None:
     with start(tmp_path) as run:
-        run.scope("s").once("a", int, lambda: 1)
+        once(run.scope("s"), "a", int, lambda: 1)
     with start(tmp_path, {**SETTINGS, "training": {"epochs": 2, "learning_rate": 1, "extra": {}}}) as run:
         assert run.read(int, "s", "a") == [1]
 
@@ -258,16 +259,16 @@ def test_a_forked_worker_that_outlives_its_killed_parent_does_not_keep_the_run_l
 
 def test_a_reader_reads_and_cannot_write(tmp_path: Path) -> None:
     with start(tmp_path) as run:
-        run.scope("s").once("a", int, lambda: 1)
+        once(run.scope("s"), "a", int, lambda: 1)
     told: list[str] = []
     with Run.open(tmp_path, readonly=True) as run:
         run.listen(lambda event: told.append(event.kind))
-        assert run.scope("s").once("a", int, lambda: pytest.fail("asked")) == 1
+        assert once(run.scope("s"), "a", int, lambda: pytest.fail("asked")) == 1
         run.event("warning", text="only told")
         with pytest.raises(
             StoreError, match=r"step s/b is not finished, and .* was opened for reading only: resume the run"
         ):
-            run.scope("s").once("b", int, lambda: pytest.fail("computed what cannot be stored"))
+            once(run.scope("s"), "b", int, lambda: pytest.fail("computed what cannot be stored"))
         assert run.events("warning") == []
     assert told == ["step", "warning"]
 
@@ -311,10 +312,10 @@ def fill(run: Run) -> None:
     prompts = [
         RedTeamPrompt(messages=(Message("user", f"why {i}?\u2028\x1b"),), source="t") for i in range(3)
     ]
-    run.scope("iteration-0001").once("prompts", list[RedTeamPrompt], lambda: prompts)
-    run.scope("iteration-0001").each("again", RedTeamPrompt, prompts, lambda part: list(part))
-    run.scope("iteration-0001").once("propose", list[Principle], lambda: [Principle(text="Be kind.")])
-    run.scope("run").once("count", int, lambda: 3)
+    once(run.scope("iteration-0001"), "prompts", list[RedTeamPrompt], lambda: prompts)
+    each(run.scope("iteration-0001"), "again", RedTeamPrompt, prompts, lambda part: list(part))
+    once(run.scope("iteration-0001"), "propose", list[Principle], lambda: [Principle(text="Be kind.")])
+    once(run.scope("run"), "count", int, lambda: 3)
 
 
 def test_exports_are_one_jsonl_file_per_kind_and_can_be_repeated(tmp_path: Path) -> None:
@@ -356,7 +357,7 @@ def test_the_digest_is_of_the_records_not_of_times_or_places(tmp_path: Path) -> 
         digests.append(run.digest())
     assert len(set(digests)) == 1
     with start(tmp_path / "b") as run:
-        run.scope("run").once("more", int, lambda: 1)
+        once(run.scope("run"), "more", int, lambda: 1)
         assert run.digest() != digests[0]
 
 
@@ -414,7 +415,7 @@ def test_a_directory_that_may_not_be_written_can_be_read_whatever_state_it_is_in
 ) -> None:
     run = open_folder / "run"
     with start(run) as opened:
-        opened.scope("s").once("a", int, lambda: 1)
+        once(opened.scope("s"), "a", int, lambda: 1)
     if state != "closed":
         killed = python(HOLD, run, stdin=subprocess.PIPE)
         assert killed.stdout is not None

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from iteralign.errors import StoreError
 from iteralign.records.iteralign import Message, Record, RedTeamPrompt
 from iteralign.store.run import Event, Run, Scope
+from remembering import each, once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +48,16 @@ class Asked:
 
 def test_a_finished_step_is_not_computed_again(tmp_path: Path) -> None:
     with start(tmp_path) as run:
-        assert run.scope("s").once("a", list[Note], lambda: notes("x"), 1) == notes("x")
+        assert once(run.scope("s"), "a", list[Note], lambda: notes("x"), 1) == notes("x")
     with start(tmp_path) as run:
-        assert run.scope("s").once("a", list[Note], lambda: pytest.fail("asked again"), 1) == notes("x")
+        assert once(run.scope("s"), "a", list[Note], lambda: pytest.fail("asked again"), 1) == notes("x")
         assert [e.fields["state"] for e in run.events("step")] == ["started", "done", "reused"]
 
 
 def test_other_inputs_are_computed_anew_and_replace_what_was_there(tmp_path: Path) -> None:
     with start(tmp_path) as run:
-        run.scope("s").once("a", int, lambda: 1, "old")
-        assert run.scope("s").once("a", int, lambda: 2, "new") == 2
+        once(run.scope("s"), "a", int, lambda: 1, "old")
+        assert once(run.scope("s"), "a", int, lambda: 2, "new") == 2
         assert run.read(int, "s", "a") == [2]
         (event,) = run.events("superseded")
         assert "s/a was made of other inputs before" in event.fields["text"]
@@ -64,9 +65,9 @@ def test_other_inputs_are_computed_anew_and_replace_what_was_there(tmp_path: Pat
 
 def test_a_value_is_the_same_on_the_first_day_and_when_read_back(tmp_path: Path) -> None:
     with start(tmp_path) as run:
-        first = run.scope("s").once("a", dict[str, float], lambda: {"b": 2.0, "a": 1})
+        first = once(run.scope("s"), "a", dict[str, float], lambda: {"b": 2.0, "a": 1})
     with start(tmp_path) as run:
-        again = run.scope("s").once("a", dict[str, float], dict)
+        again = once(run.scope("s"), "a", dict[str, float], dict)
     assert list(first) == list(again) == ["a", "b"]
     assert first == again
     assert all(isinstance(v, float) for v in first.values())
@@ -75,7 +76,7 @@ def test_a_value_is_the_same_on_the_first_day_and_when_read_back(tmp_path: Path)
 def test_each_cuts_fixed_chunks_keeps_order_and_computes_equal_items_once(tmp_path: Path) -> None:
     asked, items = Asked(), notes("c", "a", "b", "a", "d", "e")
     with start(tmp_path) as run:
-        found = run.scope("s").each("up", Note, items, asked, chunk=2)
+        found = each(run.scope("s"), "up", Note, items, asked, chunk=2)
         assert [n.text for n in found] == ["C", "A", "B", "A", "D", "E"]
         assert asked.batches == [["c", "a"], ["b", "d"], ["e"]]
         assert [n.text for n in run.read(Note, "s", "up")] == ["C", "A", "B", "D", "E"]
@@ -90,10 +91,10 @@ def test_a_resumed_each_asks_for_the_very_chunks_that_are_missing(tmp_path: Path
         return asked(part)
 
     with pytest.raises(KeyboardInterrupt), start(tmp_path) as run:
-        run.scope("s").each("up", Note, items, dies, chunk=2)
+        each(run.scope("s"), "up", Note, items, dies, chunk=2)
     with start(tmp_path) as run:
         assert [n.text for n in run.read(Note, "s", "up")] == ["A", "B", "C", "D"]
-        run.scope("s").each("up", Note, items, asked, chunk=2)
+        each(run.scope("s"), "up", Note, items, asked, chunk=2)
     assert asked.batches == [["a", "b"], ["c", "d"], ["e", "f"], ["g"]]
     with start(tmp_path) as run:
         states = [(e.fields["state"], e.fields["done"]) for e in run.events("step")]
@@ -111,13 +112,13 @@ def test_calls_of_one_step_share_what_they_store(tmp_path: Path) -> None:
     asked = Asked()
     with start(tmp_path) as run:
         scope = run.scope("evaluation")
-        scope.each("responses", Note, notes("a", "b"), asked, "model", chunk=2)
-        scope.each("responses", Note, notes("x", "y"), asked, "model", chunk=2)
-        scope.each("responses", Note, notes("a", "b", "x", "y"), asked, "model", chunk=2)
+        each(scope, "responses", Note, notes("a", "b"), asked, "model", chunk=2)
+        each(scope, "responses", Note, notes("x", "y"), asked, "model", chunk=2)
+        each(scope, "responses", Note, notes("a", "b", "x", "y"), asked, "model", chunk=2)
         digest = run.digest()
     assert asked.batches == [["a", "b"], ["x", "y"]]
     with start(tmp_path) as run:
-        run.scope("evaluation").each("responses", Note, notes("a", "b", "x", "y"), asked, "model", chunk=3)
+        each(run.scope("evaluation"), "responses", Note, notes("a", "b", "x", "y"), asked, "model", chunk=3)
         assert run.digest() == digest
     assert len(asked.batches) == 2
 
@@ -125,23 +126,27 @@ def test_calls_of_one_step_share_what_they_store(tmp_path: Path) -> None:
 def test_a_chunk_that_lacks_one_result_is_asked_whole_and_what_is_stored_stays(tmp_path: Path) -> None:
     asked = Asked()
     with start(tmp_path) as run:
-        run.scope("s").each("up", Note, notes("a"), asked)
-        found = run.scope("s").each(
-            "up", Note, notes("a", "b"), lambda part: [Note(text=f"other {n.text}") for n in part]
+        each(run.scope("s"), "up", Note, notes("a"), asked)
+        found = each(
+            run.scope("s"),
+            "up",
+            Note,
+            notes("a", "b"),
+            lambda part: [Note(text=f"other {n.text}") for n in part],
         )
         assert [n.text for n in found] == ["A", "other b"]
 
 
 def test_no_items_is_nothing(tmp_path: Path) -> None:
     with start(tmp_path) as run:
-        assert run.scope("s").each("up", Note, [], lambda part: pytest.fail("asked")) == []
+        assert each(run.scope("s"), "up", Note, [], lambda part: pytest.fail("asked")) == []
         assert run.read(Note, "s", "up") == []
 
 
 def test_too_few_results_name_the_step_and_store_nothing(tmp_path: Path) -> None:
     with start(tmp_path) as run:
         with pytest.raises(StoreError, match="s/judge gave 1 results for 2 items"):
-            run.scope("s").each("judge", Note, notes("a", "b"), lambda part: notes("x"))
+            each(run.scope("s"), "judge", Note, notes("a", "b"), lambda part: notes("x"))
         assert run.read(Note, "s", "judge") == []
 
 
@@ -161,7 +166,7 @@ def test_a_value_that_could_not_be_read_back_is_refused_before_it_is_stored(
         with pytest.raises(
             StoreError, match=rf"step s/bad gave a value that.*{message}|step s/bad.*{message}"
         ):
-            run.scope("s").once("bad", kind, lambda: value)
+            once(run.scope("s"), "bad", kind, lambda: value)
         assert run.scopes() == []
 
 
@@ -169,9 +174,9 @@ def test_what_follows_a_changed_step_is_not_current_until_it_is_asked_for_again(
     """An each whose own inputs are unchanged must not keep results of items that are gone."""
 
     def program(run: Run, first: str, judge: Callable[[Sequence[Note]], list[Note]]) -> None:
-        answers = run.scope("i1").once("answers", list[Note], lambda: notes(first, "same"), first)
-        run.scope("i1").each("judge", Note, answers, judge, "oracle-1", chunk=1)
-        run.scope(f"evaluation-{first}").once("harm", int, lambda: 1)
+        answers = once(run.scope("i1"), "answers", list[Note], lambda: notes(first, "same"), first)
+        each(run.scope("i1"), "judge", Note, answers, judge, "oracle-1", chunk=1)
+        once(run.scope(f"evaluation-{first}"), "harm", int, lambda: 1)
 
     asked = Asked()
     with start(tmp_path) as run:
@@ -224,7 +229,7 @@ class Session:
             self.work((name, state))
             return hashed(name, state)
 
-        value = scope.once(name, str, compute, state)
+        value = once(scope, name, str, compute, state)
         self.finished.add((name, state))
         return value
 
@@ -238,7 +243,7 @@ class Session:
             self.work(*before)
             return notes(*(hashed(n.text) for n in part))
 
-        results = scope.each(name, Note, items, compute, chunk=chunk)  # no inputs but the items
+        results = each(scope, name, Note, items, compute, chunk=chunk)  # no inputs but the items
         self.finished.update((name, n.text) for n in items)
         return hashed([r.text for r in results])
 
@@ -298,13 +303,13 @@ def damage(run_directory: Path, old: str, new: str) -> None:
 def test_a_damaged_row_is_named(tmp_path: Path, old: str, new: str, why: str) -> None:
     prompts = [RedTeamPrompt(messages=(Message("user", f"question {t}"),), source="t") for t in "abc"]
     with start(tmp_path) as run:
-        run.scope("iteration-0001").each("asked", RedTeamPrompt, prompts, lambda part: list(part))
+        each(run.scope("iteration-0001"), "asked", RedTeamPrompt, prompts, lambda part: list(part))
     damage(tmp_path / "run", old, new)
     with start(tmp_path) as run:
         for attempt in (
             lambda: run.read(RedTeamPrompt, "iteration-0001", "asked"),
-            lambda: run.scope("iteration-0001").each(
-                "asked", RedTeamPrompt, prompts, lambda part: list(part)
+            lambda: each(
+                run.scope("iteration-0001"), "asked", RedTeamPrompt, prompts, lambda part: list(part)
             ),
         ):
             with pytest.raises(
@@ -317,26 +322,26 @@ def test_a_damaged_row_is_named(tmp_path: Path, old: str, new: str, why: str) ->
 
 def test_a_damaged_row_that_is_two_values_is_named_too(tmp_path: Path) -> None:
     with start(tmp_path) as run:
-        run.scope("s").once("a", int, lambda: 7)
+        once(run.scope("s"), "a", int, lambda: 7)
     damage(tmp_path / "run", "7", "7,8")
     with (
         start(tmp_path) as run,
         pytest.raises(StoreError, match="scope 's', step 'a': a stored value is damaged"),
     ):
-        run.scope("s").once("a", int, lambda: 7)
+        once(run.scope("s"), "a", int, lambda: 7)
 
 
 def test_deleting_a_damaged_row_has_it_computed_again(tmp_path: Path) -> None:
     asked = Asked()
     with start(tmp_path) as run:
-        run.scope("s").each("up", Note, notes("a", "b", "c"), asked, chunk=1)
+        each(run.scope("s"), "up", Note, notes("a", "b", "c"), asked, chunk=1)
         digest = run.digest()
     db = sqlite3.connect(tmp_path / "run" / "run.sqlite")
     db.execute("DELETE FROM steps WHERE value LIKE '%\"B\"%'")
     db.commit()
     db.close()
     with start(tmp_path) as run:
-        run.scope("s").each("up", Note, notes("a", "b", "c"), asked, chunk=1)
+        each(run.scope("s"), "up", Note, notes("a", "b", "c"), asked, chunk=1)
         assert run.digest() == digest
     assert asked.batches == [["a"], ["b"], ["c"], ["b"]]
 
@@ -352,12 +357,12 @@ def test_a_listener_is_told_after_storing_and_what_it_raises_loses_nothing(tmp_p
     with start(tmp_path) as run:
         run.listen(breaks)
         with pytest.raises(Crash):
-            run.scope("s").each("up", Note, notes("a", "b"), Asked(), chunk=1)
+            each(run.scope("s"), "up", Note, notes("a", "b"), Asked(), chunk=1)
         assert [n.text for n in run.read(Note, "s", "up")] == ["A"]
         assert run.events() == told
     with start(tmp_path) as run:
         asked = Asked()
-        run.scope("s").each("up", Note, notes("a", "b"), asked, chunk=1)
+        each(run.scope("s"), "up", Note, notes("a", "b"), asked, chunk=1)
     assert asked.batches == [["b"]]
 
 

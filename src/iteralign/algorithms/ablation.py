@@ -11,7 +11,8 @@ from dataclasses import asdict
 from typing import Any
 
 from iteralign.algorithms.self_align import write_instructions
-from iteralign.algorithms.self_align_steps import Answers, Parts, Steps
+from iteralign.algorithms.self_align_answers import Answers
+from iteralign.algorithms.self_align_steps import Parts, Steps
 from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.records.iteralign import content_hash
 from iteralign.records.self_align import Aligned, Instruction

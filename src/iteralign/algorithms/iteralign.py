@@ -45,11 +45,11 @@ def iterate(step: Iteration, state: State) -> State:
     # 4. Constitution-induced self-reflection; only revisions that the oracle passes become lessons.
     lessons = step.reflect(model, constitution, failures)
     if not lessons:
-        return step.nothing_to_learn(constitution, failures)
+        return step.nothing_to_learn(verdicts, constitution)
 
     # 5. Supervised fine-tuning on the lessons, with replay; then accept, or roll back.
     examples = step.compose(lessons, exchanges, verdicts)
     candidate = step.finetune(model, examples)
     reports = step.evaluate(candidate)
     decision = step.accept(reports)
-    return step.conclude(constitution, candidate, reports, decision, lessons)
+    return step.conclude(verdicts, constitution, lessons, examples, decision, candidate, reports)

@@ -29,16 +29,18 @@ def self_align(run: Run, recipe: SelfAlignRecipe, parts: Parts) -> SelfAlignResu
     # 3. Principle engraving: the base learns the answers, without rules, exemplars and thoughts.
     engraved = steps.measure("engraved", steps.engrave(answers))
     if not recipe.clone.enabled:
-        return steps.result([base, engraved], answers)
+        return steps.result([base, engraved], instructions, answers)
 
     # 4. Verbose cloning: the engraved model answers at length, and the base learns that under short prompts.
     extensive = steps.answer_at_length(engraved.checkpoint, instructions)
     cloned = steps.measure("cloned", steps.clone(extensive))
     judged = steps.compare(engraved, cloned)
-    return steps.result([base, engraved, cloned], answers, extensive, judged)
+    return steps.result([base, engraved, cloned], instructions, answers, extensive, judged)
 
 
 def write_instructions(steps: Steps) -> list[Instruction]:
     """Stage 1, or the instructions that were brought in its place."""
-    given = steps.given()
-    return [*steps.self_instruct(), *steps.topic_guided()] if given is None else given
+    if (given := steps.given()) is not None:
+        return given
+    known = steps.known()
+    return [*steps.self_instruct(known), *steps.topic_guided(known)]

@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 
+from iteralign.algorithms.self_align_answers import Answers, Lessons
 from iteralign.errors import TrainingError
 from iteralign.protocols import Eval, Policy, PolicyHost, Trainer
 from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.records.iteralign import (
     Checkpoint,
     EvalReport,
-    Record,
     SamplingParams,
-    TrainingExample,
-    content_hash,
 )
 from iteralign.records.self_align import (
     Aligned,
@@ -37,9 +35,11 @@ from iteralign.records.self_align import (
 )
 from iteralign.stages import align, clone, self_instruct
 from iteralign.stages.align import Counting, Guide, Sieve
-from iteralign.stages.engrave import identity_lessons, lessons
+from iteralign.stages.engrave import identity_lessons
+from iteralign.stages.finetune import train
 from iteralign.stages.self_instruct import Limits
 from iteralign.store.run import Run, Scope
+from iteralign.store.steps import given
 from iteralign.text.filters import words
 from iteralign.text.near_duplicates import NearDuplicates
 
@@ -83,13 +83,9 @@ class Steps:
     """The stages, to be called in the order of ``self_align``."""
 
     def __init__(self, run: Run, recipe: SelfAlignRecipe, parts: Parts) -> None:
-        self._run, self._recipe, self._parts = run, recipe, parts
-        self._known = NearDuplicates(recipe.self_instruct.threshold)
-        for text in (*parts.words.seeds, *(t.text for t in parts.words.topics)):
-            self._known.keep(text)
-        self._seen = content_hash([parts.words.seeds, ids(parts.words.topics)])
-        """A hash of all that the index of near-duplicates was given, in order."""
-        self._counts: Counter[str] = Counter()
+        self._run = run
+        self._recipe = recipe
+        self._parts = parts
 
     # ---- 1. instructions
 
@@ -106,12 +102,19 @@ class Steps:
                 "warning",
                 text=f"{len(given) - len(kept)} of {len(given)} given instructions are held out for measuring: left out",
             )
-        self._counts["given"] = len(kept)
         return kept
 
-    def self_instruct(self) -> list[Instruction]:
+    def known(self) -> NearDuplicates:
+        """What new instructions must not repeat: the seeds; stage 1 adds to it what it keeps."""
+        index = NearDuplicates(self._recipe.self_instruct.threshold)
+        for text in (*self._parts.words.seeds, *(t.text for t in self._parts.words.topics)):
+            index.keep(text)
+        return index
+
+    def self_instruct(self, known: NearDuplicates) -> list[Instruction]:
         """Rounds of ordinary self-instruct, until there are as many instructions as wanted."""
-        section, seeds, kept = self._recipe.self_instruct, self._parts.words.seeds, list[Instruction]()
+        section = self._recipe.self_instruct
+        kept: list[Instruction] = []
         barren = 0
         with self._parts.host.serve(self._parts.base) as policy:
             for number in range(section.rounds):
@@ -119,7 +122,7 @@ class Steps:
                     break
                 scope = self._run.scope(f"self-instruct-{number + 1:04d}")
                 tasks = self_instruct.ordinary_tasks(
-                    seeds,
+                    self._parts.words.seeds,
                     [i.text for i in kept] if section.new else (),
                     first=number * section.round,
                     count=section.round,
@@ -128,60 +131,44 @@ class Steps:
                     wanted=section.wanted,
                     seed=f"{self._recipe.seed}-self-instruct-{number}",
                 )
-                drafts = self._write(
-                    scope, policy, tasks, section.sampling.params(self._recipe.seed + number)
-                )
-                found = self._keep(
-                    scope, drafts, partial(self_instruct.harvest, drafts, self._known, self._limits)
-                )
+                sampling = section.sampling.params(self._recipe.seed + number)
+                drafts = self._write(scope, policy, tasks, sampling)
+                found = self._keep(scope, known, self_instruct.harvest, drafts)
                 barren = 0 if len(found) >= LEAST * section.round * section.wanted else barren + 1
                 kept += found
-        self._counts["self-instruct"] = min(len(kept), section.prompts)
         self._must_have("self-instruct", section.prompts, kept)
         return kept[: section.prompts]
 
-    def topic_guided(self) -> list[Instruction]:
+    def topic_guided(self, known: NearDuplicates) -> list[Instruction]:
         """Rounds of brainstorming topics, then an instruction for each type and topic."""
-        section, seeds, kept = self._recipe.topics, self._parts.words.topics, list[Instruction]()
+        section = self._recipe.topics
+        seeds = self._parts.words.topics
+        kept: list[Instruction] = []
         if not section.rounds:
             return []
         with self._parts.host.serve(self._parts.base) as policy:
             topics = self._topics(policy)
             own = {(s.type, s.topic) for s in seeds}
-            pairs = [
-                (name, topic) for name, found in topics.items() for topic in found if (name, topic) not in own
-            ]
+            pairs = [(kind, t) for kind, found in topics.items() for t in found if (kind, t) not in own]
             random.Random(f"{self._recipe.seed}-pairs").shuffle(pairs)
             for attempt in range(section.attempts):
                 done = {(i.type, i.topic) for i in kept}
                 left = [p for p in pairs if p not in done]
                 for first in range(0, len(left), section.round):
-                    part, name = (
-                        left[first : first + section.round],
-                        f"{attempt + 1}-{first // section.round + 1:04d}",
-                    )
-                    scope, seed = (
-                        self._run.scope(f"topic-requests-{name}"),
-                        f"{self._recipe.seed}-topic-requests-{name}",
-                    )
+                    name = f"topic-requests-{attempt + 1}-{first // section.round + 1:04d}"
+                    scope = self._run.scope(name)
                     tasks = self_instruct.request_tasks(
-                        part,
+                        left[first : first + section.round],
                         seeds,
                         kept,
                         first=attempt * len(pairs) + first,
                         shown=section.shown,
                         new=section.new,
-                        seed=seed,
+                        seed=f"{self._recipe.seed}-{name}",
                     )
-                    drafts = self._write(
-                        scope, policy, tasks, section.sampling.params(self._recipe.seed + attempt)
-                    )
-                    kept += self._keep(
-                        scope,
-                        drafts,
-                        partial(self_instruct.harvest_requests, tasks, drafts, self._known, self._limits),
-                    )
-        self._counts["topic-guided"] = len(kept)
+                    sampling = section.sampling.params(self._recipe.seed + attempt)
+                    drafts = self._write(scope, policy, tasks, sampling)
+                    kept += self._keep(scope, known, self_instruct.harvest_requests, tasks, drafts)
         self._must_have("topic-guided", len(pairs), kept)
         return kept
 
@@ -191,70 +178,49 @@ class Steps:
         topics: dict[str, list[str]] = {}
         for seed in self._parts.words.topics:
             topics.setdefault(seed.type or "", []).append(seed.topic or "")
-        count, dropped = len(topics) * section.requests, Counter[str]()
+        count = len(topics) * section.requests
+        dropped: Counter[str] = Counter()
         for number in range(section.rounds):
-            scope, seed_text = (
-                self._run.scope(f"topics-{number + 1:04d}"),
-                f"{self._recipe.seed}-topics-{number}",
-            )
+            scope = self._run.scope(f"topics-{number + 1:04d}")
             tasks = self_instruct.topic_tasks(
-                topics, first=number * count, per_type=section.requests, wanted=section.wanted, seed=seed_text
+                topics,
+                first=number * count,
+                per_type=section.requests,
+                wanted=section.wanted,
+                seed=f"{self._recipe.seed}-topics-{number}",
             )
             drafts = self._write(scope, policy, tasks, section.sampling.params(self._recipe.seed + number))
             topics, reasons = self_instruct.new_topics(topics, tasks, drafts)
             dropped.update(reasons)
-        self._run.scope("topics").once(
-            "dropped", dict[str, int], lambda: dict(sorted(dropped.items())), topics
-        )
+        scope = self._run.scope("topics")
+        scope.once("dropped", dict[str, int], given, dict(sorted(dropped.items())))
         least = min(topics, key=lambda name: len(topics[name]))
         if len(topics[least]) < 3:
-            text = f"topics: all types are cut to the {len(topics[least])} of {least!r}, which got the fewest: raise topics.rounds, or leave it out"
-            self._run.event("warning", text=text)
+            self._run.event(
+                "warning",
+                text=f"topics: all types are cut to the {len(topics[least])} of {least!r}, "
+                "which got the fewest: raise topics.rounds, or leave it out",
+            )
         topics = self_instruct.equalised(topics, section.per_type)
-        return self._run.scope("topics").once("topics", dict[str, list[str]], lambda: topics, topics)
+        return scope.once("topics", dict[str, list[str]], given, topics)
 
     def _write(
         self, scope: Scope, policy: Policy, tasks: Sequence[WritingTask], params: SamplingParams
     ) -> list[Draft]:
-        ask = partial(self_instruct.write, policy, params=params)
-        return scope.each(
-            "drafts",
-            Draft,
-            tasks,
-            ask,
-            self._parts.base.id,
-            params,
-            self_instruct.TEMPLATES,
-            chunk=len(tasks) or 1,
-        )
-
-    @property
-    def _limits(self) -> Limits:
-        section = self._recipe.self_instruct
-        return Limits(section.shortest, section.longest, measured_words(self._parts.words.measured))
+        write = self_instruct.write
+        return scope.each("drafts", Draft, write, tasks, policy, params, chunk=len(tasks) or 1)
 
     def _keep(
-        self, scope: Scope, drafts: Sequence[Draft], harvest: Callable[[], Harvest]
+        self, scope: Scope, known: NearDuplicates, harvest: Callable[..., Harvest], *args: object
     ) -> tuple[Instruction, ...]:
-        """What a round keeps; the index of near-duplicates knows it afterwards, whether it was computed now
-        or before.
-        """
-        fresh: list[Harvest] = []
-
-        def compute() -> Harvest:
-            fresh.append(harvest())
-            return fresh[0]
-
-        limits = (
-            self._limits.shortest,
-            self._limits.longest,
-            sorted(self._parts.words.measured),
-            self._recipe.self_instruct.threshold,
-        )
-        found = scope.once("kept", Harvest, compute, ids(drafts), limits, self._seen)
-        for instruction in () if fresh else found.kept:
-            self._known.keep(instruction.text)
-        self._seen = content_hash([self._seen, ids(found.kept)])
+        """What a round keeps; ``known`` has it afterwards, whether it was found now or before."""
+        section = self._recipe.self_instruct
+        limits = Limits(section.shortest, section.longest, measured_words(self._parts.words.measured))
+        before = len(known)
+        found = scope.once("kept", Harvest, harvest, *args, known, limits)
+        if len(known) == before:  # found before: nothing was harvested now
+            for instruction in found.kept:
+                known.keep(instruction.text)
         return found.kept
 
     def _must_have(self, what: str, wanted: int, kept: Sequence[Instruction]) -> None:
@@ -270,36 +236,21 @@ class Steps:
         self, instructions: Sequence[Instruction], guide: Guide | None = None, name: str = "align"
     ) -> Answers:
         """The base model's answers under the rules, sifted. ``guide`` and ``name``: of an ablation."""
-        section, guide = self._recipe.align, guide or self._parts.words.guide
-        params = replace(
-            section.sampling.params(self._recipe.seed), stream="question"
-        )  # the same with other rules: see the ablation
+        section = self._recipe.align
+        guide = guide or self._parts.words.guide
+        # the same streams whatever the rules are: an ablation compares answer with answer
+        params = replace(section.sampling.params(self._recipe.seed), stream="question")
         sieve = Sieve(section.leak_words, section.shortest_cut)
-        think = partial(align.think_and_answer, guide=guide, params=params, sieve=sieve)
-        return self._answers(
-            name,
-            self._parts.base,
-            instructions,
-            think,
-            guide.chat,
-            params,
-            section.leak_words,
-            section.shortest_cut,
-            align.TEMPLATES,
-        )
+        ask = align.think_and_answer
+        return self._answers(name, self._parts.base, instructions, ask, guide, params, sieve)
 
     def answer_at_length(self, model: Checkpoint, instructions: Sequence[Instruction]) -> Answers:
         """The engraved model's answers under the extensive prompt, sifted."""
-        section, assistant = self._recipe.clone, self._recipe.assistant
-        params, limits = section.params(self._recipe.seed), (section.shortest, section.leak_words)
-        speak = partial(
-            clone.answer_at_length,
-            assistant=assistant,
-            params=params,
-            shortest=section.shortest,
-            leak_words=section.leak_words,
-        )
-        return self._answers("clone", model, instructions, speak, assistant, params, limits, clone.TEMPLATES)
+        section = self._recipe.clone
+        prompt = clone.extensive(self._recipe.assistant)
+        params = section.params(self._recipe.seed)
+        limits = (section.shortest, section.leak_words)
+        return self._answers("clone", model, instructions, clone.answer_at_length, prompt, params, *limits)
 
     def _answers(
         self,
@@ -307,24 +258,28 @@ class Steps:
         model: Checkpoint,
         instructions: Sequence[Instruction],
         ask: Callable[..., list[Aligned]],
-        *inputs: object,
+        *args: object,
     ) -> Answers:
         """Shard by shard, so that a shard's answers are all that is held in memory."""
-        counting, size, shards = Counting(), self._recipe.shard, list[tuple[str, Sequence[Instruction]]]()
+        counting = Counting()
+        size = self._recipe.shard
+        shards: list[tuple[str, Sequence[Instruction]]] = []
         with self._parts.host.serve(model) as policy:
             for number, first in enumerate(range(0, len(instructions), size), start=1):
-                part, scope = instructions[first : first + size], self._run.scope(f"{name}-{number:04d}")
-                speak = partial(_asked, ask, policy)
-                counting.add(
-                    part, scope.each("answers", Aligned, part, speak, model.id, *inputs, chunk=self._chunk)
-                )
+                part = instructions[first : first + size]
+                scope = self._run.scope(f"{name}-{number:04d}")
+                answers = scope.each("answers", Aligned, ask, part, policy, *args, chunk=self._chunk)
+                counting.add(part, answers)
                 shards.append((scope.name, part))
         tally = counting.tally()
         unruled = tally.kept - counting.ruled
         if name == "align" and unruled > tally.kept / 2:
-            text = f"{unruled} of {tally.kept} answers name no rule: engraving them teaches little. Do the exemplars show how the rules are named?"
-            self._run.event("warning", text=text)
-        return Answers(self._run, shards, self._run.scope(name).once("tally", Tally, lambda: tally, tally.id))
+            self._run.event(
+                "warning",
+                text=f"{unruled} of {tally.kept} answers name no rule: engraving them teaches little. "
+                "Do the exemplars show how the rules are named?",
+            )
+        return Answers(self._run, shards, self._run.scope(name).once("tally", Tally, given, tally))
 
     @property
     def _chunk(self) -> int:
@@ -365,41 +320,26 @@ class Steps:
         source: str,
         identity: int,
     ) -> Checkpoint:
-        base, tally = self._parts.base, answers.tally
+        tally = answers.tally
         if not tally.kept:
-            why = (
-                ", ".join(f"{n} {reason}" for reason, n in sorted(tally.dropped.items(), key=lambda x: -x[1]))
-                or "there was no instruction"
-            )
+            reasons = sorted(tally.dropped.items(), key=lambda x: -x[1])
+            why = ", ".join(f"{n} {reason}" for reason, n in reasons) or "there was no instruction"
             raise TrainingError(
-                f"{source}: none of {tally.asked} answers was kept ({why}), so there is nothing to learn: look at `iteralign show RUN answers`"
+                f"{source}: none of {tally.asked} answers was kept ({why}), so there is nothing to learn: "
+                "look at `iteralign show RUN answers`"
             )
-        examples = Lessons(
-            answers, prompts, source, list(identity_lessons(self._parts.words.identity, prompts, identity))
-        )
-        inputs = (
-            answers.tally.digest,
-            list(prompts),
-            self._parts.words.identity,
-            identity,
-            base.id,
-            trainer.fingerprint,
-        )
-        return self._run.checkpoint(name, lambda out: trainer.finetune(base, examples, out), *inputs)
+        more = list(identity_lessons(self._parts.words.identity, prompts, identity))
+        examples = Lessons(answers, prompts, source, more)
+        return self._run.checkpoint(name, train, trainer, self._parts.base, examples)
 
     # ---- measuring
 
     def measure(self, stage: str, checkpoint: Checkpoint) -> Measured:
-        """A model with every evaluation's report; a checkpoint is never measured twice."""
+        """A model with every evaluation's report; nothing is answered or judged twice."""
         scope = self._run.scope(f"evaluation-{checkpoint.id}")
-
-        def compute() -> list[EvalReport]:
-            with self._parts.host.serve(checkpoint) as policy:
-                return [e.run(policy, scope) for e in self._parts.evals]
-
-        reports = self._run.scope(f"measured-{stage}").once(
-            "reports", list[EvalReport], compute, checkpoint.id
-        )
+        with self._parts.host.serve(checkpoint) as policy:
+            found = [e.run(policy, scope) for e in self._parts.evals]
+        reports = self._run.scope(f"measured-{stage}").once("reports", list[EvalReport], given, found)
         return Measured(stage=stage, checkpoint=checkpoint, reports=tuple(reports))  # type: ignore[arg-type]
 
     def compare(self, before: Measured, after: Measured) -> EvalReport | None:
@@ -409,80 +349,36 @@ class Steps:
         if self._parts.pairs is None:
             return None
         pairs = self._parts.pairs()
-
-        def compute() -> EvalReport:
-            for model in (before, after):
-                with self._parts.host.serve(model.checkpoint) as policy:
-                    found = pairs.run(policy, self._run.scope(f"evaluation-{model.checkpoint.id}"))
-            return found
-
-        return self._run.scope("helpfulness").once(
-            "report", EvalReport, compute, before.checkpoint.id, after.checkpoint.id
-        )
+        for model in (before, after):
+            with self._parts.host.serve(model.checkpoint) as policy:
+                found = pairs.run(policy, self._run.scope(f"evaluation-{model.checkpoint.id}"))
+        report: EvalReport = self._run.scope("helpfulness").once("report", EvalReport, given, found)
+        return report
 
     def result(
         self,
         models: Sequence[Measured],
+        instructions: Sequence[Instruction],
         answers: Answers,
         extensive: Answers | None = None,
         helpfulness: EvalReport | None = None,
     ) -> SelfAlignResult:
         """What the run came to, stored."""
+        brought = bool(self._parts.words.given)
+        counts: Counter[str] = Counter("given" if brought else i.origin for i in instructions)
         result = SelfAlignResult(
             models=tuple(models),
-            instructions={k: n for k, n in self._counts.items() if n},
+            instructions=dict(counts),
             aligned=answers.tally,
             cloned=None if extensive is None else extensive.tally,
             human_lines=dict(self._parts.words.lines),
             helpfulness=helpfulness,
         )
-        return self._run.scope("run").once("result", SelfAlignResult, lambda: result, result.id)
-
-
-class Answers:
-    """Answers of a stage, stored in shards and read from there shard by shard."""
-
-    def __init__(self, run: Run, shards: Sequence[tuple[str, Sequence[Instruction]]], tally: Tally) -> None:
-        self._run, self._shards, self.tally = run, shards, tally
-
-    def __iter__(self) -> Iterator[tuple[Sequence[Instruction], list[Aligned]]]:
-        for scope, instructions in self._shards:
-            by_id = {a.instruction_id: a for a in self._run.read(Aligned, scope, "answers")}
-            yield instructions, [by_id[i.id] for i in instructions]
-
-
-class Lessons(Collection[TrainingExample]):
-    """Training examples made from stored answers each time they are walked through."""
-
-    def __init__(
-        self, answers: Answers, prompts: Sequence[str], source: str, more: Sequence[TrainingExample]
-    ) -> None:
-        self._answers, self._prompts, self._source, self._more = answers, prompts, source, more
-
-    def __iter__(self) -> Iterator[TrainingExample]:
-        for instructions, answers in self._answers:
-            yield from lessons(instructions, answers, self._prompts, self._source)
-        yield from self._more
-
-    def __len__(self) -> int:
-        return self._answers.tally.kept + len(self._more)
-
-    def __contains__(self, item: object) -> bool:
-        return any(e == item for e in self)
-
-
-def _asked(
-    ask: Callable[..., list[Aligned]], policy: Policy, instructions: Sequence[Instruction]
-) -> list[Aligned]:
-    return ask(policy, instructions=instructions)
+        kept: SelfAlignResult = self._run.scope("run").once("result", SelfAlignResult, given, result)
+        return kept
 
 
 @cache
 def measured_words(texts: frozenset[str]) -> frozenset[tuple[str, ...]]:
     """Prompts without case and punctuation."""
     return frozenset(tuple(words(t)) for t in texts)
-
-
-def ids(records: Sequence[Record]) -> list[str]:
-    """What a step's result depends on: the ids of its inputs."""
-    return [r.id for r in records]

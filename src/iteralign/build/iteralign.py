@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from iteralign.ledger import InMemory
 from iteralign.log import log
 from iteralign.protocols import Eval, Ledger, Oracle, PolicyHost, Trainer
 from iteralign.recipe.iteralign import Recipe
+from iteralign.recipe.sections import BenignSection, RedTeamSection
 from iteralign.records.iteralign import (
     Checkpoint,
     Constitution,
@@ -90,7 +92,9 @@ def watched(run: Run, listen: Listener | None) -> Iterator[None]:
 
 def parts(run: Run, recipe: Recipe) -> Parts:
     """Everything that the algorithm works with."""
-    prompts = run.scope("data").once("prompts", list[RedTeamPrompt], lambda: read_prompts(recipe))
+    prompts = run.scope("data").once(
+        "prompts", list[RedTeamPrompt], prompts_of, recipe.red_team, recipe.benign, recipe.seed
+    )
     training = [p for p in prompts if p.split == "train"]
 
     def warn(text: str) -> None:
@@ -111,48 +115,57 @@ def parts(run: Run, recipe: Recipe) -> Parts:
         evals=evals(recipe, judge, [p for p in prompts if p.split == "held_out"]),
         red_team=[p for p in training if p.intent == "harmful"],
         benign=[p for p in training if p.intent != "harmful"],
-        constitution=run.scope("data").once("constitution", Constitution, lambda: first_constitution(recipe))
+        constitution=run.scope("data").once(
+            "constitution", Constitution, first_constitution, recipe.constitution
+        )
         if recipe.constitution
         else Constitution(),
     )
 
 
-def first_constitution(recipe: Recipe) -> Constitution:
+def first_constitution(source: str | None) -> Constitution:
     """The principles that the recipe starts from: none, a file's, or the rules of Self-Align. Raises
     ``DataError``.
     """
-    if recipe.constitution is None:
+    if source is None:
         return Constitution()
-    if recipe.constitution == "self-align":
+    if source == "self-align":
         from iteralign.data.self_align_texts import rules
 
         return Constitution(principles=tuple(Principle(text=r.text, category=r.name) for r in rules()))
     from iteralign.constitution.export import from_file
 
-    return from_file(recipe.constitution)
+    return from_file(source)
 
 
 def read_prompts(recipe: Recipe) -> list[RedTeamPrompt]:
+    """The prompts of a recipe (``prompts_of``)."""
+    return prompts_of(recipe.red_team, recipe.benign, recipe.seed)
+
+
+def prompts_of(red_team: RedTeamSection, benign: BenignSection, seed: int) -> list[RedTeamPrompt]:
     """Red-team and benign prompts, split by topic, in a seeded order. Raises ``DataError`` where a side stays
     empty.
     """
     import random
 
-    found: list[RedTeamPrompt] = []
-    red = load_prompts(recipe.red_team.source, limit=recipe.red_team.limit, seed=recipe.seed)
-    found += split_prompts(red, held_out=recipe.red_team.held_out, seed=recipe.seed)
-    benign = load_prompts(recipe.benign.source, limit=recipe.benign.limit, seed=recipe.seed, intent="benign")
+    red = load_prompts(red_team.source, limit=red_team.limit, seed=seed)
+    plain = load_prompts(benign.source, limit=benign.limit, seed=seed, intent="benign")
     known = {_words(p.text) for p in red}
-    found += split_prompts(
-        [p for p in benign if _words(p.text) not in known], held_out=recipe.benign.held_out, seed=recipe.seed
-    )
-    for section, side in (("red_team", "train"), ("red_team", "held_out"), ("benign", "held_out")):
-        if not any(p.split == side and (p.intent == "harmful") == (section == "red_team") for p in found):
+    new = [p for p in plain if _words(p.text) not in known]
+    found = split_prompts(red, held_out=red_team.held_out, seed=seed)
+    found += split_prompts(new, held_out=benign.held_out, seed=seed)
+    for name, section, side in (
+        ("red_team", red_team, "train"),
+        ("red_team", red_team, "held_out"),
+        ("benign", benign, "held_out"),
+    ):
+        if not any(p.split == side and (p.intent == "harmful") == (name == "red_team") for p in found):
             raise DataError(
-                f"{section}.source = {getattr(recipe, section).source!r}: no prompt is left for the {side} side of the split; "
-                f"bring more prompts or change {section}.held_out ({getattr(recipe, section).held_out})"
+                f"{name}.source = {section.source!r}: no prompt is left for the {side} side of the split; "
+                f"bring more prompts or change {name}.held_out ({section.held_out})"
             )
-    random.Random(recipe.seed).shuffle(found)
+    random.Random(seed).shuffle(found)
     return found
 
 
@@ -206,23 +219,39 @@ def served_here(run: Run, recipe: Recipe, warn: Callable[[str], None]) -> Policy
     whether it takes adapters, both before any other work.
     """
     from iteralign.engines.openai.host import ServerHost
-    from iteralign.engines.weights import local_probe
 
     base, model = base_checkpoint(recipe), recipe.model
     precision = "float32" if model.dtype == "float32" else "bfloat16"
-    place = located(run.locate)(base)
-
-    def compute() -> dict[str, float]:
-        return local_probe(place, precision, model.chat_template, warn)
-
+    here = Here(base, located(run.locate), warn)
     probe = run.scope("data").once(
-        "probe", dict[str, float], compute, base.id, precision, model.chat_template
+        "probe", dict[str, float], probe_here, here, precision, model.chat_template
     )
     found = host(recipe, run.locate, warn, run.calls, probe)
     assert isinstance(found, ServerHost)
     found.ready(base)
     found.must_take_adapters()
     return found
+
+
+@dataclass(frozen=True)
+class Here:
+    """Weights on this machine: a step knows them by what they are, not by where they lie."""
+
+    base: Checkpoint
+    locate: Callable[[Checkpoint], str]
+    warn: Callable[[str], None]
+
+    @property
+    def fingerprint(self) -> str:
+        """The checkpoint's id."""
+        return self.base.id
+
+
+def probe_here(here: Here, precision: str, chat_template: str | None) -> dict[str, float]:
+    """What weights on this machine say of the fixed texts of the probe."""
+    from iteralign.engines.weights import local_probe
+
+    return local_probe(here.locate(here.base), precision, chat_template, here.warn)
 
 
 def host(
@@ -376,7 +405,7 @@ def check_oracle(recipe: Recipe, labels: Path | None = None, limit: int | None =
     with host(subject, lambda checkpoint: checkpoint.path, lambda text: None).serve(
         base_checkpoint(subject)
     ) as policy:
-        exchanges = pair(prompts, answer(policy, recipe.evaluation.sampling.params(recipe.seed), prompts))
+        exchanges = pair(prompts, answer(prompts, policy, recipe.evaluation.sampling.params(recipe.seed)))
     benign = [
         (e, truth(e.prompt.text, e.response.text) == "refusal")
         for e in exchanges

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def parts(run: Run, recipe: SelfAlignRecipe) -> Parts:
     run.calls.limit(caps(loop))
     judge = oracle(loop, warn, run.calls)
     must_answer(loop, warn, run.calls)
-    words = run.scope("data").once("words", dict[str, Any], lambda: as_data(read_words(recipe)))
+    words = run.scope("data").once("words", dict[str, Any], words_of, Beginning(recipe))
     warn_of_changed_words(recipe, words, warn)
     guide = from_data(words).guide
     strange = sum(
@@ -96,7 +96,9 @@ def parts(run: Run, recipe: SelfAlignRecipe) -> Parts:
         warn(
             f"{strange} of {len(guide.exemplars)} exemplars name no rule of this run: bring words.exemplars that fit the rules"
         )
-    prompts = run.scope("data").once("prompts", list[RedTeamPrompt], lambda: build.read_prompts(loop))
+    prompts = run.scope("data").once(
+        "prompts", list[RedTeamPrompt], build.prompts_of, loop.red_team, loop.benign, loop.seed
+    )
     held_out = [p for p in prompts if p.split == "held_out"]
     asked = organism_requests(recipe.seed) if recipe.model.name == RULES else []
     return Parts(
@@ -110,6 +112,24 @@ def parts(run: Run, recipe: SelfAlignRecipe) -> Parts:
         pairs=None if recipe.clone.questions is None else (lambda: open_questions(recipe, warn, run.calls)),
         words=replace(from_data(words), measured=frozenset(p.text for p in [*held_out, *asked])),
     )
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """A recipe, as far as what people wrote depends on it: its settings of this cannot change in a run."""
+
+    recipe: SelfAlignRecipe
+
+    @property
+    def fingerprint(self) -> list[object]:
+        """The settings that ``read_words`` reads."""
+        r = self.recipe
+        return [r.words, r.assistant, r.self_instruct, r.clone.enabled, r.seed]
+
+
+def words_of(beginning: Beginning) -> dict[str, Any]:
+    """What people wrote, as plain data."""
+    return as_data(read_words(beginning.recipe))
 
 
 def open_questions(recipe: SelfAlignRecipe, warn: Callable[[str], None], ledger: Ledger) -> Eval:

@@ -47,9 +47,8 @@ def stage_red_team(recipe: Recipe, out: Path) -> dict[str, Any]:
     """Put the recipe's red-team prompts to its model and write the exchanges."""
     prompts = load_prompts(recipe.red_team.source, limit=recipe.red_team.limit, seed=recipe.seed)
     with _host(recipe).serve(build.base_checkpoint(recipe)) as policy:
-        responses = red_team(
-            policy, prompts, params=recipe.red_team.sampling.params(recipe.seed), wrap=recipe.red_team.wrap
-        )
+        params = recipe.red_team.sampling.params(recipe.seed)
+        responses = red_team(prompts, policy, params, recipe.red_team.wrap)
     return write_lines(out, pair(prompts, responses)) | {"prompts": len(prompts)}
 
 
@@ -92,10 +91,10 @@ def stage_reflect(recipe: Recipe, judged: Path, constitution: Path, out: Path) -
         for attempt in range(1, section.attempts + 1):
             pending, params = unresolved(failures, tried), section.sampling.params(recipe.seed + attempt)
             revisions = revise(
+                pending,
                 policy,
                 rules,
-                pending,
-                params=params,
+                params,
                 principles=section.principles,
                 shown=section.shown,
                 attempt=attempt,

@@ -26,7 +26,7 @@ from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.records.iteralign import Checkpoint, TrainingExample
 from iteralign.records.self_align import Aligned, Instruction
 from iteralign.stages.align import Sieve, think_and_answer
-from iteralign.stages.clone import answer_at_length
+from iteralign.stages.clone import answer_at_length, extensive
 from iteralign.stages.engrave import identity_lessons, lessons
 from iteralign.store.run import Run
 
@@ -58,7 +58,7 @@ def stage_answer(recipe: SelfAlignRecipe, instructions: Path, out: Path) -> dict
     params, sieve = section.sampling.params(recipe.seed), Sieve(section.leak_words, section.shortest_cut)
 
     def ask(policy: Policy, items: Sequence[Instruction]) -> list[Aligned]:
-        return think_and_answer(policy, guide, items, params=params, sieve=sieve)
+        return think_and_answer(items, policy, guide, params, sieve)
 
     return _answered(recipe, instructions, out, ask)
 
@@ -67,16 +67,10 @@ def stage_extend(recipe: SelfAlignRecipe, instructions: Path, out: Path) -> dict
     """Answer instructions at length with the recipe's model, the engraved one, and sift the answers."""
     section = recipe.clone
     params = section.params(recipe.seed)
+    prompt = extensive(recipe.assistant)
 
     def ask(policy: Policy, items: Sequence[Instruction]) -> list[Aligned]:
-        return answer_at_length(
-            policy,
-            recipe.assistant,
-            items,
-            params=params,
-            shortest=section.shortest,
-            leak_words=section.leak_words,
-        )
+        return answer_at_length(items, policy, prompt, params, section.shortest, section.leak_words)
 
     return _answered(recipe, instructions, out, ask)
 

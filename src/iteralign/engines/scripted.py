@@ -32,6 +32,11 @@ class ScriptedPolicy:
     checkpoint: Checkpoint = field(default_factory=lambda: Checkpoint(path="scripted"))
     asked: int = 0
 
+    @property
+    def fingerprint(self) -> str:
+        """The checkpoint's id."""
+        return self.checkpoint.id
+
     def generate(self, chats: Sequence[Chat], params: SamplingParams) -> list[Completion]:
         """One completion per chat, in order; tokens are words."""
         self.asked += len(chats)

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from iteralign.data.files import read_rows
 from iteralign.errors import DataError
-from iteralign.evals.choices import Question, score
+from iteralign.evals.choices import Question, Shorter, score
 from iteralign.protocols import Policy, Recorder
 from iteralign.records.iteralign import EvalReport, Message, Record
 from iteralign.stats import bootstrap
@@ -93,7 +93,8 @@ class Capability:
         """``per_item``: reference id -> nats per token of its answer; lower is better."""
         questions = self.questions()
         by_id = {q.id: r for q, r in zip(questions, self._references, strict=True)}
-        found = score(policy, recorder, questions, lambda q, limit: _question(by_id[q.id], limit))
+        shorter = Shorter("capability", lambda q, limit: _question(by_id[q.id], limit))
+        found = score(policy, recorder, questions, shorter)
         losses = {
             r.id: -s.totals[0] / s.tokens[0]
             for r, s in zip(self._references, found, strict=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 from iteralign.errors import EngineError, PromptTooLong, Unsupported
@@ -49,7 +48,19 @@ class Scores(Record):
     shortened: int = 0
 
 
-Shorter = Callable[[Question, int], Question]
+@dataclass(frozen=True)
+class Shorter:
+    """Makes a question whose long fields are cut to so many characters. ``of``: whose questions they are; how
+    a question is cut follows from the question.
+    """
+
+    of: str
+    cut: Callable[[Question, int], Question]
+
+    @property
+    def fingerprint(self) -> str:
+        """Whose questions it cuts."""
+        return self.of
 
 
 def score(
@@ -57,13 +68,10 @@ def score(
 ) -> list[Scores]:
     """The scores of each question, in order, as a step of a run.
 
-    ``shorter`` makes a question whose long fields are cut to so many characters; it is asked where one does
-    not fit the model's context. Raises ``Unsupported`` where the engine gives no log-probabilities,
+    ``shorter`` is asked where a question does not fit the model's context. Raises ``Unsupported`` where the engine gives no log-probabilities,
     ``EngineError`` naming a question whose are no numbers.
     """
-    return recorder.each(
-        "scores", Scores, questions, partial(_score, policy, shorter), policy.checkpoint.id, chunk=CHUNK
-    )
+    return recorder.each("scores", Scores, _score, questions, policy, shorter, chunk=CHUNK)
 
 
 def credit(totals: Sequence[float], right: set[int]) -> float:
@@ -85,7 +93,7 @@ def cut(text: str, limit: int) -> str:
     return text if not limit or len(text) <= limit else text[:limit].rstrip() + CUT
 
 
-def _score(policy: Policy, shorter: Shorter | None, questions: Sequence[Question]) -> list[Scores]:
+def _score(questions: Sequence[Question], policy: Policy, shorter: Shorter | None) -> list[Scores]:
     """All in one go; what does not fit the model is found by halving, which costs nothing: engines look at
     lengths before they compute.
     """
@@ -100,13 +108,13 @@ def _score(policy: Policy, shorter: Shorter | None, questions: Sequence[Question
             raise
     if len(questions) > 1:
         middle = len(questions) // 2
-        return [*_score(policy, shorter, questions[:middle]), *_score(policy, shorter, questions[middle:])]
+        return [*_score(questions[:middle], policy, shorter), *_score(questions[middle:], policy, shorter)]
     for limit in LIMITS[:-1]:
         try:
-            return _scored(policy, questions, [shorter(questions[0], limit)])
+            return _scored(policy, questions, [shorter.cut(questions[0], limit)])
         except PromptTooLong:
             continue
-    return _scored(policy, questions, [shorter(questions[0], LIMITS[-1])])
+    return _scored(policy, questions, [shorter.cut(questions[0], LIMITS[-1])])
 
 
 def _scored(policy: Scorer, questions: Sequence[Question], asked: Sequence[Question]) -> list[Scores]:

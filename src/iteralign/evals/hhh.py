@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from iteralign.data.files import read_rows
 from iteralign.data.rows import Row
 from iteralign.errors import DataError
-from iteralign.evals.choices import Question, cut, score
+from iteralign.evals.choices import Question, Shorter, cut, score
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Policy, Recorder
 from iteralign.records.iteralign import EvalReport, Message, Record
@@ -134,7 +134,7 @@ class HHH:
         def shorter(q: Question, limit: int) -> Question:
             return _question(*by_id[q.id], limit)
 
-        found = score(policy, recorder, questions, shorter)
+        found = score(policy, recorder, questions, Shorter("hhh", shorter))
         outcomes, consistent = {}, 0
         for item, first, second in zip(self._items, found[::2], found[1::2], strict=True):
             margin = (first.totals[0] + second.totals[1]) - (first.totals[1] + second.totals[0])

@@ -73,16 +73,13 @@ class Harness:
             raise Unsupported(
                 f"{self.name}: {type(policy).__name__} has no weights that lm-eval could run: take model.engine = hf"
             )
-        inputs = (
-            policy.checkpoint.id,
-            self._task,
-            self._hash,
-            self._files,
-            self._limit,
-            self._context,
-            self._version,
-        )
-        return recorder.once(self.name, EvalReport, lambda: self._measured(policy), *inputs)
+        report: EvalReport = recorder.once(self.name, EvalReport, _measured, policy, self)
+        return report
+
+    @property
+    def fingerprint(self) -> list[object]:
+        """What a report depends on beside the weights."""
+        return [self._task, self._hash, self._files, self._limit, self._context, self._version]
 
     def _manager(self) -> Any:
         from lm_eval.tasks import TaskManager
@@ -93,7 +90,8 @@ class Harness:
             else TaskManager(include_path=str(self._file.parent), include_defaults=False)
         )
 
-    def _measured(self, policy: Policy) -> EvalReport:
+    def measured(self, policy: Policy) -> EvalReport:
+        """The report, measured now."""
         import lm_eval
 
         assert isinstance(policy, Weighty)
@@ -161,6 +159,10 @@ class Harness:
         return EvalReport(
             name=self.name, checkpoint=checkpoint, version="1", metrics=metrics, per_item=pooled, facts=facts
         )
+
+
+def _measured(policy: Policy, harness: Harness) -> EvalReport:
+    return harness.measured(policy)
 
 
 def items(

@@ -103,7 +103,7 @@ class Pairs:
             for q, mine, other in zip(self._questions, said, self._other, strict=True)
             for a, b in ((mine, other), (other, mine))
         ]
-        found = recorder.each("preferences", Preference, contests, self._judge.compare, self._judge.name)
+        found = recorder.each("preferences", Preference, _compare, contests, _Named(self._judge))
         values, same, wins, losses = {}, 0, 0, 0
         gaps = []
         for q, mine, other, first, second in zip(
@@ -212,3 +212,18 @@ def _length_controlled(shares: Sequence[float], gaps: Sequence[int]) -> Estimate
 
     index = list(range(len(pairs)))
     return bootstrap(index, lambda chosen: at_no_gap([pairs[int(i)] for i in chosen]), seed=0, resamples=200)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A judge as a step's key knows it."""
+
+    judge: PairJudge
+
+    @property
+    def fingerprint(self) -> str:
+        return self.judge.name
+
+
+def _compare(contests: Sequence[Contest], named: _Named) -> list[Preference]:
+    return named.judge.compare(contests)

@@ -29,6 +29,20 @@ def version(*names: str) -> str:
     return hashlib.sha256("\0".join(source(n) for n in names).encode()).hexdigest()[:12]
 
 
+class Templates:
+    """Some templates, to be handed to a function that renders them: part of what its result depends on."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+        self.fingerprint = version(*names)
+
+    def render(self, name: str, **fields: object) -> str:
+        """As the function ``render``; ``KeyError`` for a template that is not among these."""
+        if name not in self._names:
+            raise KeyError(f"template {name!r} is not among {', '.join(self._names)}")
+        return render(name, **fields)
+
+
 @cache
 def _compiled(name: str) -> tuple[Any, frozenset[str]]:
     from jinja2 import StrictUndefined, meta

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from iteralign.exchanges import each
-from iteralign.prompts.render import render, version
+from iteralign.prompts.render import render
 from iteralign.protocols import Policy
 from iteralign.records.iteralign import Chat, Completion, Message, SamplingParams
 from iteralign.records.self_align import Aligned, Instruction, Tally
@@ -29,9 +29,6 @@ from iteralign.text.filters import (
     without_partial_word,
     words,
 )
-
-TEMPLATES = version("rules", "thoughtful_answer")
-"""The words of the prompts: what an answer depends on beside its inputs."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,11 @@ class Guide:
             turns += [Message("user", question), Message("assistant", said)]
         return tuple(turns)
 
+    @property
+    def fingerprint(self) -> list[object]:
+        """What answers depend on: the rules, the exemplars, and the words around them."""
+        return [self.assistant, self.rules, self.chat]
+
     def without(self, rule: str) -> Guide:
         """The same without one rule, and without the exemplars that apply it."""
         kept = tuple(e for e in self.exemplars if rule not in applied(e[1], [name for name, _ in self.rules]))
@@ -73,7 +75,7 @@ class Sieve:
 
 
 def think_and_answer(
-    policy: Policy, guide: Guide, instructions: Sequence[Instruction], *, params: SamplingParams, sieve: Sieve
+    instructions: Sequence[Instruction], policy: Policy, guide: Guide, params: SamplingParams, sieve: Sieve
 ) -> list[Aligned]:
     """One sifted answer per instruction, in order; an instruction that does not fit the model's context is
     dropped with that reason.

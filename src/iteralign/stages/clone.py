@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from iteralign.exchanges import each
-from iteralign.prompts.render import render, version
+from iteralign.prompts.render import render
 from iteralign.protocols import Policy
 from iteralign.records.iteralign import Completion, Message, SamplingParams
 from iteralign.records.self_align import Aligned, Instruction
@@ -23,21 +23,23 @@ from iteralign.text.filters import (
     without_partial_word,
 )
 
-TEMPLATES = version("extensive")
-"""The words of the prompt: what an answer depends on beside its inputs."""
+
+def extensive(assistant: str) -> str:
+    """The prompt that asks for extensive answers."""
+    return render("extensive", assistant=assistant)
 
 
 def answer_at_length(
-    policy: Policy,
-    assistant: str,
     instructions: Sequence[Instruction],
-    *,
+    policy: Policy,
+    prompt: str,
     params: SamplingParams,
     shortest: int,
     leak_words: int,
 ) -> list[Aligned]:
-    """One sifted answer per instruction, in order. ``shortest``: characters of an answer that may be kept."""
-    prompt = render("extensive", assistant=assistant)
+    """One sifted answer per instruction, in order, to the system ``prompt``. ``shortest``: characters of an
+    answer that may be kept.
+    """
     sources = ngrams(prompt, leak_words)
     found = each(policy, [(Message("system", prompt), *i.chat) for i in instructions], params)
     return [_sifted(i, c, sources, shortest, leak_words) for i, c in zip(instructions, found, strict=True)]

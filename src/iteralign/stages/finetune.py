@@ -8,9 +8,18 @@ trainer's affair.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
-from iteralign.records.iteralign import Exchange, Failure, Message, Screening, TrainingExample
+from iteralign.protocols import Trainer
+from iteralign.records.iteralign import (
+    Checkpoint,
+    Exchange,
+    Failure,
+    Message,
+    Screening,
+    TrainingExample,
+)
 
 
 def learnt(failures: Sequence[Failure], screenings: Sequence[Screening]) -> list[TrainingExample]:
@@ -65,3 +74,10 @@ def compose(
 
     mixed = [*lessons, *some(past, revisions), *some(own, acceptable), *some(benign_answers, benign)]
     return list(dict.fromkeys(mixed))
+
+
+def train(
+    out: Path, trainer: Trainer, start: Checkpoint, examples: Collection[TrainingExample]
+) -> Checkpoint:
+    """The weights that the trainer makes of ``start`` and the examples, left in the folder ``out``."""
+    return trainer.finetune(start, examples, out)

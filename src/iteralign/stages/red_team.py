@@ -8,23 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from iteralign.exchanges import answer, as_asked
-from iteralign.prompts.render import render
+from iteralign.exchanges import responses
+from iteralign.prompts.render import Templates
 from iteralign.protocols import Policy
 from iteralign.records.iteralign import Chat, Message, RedTeamPrompt, Response, SamplingParams
 
+TEMPLATES = Templates("chain_of_utterances")
+
 
 def red_team(
-    policy: Policy, prompts: Sequence[RedTeamPrompt], *, params: SamplingParams, wrap: str = "plain"
+    prompts: Sequence[RedTeamPrompt],
+    policy: Policy,
+    params: SamplingParams,
+    wrap: str = "plain",
+    templates: Templates = TEMPLATES,
 ) -> list[Response]:
     """One answer per prompt, in order. ``wrap``: ``plain``, or ``chain-of-utterances`` (the question inside a
     dialogue of two agents).
     """
-    return answer(policy, params, prompts, chat=as_asked if wrap == "plain" else _chain_of_utterances)
+    chats = [p.messages if wrap == "plain" else _chain_of_utterances(p, templates) for p in prompts]
+    return responses(prompts, policy, params, chats)
 
 
-def _chain_of_utterances(prompt: RedTeamPrompt) -> Chat:
-    wrapped = Message("user", render("chain_of_utterances", question=prompt.text))
+def _chain_of_utterances(prompt: RedTeamPrompt, templates: Templates) -> Chat:
+    wrapped = Message("user", templates.render("chain_of_utterances", question=prompt.text))
     return tuple(wrapped if m is prompt.messages[-1] else m for m in prompt.messages)
 
 

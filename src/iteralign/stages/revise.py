@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from iteralign.exchanges import each
-from iteralign.prompts.render import render, version
+from iteralign.prompts.render import Templates
 from iteralign.protocols import Policy
 from iteralign.records.iteralign import (
     Chat,
@@ -25,19 +25,18 @@ from iteralign.records.iteralign import (
 )
 from iteralign.text.similarity import similarity
 
-TEMPLATES = version("constitution", "reflect", "revise")
-"""The words of the prompts: what a revision depends on beside its inputs."""
+TEMPLATES = Templates("constitution", "reflect", "revise")
 
 
 def revise(
+    failures: Sequence[Failure],
     policy: Policy,
     constitution: Constitution,
-    failures: Sequence[Failure],
-    *,
     params: SamplingParams,
     principles: str = "relevant",
     shown: int = 4,
     attempt: int = 1,
+    templates: Templates = TEMPLATES,
 ) -> list[Revision]:
     """One revision per failure, in order: first the reflection, then the answer again with the reflection in
     view. Where the chat with both does not fit the model's context, the revision is empty.
@@ -47,13 +46,15 @@ def revise(
     least similar); at most ``shown`` of them.
     """
     chosen = [select(f, constitution, principles, shown) for f in failures]
-    systems = [system_turn(c) for c in chosen]
+    systems = [system_turn(c, templates) for c in chosen]
     facts = [{"question": f.prompt.dialogue, "answer": f.response.text} for f in failures]
-    asked = [(*s, Message("user", render("reflect", **x))) for s, x in zip(systems, facts, strict=True)]
+    asked = [
+        (*s, Message("user", templates.render("reflect", **x))) for s, x in zip(systems, facts, strict=True)
+    ]
     reflections = each(policy, asked, params)
     fitting = {i: r for i, r in enumerate(reflections) if isinstance(r, Completion)}
     again: list[Chat] = [
-        (*systems[i], Message("user", render("revise", reflection=r.text, **facts[i])))
+        (*systems[i], Message("user", templates.render("revise", reflection=r.text, **facts[i])))
         for i, r in fitting.items()
     ]
     second = dict(zip(fitting, each(policy, again, params), strict=True))
@@ -73,10 +74,10 @@ def revise(
     ]
 
 
-def system_turn(principles: Sequence[Principle]) -> Chat:
+def system_turn(principles: Sequence[Principle], templates: Templates = TEMPLATES) -> Chat:
     """The system turn that states the principles; no turn at all where there are none."""
     return (
-        (Message("system", render("constitution", principles=[p.text for p in principles])),)
+        (Message("system", templates.render("constitution", principles=[p.text for p in principles])),)
         if principles
         else ()
     )

@@ -13,15 +13,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from iteralign.prompts.render import render, version
+from iteralign.prompts.render import render
 from iteralign.protocols import Policy
 from iteralign.records.iteralign import Chat, Message, SamplingParams
 from iteralign.records.self_align import Draft, Harvest, Instruction, WritingTask
 from iteralign.text.filters import listed, trouble_with, trouble_with_topic, words
 from iteralign.text.near_duplicates import NearDuplicates
 
-TEMPLATES = version("self_instruct", "brainstorm_topics", "topic_request", "three_lines")
-"""The words of the prompts: what a draft depends on beside its inputs."""
 Topics = Mapping[str, Sequence[str]]
 """Type -> topics."""
 
@@ -43,7 +41,7 @@ class Limits:
         )
 
 
-def write(policy: Policy, tasks: Sequence[WritingTask], params: SamplingParams) -> list[Draft]:
+def write(tasks: Sequence[WritingTask], policy: Policy, params: SamplingParams) -> list[Draft]:
     """One draft per task, in order."""
     found = policy.generate([t.chat for t in tasks], params)
     return [Draft(task_id=t.id, text=c.text, finish=c.finish) for t, c in zip(tasks, found, strict=True)]

@@ -22,6 +22,7 @@ from iteralign.store import checkpoints as weights
 from iteralign.store.calls import Calls
 from iteralign.store.create import DATABASE, RECIPE, must_be_free, write_new
 from iteralign.store.database import REMEDIES, Database, is_full, sha256, storage, write_whole
+from iteralign.store.keys import key_of, must_be_plain
 from iteralign.store.lock import Lock
 from iteralign.store.schema import (
     SCHEMA_VERSION,
@@ -33,7 +34,7 @@ from iteralign.store.schema import (
     nested,
     unknown,
 )
-from iteralign.store.steps import ONLY, Event, Log, Memory, Scope, key_of
+from iteralign.store.steps import ONLY, Event, Log, Memory, Scope
 
 __all__ = ["Event", "Run", "Scope"]
 
@@ -244,49 +245,45 @@ class Run:
 
     # ---- checkpoints
 
-    def checkpoint(self, name: str, build: Callable[[Path], Checkpoint], *inputs: object) -> Checkpoint:
-        """The weights ``checkpoints/<name>``, built once with these inputs into a partial folder that is
-        renamed when it is whole.
+    def checkpoint(
+        self, name: str, function: Callable[..., Checkpoint], /, *args: Any, **kwargs: Any
+    ) -> Checkpoint:
+        """The weights ``checkpoints/<name>``, made once with these arguments by
+        ``function(folder, *args, **kwargs)`` in a partial folder that is renamed when it is whole.
 
-        A build that was interrupted gets the same folder again if a trainer left checkpoints of its own
-        there. Weights that are missing, although they were not discarded, are built again; where they come
-        out the same, nothing that follows changes. Without ``inputs``, stored weights are trusted only while
-        no earlier step was made anew.
+        What was interrupted gets the same folder again if a trainer left checkpoints of its own there. Weights
+        that are missing, although they were not discarded, are made again; where they come out the same,
+        nothing that follows changes.
         """
-        scope, key = self.scope(weights.FOLDER), key_of(inputs)
+        must_be_plain(function, f"{weights.FOLDER}/{name}")
+        scope = self.scope(weights.FOLDER)
+        key = key_of(function, args, kwargs, given=1)
         home = self.directory / weights.FOLDER / weights.safe(name)
-        trusted = bool(inputs) or bool(
-            self._database.rows(
-                "SELECT 1 FROM steps WHERE scope = ? AND name = ? AND current", (scope.name, name)
-            )
-        )
         stored = self._memory.recall(scope.name, name, key, [ONLY])
         known: Checkpoint | None = scope.decode(Checkpoint, name, stored)[0] if stored else None
-        if known is not None and trusted and (home.is_dir() or self._is_discarded(name)):
-            return scope.once(name, Checkpoint, lambda: known, *inputs)
+        if known is not None and (home.is_dir() or self._is_discarded(name)):
+            return scope.keyed(name, Checkpoint, key, lambda: known)
         scope.must_be_writable(name)
 
         def make() -> Checkpoint:
-            return self._built(home, home.with_name(f"{weights.PARTIAL}{name}-{key[:8]}"), build)
+            partial = home.with_name(f"{weights.PARTIAL}{name}-{key[:8]}")
+            return self._built(home, partial, lambda: function(partial, *args, **kwargs))
 
         if known is None:
-            return scope.once(name, Checkpoint, make, *inputs)
-        self.event(
-            "warning",
-            checkpoint=name,
-            text=f"checkpoint {name} is missing or was made of other inputs: it is made again",
-        )
+            return scope.keyed(name, Checkpoint, key, make)
+        text = f"checkpoint {name} is missing or was made of other inputs: it is made again"
+        self.event("warning", checkpoint=name, text=text)
         fresh = make()
         if fresh != known:
             self._memory.forget(scope.name, name, key)
-        return scope.once(name, Checkpoint, lambda: fresh, *inputs)
+        return scope.keyed(name, Checkpoint, key, lambda: fresh)
 
-    def _built(self, home: Path, partial: Path, build: Callable[[Path], Checkpoint]) -> Checkpoint:
+    def _built(self, home: Path, partial: Path, build: Callable[[], Checkpoint]) -> Checkpoint:
         with storage(partial):
             weights.clear_partial(self.directory, keep=partial)
             weights.prepare(partial)
         try:
-            made = build(partial)
+            made = build()
         except Exception as error:
             if not is_full(error):
                 raise

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from iteralign.errors import StoreError
-from iteralign.records.iteralign import Record, canonical, content_hash, from_json
+from iteralign.records.iteralign import Record, canonical, from_json
 from iteralign.store.database import Database
+from iteralign.store.keys import key_of, must_be_plain
 
 if typing.TYPE_CHECKING:
     import sqlite3
@@ -174,13 +175,18 @@ class Scope:
     def __init__(self, memory: Memory, name: str) -> None:
         self._memory, self.name = memory, name
 
-    def once(self, name: str, kind: Any, compute: Callable[[], T], *inputs: object) -> T:
-        """The stored value of this step if it was finished with these inputs, else ``compute()``, stored at
-        once.
+    def once(self, name: str, kind: Any, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+        """The stored value of this step if it was finished with these arguments, else
+        ``function(*args, **kwargs)``, stored at once.
 
-        Raises ``StoreError`` where a value cannot be stored, or a stored one is damaged.
+        Raises ``StoreError`` where a value cannot be stored, or a stored one is damaged, and ``TypeError`` for
+        a function or an argument whose part in the result could not be seen (``keys``).
         """
-        key = key_of(inputs)
+        must_be_plain(function, f"{self.name}/{name}")
+        return self.keyed(name, kind, key_of(function, args, kwargs), lambda: function(*args, **kwargs))
+
+    def keyed(self, name: str, kind: Any, key: str, compute: Callable[[], T]) -> T:
+        """``once`` under a key that is known: what checkpoints are kept by."""
         stored = self._memory.recall(self.name, name, key, [ONLY])
         value: T
         if stored:
@@ -206,21 +212,25 @@ class Scope:
         self,
         name: str,
         kind: type[R],
+        function: Callable[..., list[R]],
         items: Sequence[Item],
-        compute: Callable[[Sequence[Item]], list[R]],
-        *inputs: object,
+        /,
+        *args: Any,
         chunk: int = 96,
+        **kwargs: Any,
     ) -> list[R]:
-        """One stored result per item, in the items' order; items with one id are computed once.
+        """One stored result per item, in the items' order; items with one id are computed once, by
+        ``function(part of the items, *args, **kwargs)``.
 
         Items are cut into fixed chunks in their order, so that a resumed run asks for the very same batches;
         each chunk is stored in one transaction as it arrives. A chunk that lacks a result is asked again as a
-        whole, and what is stored stays. Raises ``StoreError`` where ``compute`` gives another number of
-        results than items, or a stored value is damaged.
+        whole, and what is stored stays. Raises ``StoreError`` where the function gives another number of
+        results than items, or a stored value is damaged, and ``TypeError`` as ``once`` does.
         """
         if chunk < 1:
             raise ValueError(f"chunk = {chunk}: must be at least 1")
-        key = key_of(inputs)
+        must_be_plain(function, f"{self.name}/{name}")
+        key = key_of(function, args, kwargs, given=1)
         unique = list({item.id: item for item in items}.values())
         total = len(unique)
         stored = self._memory.recall(self.name, name, key, [item.id for item in unique])
@@ -236,7 +246,7 @@ class Scope:
             part = unique[first : first + chunk]
             if all(item.id in values for item in part):
                 continue
-            results = compute(part)
+            results = function(part, *args, **kwargs)
             if len(results) != len(part):
                 raise StoreError(
                     f"step {self.name}/{name} gave {len(results)} results for {len(part)} items: it must give one per item, in order"
@@ -252,15 +262,24 @@ class Scope:
             self._memory.store(self.name, name, key, spelled(kind), fresh, fields)
         return [values[item.id] for item in items]
 
-    def stored(self, name: str, kind: type[R], items: Sequence[Record], *inputs: object) -> list[R]:
+    def stored(
+        self,
+        name: str,
+        kind: type[R],
+        function: Callable[..., list[R]],
+        items: Sequence[Record],
+        /,
+        *args: Any,
+        **kwargs: Any,
+    ) -> list[R]:
         """The stored results of an ``each`` for those of the items that have one, in order; nothing is
         computed, or marked as current.
         """
         query = "SELECT item, value FROM steps WHERE scope = ? AND name = ? AND key = ?"
-        found: dict[str, str] = dict(self._memory.database.rows(query, (self.name, name, key_of(inputs))))
-        return self.decode(
-            kind, name, {i: found[i] for i in dict.fromkeys(item.id for item in items) if i in found}
-        )
+        key = key_of(function, args, kwargs, given=1)
+        found: dict[str, str] = dict(self._memory.database.rows(query, (self.name, name, key)))
+        asked = dict.fromkeys(item.id for item in items)
+        return self.decode(kind, name, {i: found[i] for i in asked if i in found})
 
     def warn(self, text: str) -> None:
         """Keep a warning as an event."""
@@ -327,9 +346,9 @@ class Scope:
         }
 
 
-def key_of(inputs: Sequence[object]) -> str:
-    """The key of a step: a hash of what its result depends on."""
-    return content_hash(list(inputs))[:20]
+def given(value: T) -> T:
+    """The value as it is: the function of a step that only keeps what was made of other steps' results."""
+    return value
 
 
 def spelled(kind: Any) -> str:

@@ -9,6 +9,7 @@ nor why a text is kept.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 import sys
@@ -52,12 +53,18 @@ class NearDuplicates:
             raise ValueError(f"threshold = {threshold!r}: must lie in [0, 1]")
         self.threshold = threshold
         self._texts: list[str] = []
+        self._history = hashlib.sha256()
         self._words: list[tuple[str, ...]] = []
         self._lengths: list[int] = []
         self._frequencies: Counter[str] = Counter()  # in how many kept texts
         self._ranks: dict[str, int] = {}
         self._index: dict[str, array[int]] = {}  # positions of the kept texts that have a word in front
         self._next_order = _FIRST_ORDER
+
+    @property
+    def fingerprint(self) -> list[object]:
+        """What its decisions depend on: the threshold, and a hash of all texts that it was given, in order."""
+        return [self.threshold, self._history.hexdigest()]
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -115,6 +122,7 @@ class NearDuplicates:
     def _keep(self, text: str, words: tuple[str, ...]) -> None:
         position = len(self._texts)
         self._texts.append(text)
+        self._history.update(f"{len(text)}:{text}".encode(errors="surrogatepass"))
         self._words.append(words)
         self._lengths.append(len(words))
         self._frequencies.update(_elements(words))

@@ -20,6 +20,7 @@ from iteralign.errors import BudgetExceeded, EngineError, RateLimited, StoreErro
 from iteralign.ledger import Caps, Price
 from iteralign.records.iteralign import SamplingParams
 from iteralign.store.run import Run
+from remembering import once
 from scripted_server import KEY, Reply, Serve, Server, bad, chat, chats, good
 
 PARAMS = SamplingParams(max_new_tokens=16, temperature=0.0, seed=5)
@@ -178,8 +179,11 @@ def test_what_the_server_does_not_tell_counts_for_the_most_that_it_may_be(
 def test_requests_are_booked_to_the_step_that_makes_them(serve: Serve, run: Run) -> None:
     server = serve(lambda r, _: None)
     for name in ("judge", "propose"):
-        run.scope("iteration-0001").once(
-            name, str, lambda name=name: engine(server, run).generate([chat(name)], PARAMS)[0].text
+        once(
+            run.scope("iteration-0001"),
+            name,
+            str,
+            lambda name=name: engine(server, run).generate([chat(name)], PARAMS)[0].text,
         )
     assert [(s.scope, s.step, s.model, s.calls) for s in run.calls.spent()] == [
         ("iteration-0001", "judge", "m", 1),

@@ -105,6 +105,11 @@ class HFPolicy:
     def __init__(self, host: HFHost, checkpoint: Checkpoint) -> None:
         self._host, self.checkpoint = host, checkpoint
 
+    @property
+    def fingerprint(self) -> str:
+        """The checkpoint's id."""
+        return self.checkpoint.id
+
     def generate(self, chats: Sequence[Chat], params: SamplingParams) -> list[Completion]:
         """One completion per chat, in order. Raises ``PromptTooLong`` before anything is generated.
 

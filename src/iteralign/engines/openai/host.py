@@ -365,6 +365,11 @@ class ServedPolicy:
     def __init__(self, host: ServerHost, checkpoint: Checkpoint) -> None:
         self._host, self.checkpoint, self._name = host, checkpoint, ""
 
+    @property
+    def fingerprint(self) -> str:
+        """The checkpoint's id."""
+        return self.checkpoint.id
+
     def generate(self, chats: Sequence[Chat], params: SamplingParams) -> list[Completion]:
         """One completion per chat, in order. Raises ``PromptTooLong``, and the other ``EngineError`` of a
         server.

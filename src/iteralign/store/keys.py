@@ -1,0 +1,69 @@
+"""The key that a step is stored under: a hash of exactly the arguments that its function is called with.
+
+A function that could see anything else (a closure, a bound method, a partial) is refused, so that no input can
+be forgotten. Knows nothing of what the functions do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from pydantic import BaseModel
+
+from iteralign.canonical import content_hash
+
+
+def key_of(
+    function: Callable[..., Any], args: tuple[object, ...], kwargs: Mapping[str, object], *, given: int = 0
+) -> str:
+    """The key of a call with these arguments, defaults included: 20 hex digits. ``given``: so many first
+    parameters are filled in later (the items of ``each``) and are no part of it.
+
+    An argument is what its canonical JSON says; an object that JSON cannot say (a model, an oracle, a trainer)
+    says what its results depend on by an attribute ``fingerprint``. Raises ``TypeError`` for one that does not.
+    """
+    call = inspect.signature(function).bind(*[None] * given, *args, **kwargs)
+    call.apply_defaults()
+    return content_hash([_spelled(a) for a in list(call.arguments.values())[given:]])[:20]
+
+
+def must_be_plain(function: Callable[..., Any], step: str) -> None:
+    """Raises ``TypeError`` for a function whose result may depend on more than its arguments."""
+    if not isinstance(function, types.FunctionType):
+        what = f"{function!r} is not a plain function"
+    elif function.__closure__:
+        what = (
+            f"{function.__qualname__} uses {', '.join(function.__code__.co_freevars)} of the code around it"
+        )
+    else:
+        return
+    raise TypeError(
+        f"step {step}: {what}, and the step's key would not see what it depends on: "
+        "pass a function of a module, and what it needs as arguments"
+    )
+
+
+def _spelled(value: object) -> object:
+    fingerprint = getattr(value, "fingerprint", None)
+    if fingerprint is not None:
+        return {"fingerprint": _spelled(fingerprint)}
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        left_out = getattr(value, "_unless_none", ())
+        named = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
+        return {n: _spelled(v) for n, v in named if v is not None or n not in left_out}
+    if isinstance(value, Mapping):
+        return {str(k): _spelled(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelled(v) for v in value]
+    if isinstance(value, AbstractSet):
+        return sorted((_spelled(v) for v in value), key=repr)
+    if isinstance(value, types.FunctionType) and not value.__closure__:
+        return f"{value.__module__}.{value.__qualname__}"
+    return value
