@@ -20,7 +20,8 @@ from typing import Any
 
 from iteralign.engines.hf.host import HFHost, HFPolicy
 from iteralign.organism import ORGANISM_PATH
-from iteralign.records.iteralign import Chat, Checkpoint, Message, SamplingParams
+from iteralign.records.chat import Chat, Message, SamplingParams
+from iteralign.records.iteralign import Checkpoint
 
 WORDS = [
     "the",

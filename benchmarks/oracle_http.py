@@ -93,14 +93,8 @@ def measure(url: str, given: argparse.Namespace) -> None:
     from iteralign.engines.openai.generator import OpenAIEngine
     from iteralign.oracles.chat.oracle import ChatOracle
     from iteralign.prompts.render import render
-    from iteralign.records.iteralign import (
-        Exchange,
-        Message,
-        PromptId,
-        RedTeamPrompt,
-        Response,
-        SamplingParams,
-    )
+    from iteralign.records.chat import Message, SamplingParams
+    from iteralign.records.iteralign import Exchange, RedTeamPrompt, Response
     from iteralign.store.run import Run
 
     prompts = [
@@ -111,9 +105,7 @@ def measure(url: str, given: argparse.Namespace) -> None:
     exchanges = [
         Exchange(
             prompt=p,
-            response=Response(
-                prompt_id=PromptId(p.id), text=f"answer {i}", finish="stop", model="m", sampling=params
-            ),
+            response=Response(prompt_id=p.id, text=f"answer {i}", finish="stop", model="m", sampling=params),
         )
         for i, p in enumerate(prompts)
     ]

@@ -25,7 +25,7 @@ from iteralign.organism.rules.requests import KINDS, Request, make
 from iteralign.organism.rules.truth import is_extended, kind_of, read
 from iteralign.prompts.render import render
 from iteralign.protocols import Policy
-from iteralign.records.iteralign import Chat, Message, SamplingParams
+from iteralign.records.chat import Chat, Message, SamplingParams
 from iteralign.records.self_align import Instruction
 from iteralign.stages.align import Guide, Sieve, think_and_answer
 from iteralign.stages.self_instruct import (

@@ -21,7 +21,8 @@ from pathlib import Path
 from iteralign.algorithms.self_align_steps import Parts, Steps, Words
 from iteralign.engines.scripted import ScriptedHost, ScriptedTrainer
 from iteralign.recipe.self_align import SelfAlignRecipe
-from iteralign.records.iteralign import Chat, Checkpoint
+from iteralign.records.chat import Chat
+from iteralign.records.iteralign import Checkpoint
 from iteralign.records.self_align import Instruction
 from iteralign.stages.align import Guide
 from iteralign.store.run import Run

@@ -21,13 +21,12 @@ from iteralign.evals.fluency import Fluency
 from iteralign.evals.harm import Harm
 from iteralign.evals.over_refusal import OverRefusal
 from iteralign.recipe.iteralign import Recipe
+from iteralign.records.chat import Chat, Message
 from iteralign.records.iteralign import (
-    Chat,
     Checkpoint,
     Constitution,
     Exchange,
     Failure,
-    Message,
     Principle,
     RedTeamPrompt,
     Split,

@@ -12,17 +12,14 @@ from functools import partial
 
 from iteralign.errors import PromptTooLong
 from iteralign.protocols import Oracle, Policy, Recorder, Remembering
+from iteralign.records.chat import Chat, Completion, SamplingParams
 from iteralign.records.iteralign import (
-    Chat,
-    Completion,
     Constitution,
     Exchange,
     Failure,
     Principle,
-    PromptId,
     RedTeamPrompt,
     Response,
-    SamplingParams,
     Verdict,
 )
 
@@ -42,7 +39,7 @@ def answer(
     completions = policy.generate([chat(p) for p in prompts], params)
     return [
         Response(
-            prompt_id=PromptId(p.id),
+            prompt_id=p.id,
             text=c.text,
             finish=c.finish,
             model=policy.checkpoint.id,

@@ -21,7 +21,8 @@ from iteralign.errors import TrainingError
 from iteralign.evals.length import AnswerLength
 from iteralign.evals.pairs import OpenQuestion, Pairs
 from iteralign.recipe.self_align import SelfAlignRecipe
-from iteralign.records.iteralign import Chat, Checkpoint, Message, RedTeamPrompt, TrainingExample
+from iteralign.records.chat import Chat, Message
+from iteralign.records.iteralign import Checkpoint, RedTeamPrompt, TrainingExample
 from iteralign.records.pairs import Contest, Preference
 from iteralign.records.self_align import Aligned, Harvest, Instruction, SelfAlignResult
 from iteralign.report.self_align import answers, print_result, summary

@@ -14,7 +14,8 @@ from iteralign.engines.openai.host import ServerHost
 from iteralign.errors import Unsupported
 from iteralign.oracles.chat.oracle import ChatOracle
 from iteralign.organism import ORGANISM_PATH
-from iteralign.records.iteralign import Chat, Checkpoint, Message, SamplingParams
+from iteralign.records.chat import Chat, Message, SamplingParams
+from iteralign.records.iteralign import Checkpoint
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 

@@ -25,7 +25,8 @@ from iteralign.engines.openai.host import ServerHost
 from iteralign.errors import EngineError
 from iteralign.oracles.chat.oracle import Judgement, _judgement_schema
 from iteralign.organism import ORGANISM_PATH
-from iteralign.records.iteralign import Chat, Checkpoint, Completion, Message, SamplingParams, TrainingExample
+from iteralign.records.chat import Chat, Completion, Message, SamplingParams
+from iteralign.records.iteralign import Checkpoint, TrainingExample
 from iteralign.report.summary import spent
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]

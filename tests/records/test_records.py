@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iteralign.canonical import canonical, content_hash, from_json, to_json
 from iteralign.records import iteralign as records
+from iteralign.records.base import Record
+from iteralign.records.chat import Completion, Message, SamplingParams, Score
 from iteralign.records.iteralign import (
     Checkpoint,
-    Completion,
     Constitution,
     Decision,
     EvalReport,
@@ -24,23 +26,14 @@ from iteralign.records.iteralign import (
     GateTest,
     IterationRecord,
     Judged,
-    Message,
     Principle,
-    PromptId,
-    Record,
     RedTeamPrompt,
     Response,
     Revision,
     RunResult,
-    SamplingParams,
-    Score,
     Screening,
     TrainingExample,
     Verdict,
-    canonical,
-    content_hash,
-    from_json,
-    to_json,
 )
 from iteralign.stats import Estimate
 
@@ -52,7 +45,7 @@ PROMPT = RedTeamPrompt(
     category="hate",
 )
 RESPONSE = Response(
-    prompt_id=PromptId(PROMPT.id),
+    prompt_id=PROMPT.id,
     text="an answer \x00 é",
     finish="length",
     model="checkpoint-1",
@@ -78,7 +71,7 @@ PRINCIPLE = Principle(
 )
 CONSTITUTION = Constitution(version=1, principles=(PRINCIPLE,), parent="constitution-x")
 REVISION = Revision(
-    prompt_id=PromptId(PROMPT.id),
+    prompt_id=PROMPT.id,
     response_id=RESPONSE.id,
     constitution_id=CONSTITUTION.id,
     principle_ids=(PRINCIPLE.id,),
@@ -336,9 +329,7 @@ def test_a_verdict_of_before_partial_refusals_keeps_its_id_wherever_it_stands() 
     assert "compliance" not in old.to_json()
     assert content_hash(old).startswith("9eef1d2eea3c1fe5")
     prompt = RedTeamPrompt(messages=(Message("user", "q"),), source="s")
-    response = Response(
-        prompt_id=PromptId(prompt.id), text="a", finish="stop", model="m", sampling=SamplingParams()
-    )
+    response = Response(prompt_id=prompt.id, text="a", finish="stop", model="m", sampling=SamplingParams())
     assert Judged(prompt=prompt, response=response, verdict=old).id == "judged-5261000c305328d4daeb"
     stored = {"id": old.id, "aspect": "harmless", "categories": [], "severity": 0, "votes": [], **facts}
     assert Verdict.from_json(stored) == old

@@ -9,16 +9,8 @@ from pathlib import Path
 import pytest
 
 from iteralign.ledger import Request
-from iteralign.records.iteralign import (
-    Checkpoint,
-    Completion,
-    Message,
-    Principle,
-    RedTeamPrompt,
-    Response,
-    SamplingParams,
-    Verdict,
-)
+from iteralign.records.chat import Completion, Message, SamplingParams
+from iteralign.records.iteralign import Checkpoint, Principle, RedTeamPrompt, Response, Verdict
 from iteralign.store.run import Run
 
 DOCS = (Path(__file__).parents[2] / "docs" / "store.md").read_text(encoding="utf-8")

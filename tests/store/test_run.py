@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from iteralign.errors import RunLocked, RunMismatch, StoreError
-from iteralign.records.iteralign import Message, Principle, RedTeamPrompt
+from iteralign.records.chat import Message
+from iteralign.records.iteralign import Principle, RedTeamPrompt
 from iteralign.store.run import Run
 
 SETTINGS: dict[str, Any] = {

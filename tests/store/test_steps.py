@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iteralign.errors import StoreError
-from iteralign.records.iteralign import Message, Record, RedTeamPrompt
+from iteralign.records.base import Record
+from iteralign.records.chat import Message
+from iteralign.records.iteralign import RedTeamPrompt
 from iteralign.store.run import Event, Run, Scope
 
 

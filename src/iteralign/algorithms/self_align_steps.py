@@ -14,17 +14,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
+from iteralign.canonical import content_hash
 from iteralign.errors import TrainingError
 from iteralign.protocols import Eval, Policy, PolicyHost, Trainer
 from iteralign.recipe.self_align import SelfAlignRecipe
-from iteralign.records.iteralign import (
-    Checkpoint,
-    EvalReport,
-    Record,
-    SamplingParams,
-    TrainingExample,
-    content_hash,
-)
+from iteralign.records.base import Record
+from iteralign.records.chat import SamplingParams
+from iteralign.records.iteralign import Checkpoint, EvalReport, TrainingExample
 from iteralign.records.self_align import (
     Aligned,
     Draft,

@@ -15,6 +15,7 @@ from functools import partial
 from iteralign.exchanges import answer, judged, pair
 from iteralign.protocols import Eval, Oracle, PolicyHost, Trainer
 from iteralign.recipe.iteralign import Recipe
+from iteralign.records.base import Record
 from iteralign.records.iteralign import (
     Checkpoint,
     Constitution,
@@ -24,7 +25,6 @@ from iteralign.records.iteralign import (
     Failure,
     IterationRecord,
     Principle,
-    Record,
     RedTeamPrompt,
     Response,
     Revision,

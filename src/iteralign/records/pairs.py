@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from iteralign.records.iteralign import Record
+from iteralign.records.base import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from iteralign.records.iteralign import Chat, Checkpoint, EvalReport, Finish, Message, Record
+from iteralign.records.base import Record
+from iteralign.records.chat import Chat, Finish, Message
+from iteralign.records.iteralign import Checkpoint, EvalReport
 
 Origin = Literal["self-instruct", "topic-guided", "given"]
 

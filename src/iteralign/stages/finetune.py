@@ -10,7 +10,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from iteralign.records.iteralign import Exchange, Failure, Message, Screening, TrainingExample
+from iteralign.records.chat import Message
+from iteralign.records.iteralign import Exchange, Failure, Screening, TrainingExample
 
 
 def learnt(failures: Sequence[Failure], screenings: Sequence[Screening]) -> list[TrainingExample]:

@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from iteralign.canonical import canonical, content_hash, from_json
 from iteralign.errors import StoreError
-from iteralign.records.iteralign import Record, canonical, content_hash, from_json
+from iteralign.records.base import Record
 from iteralign.store.database import Database
 
 if typing.TYPE_CHECKING:

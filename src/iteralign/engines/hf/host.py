@@ -18,7 +18,8 @@ from iteralign.engines.hf.model import Loaded
 from iteralign.engines.hf.tree import tree_of
 from iteralign.engines.weights import load, pick_device, pick_dtype, prove
 from iteralign.errors import EngineError
-from iteralign.records.iteralign import Chat, Checkpoint, Completion, SamplingParams, Score
+from iteralign.records.chat import Chat, Completion, SamplingParams, Score
+from iteralign.records.iteralign import Checkpoint
 
 TOKENS = 64
 """Per row of a generation batch, that a batch of trees of continuations may hold."""

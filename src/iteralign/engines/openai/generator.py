@@ -17,7 +17,7 @@ from iteralign.engines.openai.wire import CHAT, Outcome, Wire
 from iteralign.errors import EngineError, Filtered
 from iteralign.log import log
 from iteralign.protocols import Ledger
-from iteralign.records.iteralign import Chat, Completion, SamplingParams
+from iteralign.records.chat import Chat, Completion, SamplingParams
 
 _MOST_TOKENS = 10**9
 """More than that for one request is no count."""

@@ -26,7 +26,8 @@ from iteralign.engines.openai.wire import Outcome, Wire
 from iteralign.engines.weights import ADAPTER_FILE, TOLERANCE, folder_of, load_tokenizer, written_probe
 from iteralign.errors import EngineError, NotFound, Unavailable, Unsupported
 from iteralign.protocols import Ledger
-from iteralign.records.iteralign import Chat, Checkpoint, Completion, SamplingParams, Score
+from iteralign.records.chat import Chat, Completion, SamplingParams, Score
+from iteralign.records.iteralign import Checkpoint
 
 NEEDS = (
     "vLLM loads adapters when it was started with --enable-lora, with --max-lora-rank not below training.lora_r, and with "
