@@ -1,7 +1,7 @@
 """Run directories that earlier code made (commit 894fa49) open, go on and show.
 
-One was killed in iteration 1, before the training; two are finished, one of each method. They lie here without
-weights, lock and exports, vacuumed; the Self-Align run also without the answers to its evaluations.
+One was killed in iteration 1, before the training; two are finished, one of each method. They lie here
+without weights, lock and exports, vacuumed; the Self-Align run also without the answers to its evaluations.
 """
 
 from __future__ import annotations
