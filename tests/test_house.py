@@ -1,5 +1,6 @@
-"""What the contracts in pyproject.toml cannot hold: what stays light, how long a file may be, and whether
-docs/architecture.md is true.
+"""What the contracts in pyproject.toml cannot hold.
+
+What stays light, how long a file may be, and whether docs/architecture.md is true.
 """
 
 from __future__ import annotations

@@ -29,9 +29,17 @@ CHATS: list[Chat] = [
 
 def host(peer: Any, api: str) -> ServerHost:
     return ServerHost(
-        served_as=NAME, place=NAME, api=api, locate=lambda c: c.path, warn=print, base_url=peer.url, api_key_env="NO_KEY", concurrency=2,
-        max_retries=1, timeout=60.0,
-    )  # fmt: skip
+        served_as=NAME,
+        place=NAME,
+        api=api,
+        locate=lambda c: c.path,
+        warn=print,
+        base_url=peer.url,
+        api_key_env="NO_KEY",
+        concurrency=2,
+        max_retries=1,
+        timeout=60.0,
+    )
 
 
 def test_chat_answers_are_those_of_the_model(transformers_serve: Any) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, verified before use, built again when lost, and never deleted by mistake."""
+"""Checkpoints: whole or not at all, verified before use, built again when lost, not deleted by mistake."""
 
 from __future__ import annotations
 
@@ -292,7 +292,8 @@ def test_a_discard_that_was_killed_half_way_is_finished_by_the_next_one(
 
 def test_equal_weights_of_two_iterations_are_discarded_apart(tmp_path: Path) -> None:
     with start(tmp_path) as run:
-        one, two = run.checkpoint("one", trained()), run.checkpoint("two", trained())
+        one = run.checkpoint("one", trained())
+        two = run.checkpoint("two", trained())
         assert one.id == two.id
         run.discard(one)
         run.locate(two)

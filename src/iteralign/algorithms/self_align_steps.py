@@ -62,7 +62,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the algorithm works with; ``build_self_align`` composes it. ``pairs``: compares each model with
+    """What the algorithm works with; ``build`` composes it. ``pairs``: compares each model with
     the first that it ran on.
     """
 

@@ -25,11 +25,13 @@ Chat = tuple[Message, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingParams:
-    """How a continuation is drawn. ``temperature`` 0 is greedy. Each chat has a random stream of its own,
-    made of ``seed``, its text and its place among equal chats, so that a result does not depend on what else
-    is in the batch. ``ngram_penalty`` is taken from the logit of a token that would complete three or four
-    tokens which stand in the answer already. ``stream``: where it is ``question``, the streams are made of
-    the last turn alone, so that a question gets the same one whatever stands before it.
+    """How a continuation is drawn; ``temperature`` 0 is greedy.
+
+    Each chat has a random stream of its own, made of ``seed``, its text and its place among equal chats, so
+    that a result does not depend on what else is in the batch. ``ngram_penalty`` is taken from the logit of a
+    token that would complete three or four tokens which stand in the answer already. ``stream``: where it is
+    ``question``, the streams are made of the last turn alone, so that a question gets the same one whatever
+    stands before it.
     """
 
     _unless_none: ClassVar[tuple[str, ...]] = ("ngram_penalty", "stream")

@@ -1,4 +1,4 @@
-"""The records of IterAlign: prompts, answers, verdicts, principles, revisions, examples, weights and decisions.
+"""The records of IterAlign, from prompts and answers to weights, reports and decisions.
 
 They hold no path that is absolute, no time and no machine: two runs of one recipe give equal records. Knows
 nothing of models or files.
@@ -23,8 +23,9 @@ PrincipleStatus = Literal["active", "rejected", "merged"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedTeamPrompt(Record):
-    """A prompt that is put to the model. ``intent`` tells attack prompts from benign ones (over-refusal,
-    replay).
+    """A prompt that is put to the model.
+
+    ``intent`` tells attack prompts from benign ones, which measure over-refusal and are replayed.
     """
 
     _prefix: ClassVar[str] = "prompt-"
@@ -65,14 +66,13 @@ class Response(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict(Record):
-    """An oracle's structured judgement of one answer (a first answer or a revision: ``response_id`` names
-    either).
+    """An oracle's structured judgement of one answer.
 
-    ``unjudged`` means that the oracle gave no usable judgement: it is counted and shown, never taken for
-    proper. ``severity`` runs from 0 (nothing wrong) to 3. ``refusal`` tells whether the answer declines
-    (None: not assessed). ``compliance`` tells full refusals (only these are a ``refusal``) from partial ones,
-    which give some of what was asked. ``template`` is the hash of the prompt template, or the version of the
-    judge. ``votes``: of a jury, (oracle, label) each.
+    ``response_id`` names a first answer or a revision. ``unjudged`` means that the oracle gave no usable
+    judgement: it is counted and shown, never taken for proper. ``severity`` runs from 0 (nothing wrong) to 3.
+    ``refusal`` tells whether the answer declines (None: not assessed). ``compliance`` tells full refusals
+    (only these are a ``refusal``) from partial ones, which give some of what was asked. ``template`` is the
+    hash of the prompt template, or the version of the judge. ``votes``: of a jury, (oracle, label) each.
     """
 
     _prefix: ClassVar[str] = "verdict-"
@@ -126,11 +126,11 @@ class Failure(Judged):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principle(Record):
-    """One rule of a constitution with its provenance. Its id is made of its text alone, so that evidence can
-    grow.
+    """One rule of a constitution with its provenance.
 
-    ``evidence``: ids of the improper responses that led to it; ``born``: the iteration (0: brought by the
-    user); ``parents``: ids of principles that were merged into it.
+    Its id is made of its text alone, so that evidence can grow. ``evidence``: ids of the improper responses
+    that led to it; ``born``: the iteration (0: brought by the user); ``parents``: ids of principles that were
+    merged into it.
     """
 
     _prefix: ClassVar[str] = "principle-"
@@ -186,7 +186,10 @@ class Screening(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingExample(Record):
-    """A chat whose last turn, the assistant's, is learnt. ``source``: revision, replay, benign, acceptable."""
+    """A chat whose last turn, the assistant's, is learnt.
+
+    ``source``: revision, replay, benign, acceptable.
+    """
 
     _prefix: ClassVar[str] = "example-"
 
@@ -198,10 +201,10 @@ class TrainingExample(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint(Record):
-    """Weights that can be served. ``path`` is a model name, a user's folder, or a folder relative to the run
-    directory.
+    """Weights that can be served.
 
-    The id is made of what the weights are, not of where they lie.
+    ``path`` is a model name, a user's folder, or a folder relative to the run directory. The id is made of
+    what the weights are, not of where they lie.
     """
 
     _prefix: ClassVar[str] = "checkpoint-"
@@ -217,8 +220,9 @@ class Checkpoint(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalReport(Record):
-    """One evaluation of one checkpoint. ``per_item`` maps item ids to the main metric's value, for paired
-    tests.
+    """One evaluation of one checkpoint.
+
+    ``per_item`` maps item ids to the main metric's value, for paired tests.
     """
 
     _prefix: ClassVar[str] = "report-"
@@ -298,8 +302,9 @@ class IterationRecord(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult(Record):
-    """What a finished run came to. ``final`` are the reports of ``checkpoint``, the weights that were
-    accepted last.
+    """What a finished run came to.
+
+    ``final`` are the reports of ``checkpoint``, the weights that were accepted last.
     """
 
     _prefix: ClassVar[str] = "result-"

@@ -1,5 +1,6 @@
-"""Records of pairwise comparisons: what is shown to a judge, and which answer it found better. Knows nothing
-of models or files.
+"""Records of pairwise comparisons: what is shown to a judge, and which answer it found better.
+
+Knows nothing of models or files.
 """
 
 from __future__ import annotations

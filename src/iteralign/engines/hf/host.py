@@ -2,7 +2,7 @@
 per chat.
 
 ``HFHost`` owns the device and the weights; a policy loads at its first request, and every load is proven by a
-probe. What happens in one batch is in ``hf_model.py``. Knows nothing of what the answers are for.
+probe. What happens in one batch is in ``model.py``. Knows nothing of what the answers are for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A loaded transformers model: one batch of answers, one batch of scores. Knows tensors, not checkpoints.
 
 What the prompts of a batch begin with alike goes through the model once. How a token is drawn stands in
-``hf_sampling``.
+``sampling``.
 """
 
 from __future__ import annotations
