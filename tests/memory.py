@@ -13,7 +13,9 @@ class Memory:
         self.kept: dict[tuple[str, str], Any] = {}
 
     def once(self, name: str, kind: Any, compute: Callable[[], Any], *inputs: object) -> Any:
-        return self.kept.setdefault((name, ""), compute())
+        if (name, "") not in self.kept:
+            self.kept[name, ""] = compute()
+        return self.kept[name, ""]
 
     def each(
         self,
@@ -22,7 +24,7 @@ class Memory:
         items: Sequence[Any],
         compute: Callable[[Sequence[Any]], list[Any]],
         *inputs: object,
-        chunk: int = 32,
+        chunk: int = 96,
     ) -> list[Any]:
         missing = [i for i in items if (name, i.id) not in self.kept]
         if missing:
