@@ -1,5 +1,4 @@
-"""Is it the constitution? The same run with the real principles, with none, and with irrelevant ones in the
-reflection.
+"""Is it the constitution? The same run with its principles in the reflection, with none, and with others.
 
     python benchmarks/ablation.py --out DIR [--seeds 0 1 2] [--red-team SET]
 
@@ -39,7 +38,8 @@ def main() -> None:
     parser.add_argument("--no-gate", action="store_true")
     given = parser.parse_args()
     print(
-        "| seed | principles | harm (truth) before | after | harm (oracle) after | over-refusal after | kept revisions | accepted |"
+        "| seed | principles | harm (truth) before | after | harm (oracle) after | over-refusal after "
+        "| kept revisions | accepted |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for seed in given.seeds:
@@ -49,8 +49,10 @@ def main() -> None:
             failures = sum(i.counts["failures"] for i in result.iterations)
             accepted = sum(i.decision.accepted for i in result.iterations)
             print(
-                f"| {seed} | {which} | {rate(result.baseline, 'harm_truth')} | {rate(result.final, 'harm_truth')} "
-                f"| {rate(result.final, 'harm')} | {rate(result.final, 'over_refusal')} | {kept}/{failures} | {accepted}/{len(result.iterations)} |",
+                f"| {seed} | {which} | {rate(result.baseline, 'harm_truth')} "
+                f"| {rate(result.final, 'harm_truth')} | {rate(result.final, 'harm')} "
+                f"| {rate(result.final, 'over_refusal')} | {kept}/{failures} "
+                f"| {accepted}/{len(result.iterations)} |",
                 flush=True,
             )
 

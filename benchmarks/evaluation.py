@@ -1,10 +1,9 @@
-"""TruthfulQA MC1 and MC2 by iteralign and by lm-eval, on the same model, questions, machine and batch size,
-in one run: seconds, and the numbers.
+"""TruthfulQA MC1 and MC2 by iteralign and by lm-eval in one run: seconds, and the numbers.
 
     python benchmarks/evaluation.py --data DIR [--limit N] [--batch 64]
 
-DIR holds truthfulqa/mc_task_v1_817.json. Model loading and imports are left out on both sides; each side
-tokenizes, computes and counts.
+DIR holds truthfulqa/mc_task_v1_817.json. Model, questions, machine and batch size are the same. Model loading
+and imports are left out on both sides; each side tokenizes, computes and counts.
 """
 
 from __future__ import annotations
@@ -81,7 +80,8 @@ def main() -> None:
     print(f"{len(items)} questions, batch {given.batch}, {given.threads} thread(s)")
     print("| | seconds | MC1 | MC2 |\n|---|---|---|---|")
     print(
-        f"| lm-eval | {lm_seconds:.1f} | {theirs[names[0]]['acc,none']:.6f} | {theirs[names[1]]['mc2,none']:.6f} |"
+        f"| lm-eval | {lm_seconds:.1f} | {theirs[names[0]]['acc,none']:.6f} "
+        f"| {theirs[names[1]]['mc2,none']:.6f} |"
     )
     print(f"| iteralign | {our_seconds:.1f} | {ours['mc1']:.6f} | {ours['mc2']:.6f} |")
     print(f"ratio {lm_seconds / our_seconds:.2f}")

@@ -1,5 +1,4 @@
-"""How much batching and sorting are worth: our engine beside one-by-one ``generate``, and beside batches in
-the caller's order.
+"""What batching and sorting are worth: our engine beside one by one, and beside the caller's order.
 
     python benchmarks/generation.py [--model FOLDER_OR_NAME] [--chats 128] [--repeats 5] [--device auto]
 
@@ -20,7 +19,8 @@ from typing import Any
 
 from iteralign.engines.hf.host import HFHost, HFPolicy
 from iteralign.organism import ORGANISM_PATH
-from iteralign.records.iteralign import Chat, Checkpoint, Message, SamplingParams
+from iteralign.records.chat import Chat, Message, SamplingParams
+from iteralign.records.iteralign import Checkpoint
 
 WORDS = [
     "the",
@@ -107,10 +107,8 @@ def main() -> None:
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    chats, params = (
-        make_chats(options.chats),
-        SamplingParams(max_new_tokens=options.new_tokens, temperature=0.7, top_p=0.9),
-    )
+    chats = make_chats(options.chats)
+    params = SamplingParams(max_new_tokens=options.new_tokens, temperature=0.7, top_p=0.9)
     host = HFHost(
         locate=lambda c: c.path,
         warn=lambda text: print(text, file=sys.stderr),
@@ -134,16 +132,19 @@ def main() -> None:
                 tokens = way()
                 speeds[name].append(tokens / (time.perf_counter() - began))
     print(
-        f"{options.chats} chats, batches of {options.batch}, up to {options.new_tokens} new tokens, {loaded.device}, {torch.get_num_threads()} threads"
+        f"{options.chats} chats, batches of {options.batch}, up to {options.new_tokens} new tokens, "
+        f"{loaded.device}, {torch.get_num_threads()} threads"
     )
     for name, seen in speeds.items():
         print(
-            f"{name:<18} {statistics.median(seen):9,.0f} tokens/s   [{min(seen):,.0f}, {max(seen):,.0f}]   n={options.repeats}"
+            f"{name:<18} {statistics.median(seen):9,.0f} tokens/s   "
+            f"[{min(seen):,.0f}, {max(seen):,.0f}]   n={options.repeats}"
         )
     for name in ("unsorted batches", "one by one"):
         ratios = [a / b for a, b in zip(speeds["sorted batches"], speeds[name], strict=True)]
         print(
-            f"sorted batches / {name:<18} {statistics.median(ratios):6.2f}   [{min(ratios):.2f}, {max(ratios):.2f}]"
+            f"sorted batches / {name:<18} {statistics.median(ratios):6.2f}   "
+            f"[{min(ratios):.2f}, {max(ratios):.2f}]"
         )
 
 

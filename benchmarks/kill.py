@@ -1,9 +1,8 @@
-"""Kills a run with SIGKILL at random moments, resumes it each time, and compares its digest with an
-uninterrupted run's.
+"""Kills a run with SIGKILL at random moments, resumes it each time, and compares it with a whole one.
 
     python benchmarks/kill.py --out DIR [--kills 20] [--seed 0] [--recipe smoke]
 
-Exits 1 where the digests differ. Prints where each kill hit.
+Exits 1 where their digests differ. Prints where each kill hit.
 """
 
 from __future__ import annotations
@@ -50,7 +49,9 @@ def main() -> None:
     whole = time.monotonic() - started
     print(f"uninterrupted: {whole:.1f} s")
 
-    killed, kills, rounds = given.out / "killed", 0, 1
+    killed = given.out / "killed"
+    kills = 0
+    rounds = 1
     while kills < given.kills:
         process = subprocess.Popen(
             command(given.recipe, killed), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE

@@ -1,7 +1,6 @@
-"""Near-duplicates of instructions: the plain scan with rouge-score beside ours, every decision equal; then
-ours alone as the number grows.
+"""Near-duplicates of instructions: the plain scan with rouge-score beside ours, then ours alone.
 
-    python benchmarks/near_duplicates.py [--scan 500 1000 2000] [--alone 12500 25000 50000 100000] [--seed 0] [--json]
+    python benchmarks/near_duplicates.py [--scan 500 1000] [--alone 12500 25000 50000] [--seed 0] [--json]
 
 The instructions are made up: 5 to 25 words of a Zipf vocabulary, and a share of them are others with a few
 words changed. Both sides read the same ones in one run, each keeps what is not too near to what it kept. Peak
@@ -34,9 +33,8 @@ def instructions(seed: int) -> Iterator[str]:
             "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 9))) for _ in range(VOCABULARY)
         )
     )
-    weights = list(
-        itertools.accumulate(1 / (rank + 2.7) for rank in range(len(words)))
-    )  # Zipf and Mandelbrot
+    # Zipf and Mandelbrot
+    weights = list(itertools.accumulate(1 / (rank + 2.7) for rank in range(len(words))))
     recent: list[list[str]] = []
 
     def some(count: int) -> list[str]:

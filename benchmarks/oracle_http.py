@@ -1,5 +1,4 @@
-"""How near the chat oracle comes to the ideal: judgements a second against a server that takes a fixed time
-for each.
+"""How near the chat oracle comes to the ideal, against a server that takes a fixed time for each judgement.
 
     python benchmarks/oracle_http.py [--judgements 1000] [--concurrency 64] [--latency 0.2]
 
@@ -36,11 +35,15 @@ async def serve(reader, writer):
             body = json.loads(await reader.readexactly(length))
             mark = re.search(r"mark of this request is (\w+)", body["messages"][-1]["content"])
             await asyncio.sleep(float(sys.argv[1]))
-            verdict = {"mark": mark[1] if mark else "", "label": "proper", "categories": [], "rationale": "fine", "refusal": False, "aspect": "harmless", "severity": 0}
-            choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": json.dumps(verdict)}}
-            said = json.dumps({"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice],
-                               "usage": {"prompt_tokens": 500, "completion_tokens": 40, "total_tokens": 540}}).encode()
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(said) + said)
+            verdict = {"mark": mark[1] if mark else "", "label": "proper", "categories": [],
+                       "rationale": "fine", "refusal": False, "aspect": "harmless", "severity": 0}
+            message = {"role": "assistant", "content": json.dumps(verdict)}
+            choice = {"index": 0, "finish_reason": "stop", "message": message}
+            usage = {"prompt_tokens": 500, "completion_tokens": 40, "total_tokens": 540}
+            said = json.dumps({"id": "x", "object": "chat.completion", "created": 0, "model": "m",
+                               "choices": [choice], "usage": usage}).encode()
+            head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+            writer.write(head % len(said) + said)
             await writer.drain()
     except (ConnectionError, asyncio.IncompleteReadError):
         pass
@@ -93,14 +96,8 @@ def measure(url: str, given: argparse.Namespace) -> None:
     from iteralign.engines.openai.generator import OpenAIEngine
     from iteralign.oracles.chat.oracle import ChatOracle
     from iteralign.prompts.render import render
-    from iteralign.records.iteralign import (
-        Exchange,
-        Message,
-        PromptId,
-        RedTeamPrompt,
-        Response,
-        SamplingParams,
-    )
+    from iteralign.records.chat import Message, SamplingParams
+    from iteralign.records.iteralign import Exchange, RedTeamPrompt, Response
     from iteralign.store.run import Run
 
     prompts = [
@@ -111,9 +108,7 @@ def measure(url: str, given: argparse.Namespace) -> None:
     exchanges = [
         Exchange(
             prompt=p,
-            response=Response(
-                prompt_id=PromptId(p.id), text=f"answer {i}", finish="stop", model="m", sampling=params
-            ),
+            response=Response(prompt_id=p.id, text=f"answer {i}", finish="stop", model="m", sampling=params),
         )
         for i, p in enumerate(prompts)
     ]
@@ -155,7 +150,8 @@ def measure(url: str, given: argparse.Namespace) -> None:
     assert all(re.fullmatch("proper", v.label) for v in verdicts)
 
     print(
-        f"{given.judgements} judgements, concurrency {given.concurrency}, latency {given.latency} s: ideal {exact:.2f} s ({ideal:.2f} s in whole waves)"
+        f"{given.judgements} judgements, concurrency {given.concurrency}, latency {given.latency} s: "
+        f"ideal {exact:.2f} s ({ideal:.2f} s in whole waves)"
     )
     print("| client | seconds | / ideal | / whole waves |\n|---|---|---|---|")
     for name, seconds in (

@@ -1,9 +1,9 @@
-"""Measures the second organism on requests, rules and words that it never saw, and decides whether it may
-ship: on behaviour, never on loss.
+"""Decides whether the second organism may ship, on requests, rules and words that it never saw.
 
     python benchmarks/organism_rules.py --data DIR --model DIR [--json FILE]
 
-Every rate is printed with n and its 95% Wilson interval. Exits 1 where the gate is missed.
+It is judged by behaviour, never by loss. Every rate is printed with n and its 95% Wilson interval. Exits 1
+where the gate is missed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from iteralign.organism.rules.requests import KINDS, Request, make
 from iteralign.organism.rules.truth import is_extended, kind_of, read
 from iteralign.prompts.render import render
 from iteralign.protocols import Policy
-from iteralign.records.iteralign import Chat, Message, SamplingParams
+from iteralign.records.chat import Chat, Message, SamplingParams
 from iteralign.records.self_align import Instruction
 from iteralign.stages.align import Guide, Sieve, think_and_answer
 from iteralign.stages.self_instruct import (
@@ -56,7 +56,8 @@ PER_KIND: Final = 25
 
 def measure(policy: Policy) -> dict[str, Estimate]:
     """All rates, over held-out requests."""
-    rng, found = random.Random("requests gate"), dict[str, Estimate]()
+    rng = random.Random("requests gate")
+    found = dict[str, Estimate]()
     asked = [make(kind, rng, held_out=True) for kind in KINDS for _ in range(PER_KIND)]
 
     def plain(name: str, system: Callable[[Request], Chat], params: SamplingParams = PARAMS) -> list[str]:
@@ -107,7 +108,9 @@ def _thoughtful(
     policy: Policy, name: str, pairs: Sequence[tuple[Request, Guide]], found: dict[str, Estimate]
 ) -> None:
     """Follows, broken, kept by the sieve, and whether the thoughts name the rule."""
-    verdicts, named, kept = list[str](), 0, 0
+    verdicts = list[str]()
+    named = 0
+    kept = 0
     by_guide: dict[Guide, list[Request]] = {}
     for request, guide in pairs:
         by_guide.setdefault(guide, []).append(request)

@@ -21,7 +21,8 @@ from pathlib import Path
 from iteralign.algorithms.self_align_steps import Parts, Steps, Words
 from iteralign.engines.scripted import ScriptedHost, ScriptedTrainer
 from iteralign.recipe.self_align import SelfAlignRecipe
-from iteralign.records.iteralign import Chat, Checkpoint
+from iteralign.records.chat import Chat
+from iteralign.records.iteralign import Checkpoint
 from iteralign.records.self_align import Instruction
 from iteralign.stages.align import Guide
 from iteralign.store.run import Run
@@ -43,7 +44,10 @@ def model(chat: Chat, memory: dict[str, str]) -> str:
     if chat[-1].text.startswith("Here are requests"):
         wanted = int(re.search(r"Write (\d+) more", chat[-1].text)[1])  # type: ignore[index]
         return "\n".join(f"- Tell {some(rng, 6, 22)}." for _ in range(wanted))
-    return f"Thoughts of Iris: This asks for {some(rng, 5, 15)}. Rules that apply: candor.\nAnswer of Iris: {some(rng, 30, 120).capitalize()}."
+    return (
+        f"Thoughts of Iris: This asks for {some(rng, 5, 15)}. Rules that apply: candor.\n"
+        f"Answer of Iris: {some(rng, 30, 120).capitalize()}."
+    )
 
 
 def megabytes() -> float:

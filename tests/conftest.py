@@ -1,8 +1,7 @@
-"""A scripted world for tests that need a whole run: a model that learns by heart, an oracle that knows three
-kinds of harm.
+"""A scripted world for tests that need a whole run.
 
-The model's improper answers are hostile to terminals: escape sequences, markup and characters that reorder a
-line.
+Its model learns by heart, its oracle knows three kinds of harm. The model's improper answers are hostile to
+terminals: escape sequences, markup and characters that reorder a line.
 """
 
 from __future__ import annotations
@@ -21,13 +20,12 @@ from iteralign.evals.fluency import Fluency
 from iteralign.evals.harm import Harm
 from iteralign.evals.over_refusal import OverRefusal
 from iteralign.recipe.iteralign import Recipe
+from iteralign.records.chat import Chat, Message
 from iteralign.records.iteralign import (
-    Chat,
     Checkpoint,
     Constitution,
     Exchange,
     Failure,
-    Message,
     Principle,
     RedTeamPrompt,
     Split,
@@ -51,10 +49,9 @@ def kind_of(text: str) -> str | None:
 
 
 def say(chat: Chat, memory: dict[str, str]) -> str:
-    """Complies with anything; refuses a kind that a principle names, or of which it learnt to refuse a
-    question.
-    """
-    question, rules = chat[-1].text, chat[0].text if chat[0].role == "system" else ""
+    """Complies, but for a kind that a principle names, or of which it learnt to refuse a question."""
+    question = chat[-1].text
+    rules = chat[0].text if chat[0].role == "system" else ""
     kind = kind_of(question)
     if "Does the first answer break" in question:
         return "It breaks a rule."

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from iteralign.records.iteralign import Chat, Message
+from iteralign.records.chat import Chat, Message
 
 KEY = "canary-3f9a-key"
 

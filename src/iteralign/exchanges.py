@@ -11,17 +11,14 @@ from collections.abc import Sequence
 
 from iteralign.errors import PromptTooLong
 from iteralign.protocols import Oracle, Policy, Recorder, Remembering
+from iteralign.records.chat import Chat, Completion, SamplingParams
 from iteralign.records.iteralign import (
-    Chat,
-    Completion,
     Constitution,
     Exchange,
     Failure,
     Principle,
-    PromptId,
     RedTeamPrompt,
     Response,
-    SamplingParams,
     Verdict,
 )
 
@@ -37,7 +34,7 @@ def responses(
     """One response per prompt, in order, each asked with its chat."""
     return [
         Response(
-            prompt_id=PromptId(p.id),
+            prompt_id=p.id,
             text=c.text,
             finish=c.finish,
             model=policy.checkpoint.id,

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from iteralign.canonical import content_hash
 from iteralign.errors import BudgetExceeded
-from iteralign.records.iteralign import Completion, content_hash
+from iteralign.records.chat import Completion
 
 NOT_SENT = "not sent"
 """The outcome of a request that no server can have seen: there was no connection. It counts for nothing."""

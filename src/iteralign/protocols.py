@@ -14,18 +14,15 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from iteralign.errors import EngineError
 from iteralign.ledger import Request
+from iteralign.records.base import Record
+from iteralign.records.chat import Chat, Completion, SamplingParams, Score
 from iteralign.records.iteralign import (
-    Chat,
     Checkpoint,
-    Completion,
     Constitution,
     EvalReport,
     Exchange,
     Failure,
     Principle,
-    Record,
-    SamplingParams,
-    Score,
     TrainingExample,
     Verdict,
 )

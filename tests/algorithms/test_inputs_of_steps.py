@@ -16,7 +16,8 @@ import pytest
 from iteralign.build import iteralign as build
 from iteralign.errors import CheckpointCorrupt
 from iteralign.recipe.iteralign import Recipe
-from iteralign.records.iteralign import Message, Record
+from iteralign.records.base import Record
+from iteralign.records.chat import Message
 from iteralign.store.run import Run
 from iteralign.store.steps import Scope
 

@@ -1,4 +1,4 @@
-"""The whole loop on scripted parts: it learns, it rolls back, it stops, and it resumes from any interruption."""
+"""The whole loop on scripted parts: it learns, rolls back, stops, and resumes from any interruption."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from iteralign.evals.fluency import Fluency
 from iteralign.evals.harm import Harm
 from iteralign.evals.over_refusal import OverRefusal
 from iteralign.recipe.iteralign import Recipe
+from iteralign.records.chat import Chat, Message
 from iteralign.records.iteralign import (
-    Chat,
     Checkpoint,
     Constitution,
     Exchange,
     Failure,
-    Message,
     Principle,
     RedTeamPrompt,
     Response,
@@ -40,9 +39,7 @@ def kind_of(text: str) -> str | None:
 
 
 def model(chat: Chat, memory: dict[str, str]) -> str:
-    """Complies with anything; under a principle that names the kind it refuses; once it learnt a kind it
-    refuses that kind.
-    """
+    """Complies, but for a kind that a principle names or that it learnt to refuse."""
     question = chat[-1].text
     rules = chat[0].text if chat[0].role == "system" else ""
     kind = kind_of(question)
@@ -65,7 +62,8 @@ class KindOracle:
         return [self._verdict(e) for e in exchanges]
 
     def _verdict(self, e: Exchange) -> Verdict:
-        kind, refuses = kind_of(e.prompt.text), e.response.text == NO
+        kind = kind_of(e.prompt.text)
+        refuses = e.response.text == NO
         label = "improper" if kind and not refuses else "proper"
         return Verdict(
             response_id=e.response.id,
@@ -150,7 +148,8 @@ def parts(run: Run, oracle: KindOracle, say: Any = model) -> Parts:
 def go(
     directory: Path, chosen: Recipe | None = None, oracle: KindOracle | None = None, say: Any = model
 ) -> tuple[RunResult, str, KindOracle]:
-    chosen, oracle = chosen or recipe(), oracle or KindOracle()
+    chosen = chosen or recipe()
+    oracle = oracle or KindOracle()
     with Run.create(directory, chosen.model_dump(mode="json"), chosen.to_yaml()) as run:
         result = iteralign(run, chosen, parts(run, oracle, say))
         return result, run.digest(), oracle
@@ -213,9 +212,8 @@ def test_a_candidate_that_refuses_everything_is_rolled_back_and_the_loop_gives_u
     assert result.checkpoint == Checkpoint(path="scripted")
     assert rate(result.final, "harm") == 1.0
     assert "no candidate was accepted" in result.stop_reason
-    assert not list(
-        (tmp_path / "run" / "checkpoints").glob("iteration*")
-    )  # a rolled-back candidate leaves no weights
+    # a rolled-back candidate leaves no weights
+    assert not list((tmp_path / "run" / "checkpoints").glob("iteration*"))
     assert result.constitution.principles  # but its findings stay
 
 

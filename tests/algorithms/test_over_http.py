@@ -1,6 +1,4 @@
-"""The whole loop with judge and proposer behind HTTP: stopped at a budget, killed, and resumed, by the
-server's own count.
-"""
+"""The whole loop with its oracle behind HTTP, stopped, killed and resumed, by the server's own count."""
 
 from __future__ import annotations
 
@@ -71,7 +69,8 @@ def asked(server: Server) -> Counter[str]:
 def test_a_run_stops_at_its_cap_with_the_exact_count_and_goes_on_when_it_is_raised(
     serve: Serve, tmp_path: Path
 ) -> None:
-    server, out = serve(judge_and_propose), tmp_path / "run"
+    server = serve(judge_and_propose)
+    out = tmp_path / "run"
     first = subprocess.run(
         command(server, out, "budget.calls=30"), capture_output=True, text=True, timeout=120
     )
@@ -96,7 +95,8 @@ def test_a_run_stops_at_its_cap_with_the_exact_count_and_goes_on_when_it_is_rais
 
 
 def test_a_jury_of_both_oracles_records_its_votes_and_lists_its_ties(serve: Serve, tmp_path: Path) -> None:
-    server, out = serve(judge_and_propose), tmp_path / "run"
+    server = serve(judge_and_propose)
+    out = tmp_path / "run"
     jurors = "{chat: {model: judge}, offline: {model: embedded}}"
     done = subprocess.run(
         command(server, out, "oracle.kind=jury", f"oracle.jurors={jurors}"),
@@ -126,8 +126,10 @@ def test_a_jury_of_both_oracles_records_its_votes_and_lists_its_ties(serve: Serv
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_three_times_pays_for_no_reply_twice(serve: Serve, tmp_path: Path) -> None:
-    server, out = serve(lambda r, nth: judge_and_propose(r, nth, stall=0.02)), tmp_path / "run"
-    arguments, under_way = command(server, out), 0
+    server = serve(lambda r, nth: judge_and_propose(r, nth, stall=0.02))
+    out = tmp_path / "run"
+    arguments = command(server, out)
+    under_way = 0
     for goal in (10, 25, 40):
         process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while len(server.requests) < goal:
@@ -142,7 +144,8 @@ def test_a_run_that_is_killed_three_times_pays_for_no_reply_twice(serve: Serve, 
             "a request is in the ledger before it is sent"
         )
         assert found["unanswered"] - under_way <= CONCURRENCY, "only what was under way is lost"
-        under_way, arguments = found["unanswered"], resume(out)
+        under_way = found["unanswered"]
+        arguments = resume(out)
     subprocess.run(arguments, check=True, capture_output=True, timeout=300)
     repeated = sum(n - 1 for n in asked(server).values())
     with load_run(out) as run:

@@ -1,6 +1,4 @@
-"""The four stages on scripted parts: they run, they resume from any interruption to the same result, and
-little is in memory at once.
-"""
+"""The four stages on scripted parts: they run, resume to the same result, and hold little in memory."""
 
 from __future__ import annotations
 
@@ -21,7 +19,8 @@ from iteralign.errors import TrainingError
 from iteralign.evals.length import AnswerLength
 from iteralign.evals.pairs import OpenQuestion, Pairs
 from iteralign.recipe.self_align import SelfAlignRecipe
-from iteralign.records.iteralign import Chat, Checkpoint, Message, RedTeamPrompt, TrainingExample
+from iteralign.records.chat import Chat, Message
+from iteralign.records.iteralign import Checkpoint, RedTeamPrompt, TrainingExample
 from iteralign.records.pairs import Contest, Preference
 from iteralign.records.self_align import Aligned, Harvest, Instruction, SelfAlignResult
 from iteralign.report.self_align import answers, print_result, summary
@@ -46,10 +45,9 @@ def some(rng: random.Random, count: int) -> str:
 
 
 def model(chat: Chat, memory: dict[str, str]) -> str:
-    """Writes instructions, topics and requests of made-up words; thinks under rules; talks at length when
-    asked to.
-    """
-    question, system = chat[-1].text, chat[0].text if chat[0].role == "system" else ""
+    """Writes instructions and topics of made-up words, thinks under rules, talks at length when asked."""
+    question = chat[-1].text
+    system = chat[0].text if chat[0].role == "system" else ""
     rng = random.Random(str(chat))
     if question.startswith("Here are requests"):
         return (
@@ -64,7 +62,10 @@ def model(chat: Chat, memory: dict[str, str]) -> str:
         if rng.random() < 0.1:
             return "I forgot to think."
         rule = "candor" if "candor" in system else "helpful"
-        return f"Thoughts of Iris: This asks something. Rules that apply: {rule}.\nAnswer of Iris: Under {rule}, {some(rng, 6)}."
+        return (
+            f"Thoughts of Iris: This asks something. Rules that apply: {rule}.\n"
+            f"Answer of Iris: Under {rule}, {some(rng, 6)}."
+        )
     known = memory.get(question, "plain base answer")
     return (
         f"{known} " + " ".join(f"And {some(rng, 5)}." for _ in range(5))

@@ -1,6 +1,4 @@
-"""Self-Align on a served model: every answer over HTTP, and the server is handed the adapters of both
-trainings.
-"""
+"""Self-Align on a served model: all answers over HTTP, the adapters of both trainings handed over."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from iteralign.chat.format import (
     stops,
 )
 from iteralign.errors import EngineError
-from iteralign.records.iteralign import Message
+from iteralign.records.chat import Message
 from tiny_model import TEMPLATE, make_tokenizer
 
 pytest.importorskip("transformers")

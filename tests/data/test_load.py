@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from iteralign.data.load import load_prompts, load_set
 from iteralign.errors import DataError
-from iteralign.records.iteralign import Message, RedTeamPrompt
+from iteralign.records.chat import Message
+from iteralign.records.iteralign import RedTeamPrompt
 from iteralign.text.similarity import normalise
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from iteralign.data.seeds import red_team_set
 from iteralign.data.split import linked_groups, split_prompts
 from iteralign.errors import DataError
-from iteralign.records.iteralign import Message, RedTeamPrompt
+from iteralign.records.chat import Message
+from iteralign.records.iteralign import RedTeamPrompt
 from iteralign.text.similarity import near_duplicates, similarity
 
 

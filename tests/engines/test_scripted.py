@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from iteralign.engines.scripted import ScriptedHost, ScriptedPolicy, ScriptedTrainer
-from iteralign.records.iteralign import Chat, Checkpoint, Message, SamplingParams, TrainingExample
+from iteralign.records.chat import Chat, Message, SamplingParams
+from iteralign.records.iteralign import Checkpoint, TrainingExample
 
 
 def chat(text: str) -> Chat:

@@ -15,7 +15,8 @@ from iteralign.engines.scripted import ScriptedPolicy
 from iteralign.errors import DataError, EngineError, PromptTooLong, Unsupported
 from iteralign.evals import capability, hhh, truthfulqa
 from iteralign.evals.choices import Question, credit, cut, mass, score
-from iteralign.records.iteralign import Chat, Checkpoint, Message, Score
+from iteralign.records.chat import Chat, Message, Score
+from iteralign.records.iteralign import Checkpoint
 from memory import Memory
 
 SHARED = next(

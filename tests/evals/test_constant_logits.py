@@ -15,7 +15,8 @@ from iteralign.engines.hf.host import HFHost
 from iteralign.evals import hhh, truthfulqa
 from iteralign.evals.choices import credit, mass
 from iteralign.protocols import Policy, Scorer
-from iteralign.records.iteralign import Chat, Checkpoint, Message, Score
+from iteralign.records.chat import Chat, Message, Score
+from iteralign.records.iteralign import Checkpoint
 from memory import Memory
 from tiny_model import make_model, make_tokenizer
 

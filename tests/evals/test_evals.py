@@ -13,15 +13,8 @@ from iteralign.evals.fluency import Fluency, well_formed
 from iteralign.evals.harm import Harm, HarmTruth
 from iteralign.evals.over_refusal import OverRefusal
 from iteralign.evals.truthful_answers import TruthfulAnswers
-from iteralign.records.iteralign import (
-    Chat,
-    Exchange,
-    Message,
-    RedTeamPrompt,
-    Response,
-    SamplingParams,
-    Verdict,
-)
+from iteralign.records.chat import Chat, Message, SamplingParams
+from iteralign.records.iteralign import Exchange, RedTeamPrompt, Response, Verdict
 from iteralign.stages.judge import helpful
 from iteralign.stats import wilson
 from memory import Memory

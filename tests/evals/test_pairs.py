@@ -12,7 +12,8 @@ from iteralign.engines.scripted import ScriptedPolicy
 from iteralign.errors import DataError
 from iteralign.evals.pairs import OpenQuestion, Pairs, load
 from iteralign.oracles.chat.pair import ChatPairJudge
-from iteralign.records.iteralign import Chat, Checkpoint, Completion, SamplingParams
+from iteralign.records.chat import Chat, Completion, SamplingParams
+from iteralign.records.iteralign import Checkpoint
 from iteralign.records.pairs import Contest, Preference
 from memory import Memory
 

@@ -11,7 +11,8 @@ from iteralign.evals.over_refusal import OverRefusal
 from iteralign.exchanges import Current
 from iteralign.oracles.chat.oracle import TEMPLATE, ChatOracle
 from iteralign.oracles.jury import Jury
-from iteralign.records.iteralign import EvalReport, Exchange, Message, RedTeamPrompt, SamplingParams, Verdict
+from iteralign.records.chat import Message, SamplingParams
+from iteralign.records.iteralign import EvalReport, Exchange, RedTeamPrompt, Verdict
 from iteralign.store.run import Run
 
 

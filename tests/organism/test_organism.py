@@ -169,7 +169,7 @@ def policy():  # type: ignore[no-untyped-def]
 def said(policy, texts, system=None):  # type: ignore[no-untyped-def]
     from iteralign.organism.making.episodes import Rule, system_turn
     from iteralign.organism.making.gate import PARAMS
-    from iteralign.records.iteralign import Message
+    from iteralign.records.chat import Message
 
     chats = [(*system_turn([Rule(system, "theft")] if system else []), Message("user", t)) for t in texts]
     return [truth(t, c.text) for t, c in zip(texts, policy.generate(chats, PARAMS), strict=True)]

@@ -62,7 +62,8 @@ class Peer:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}/v1"
-        self._arguments, self._log = arguments, log
+        self._arguments = arguments
+        self._log = log
         self._home = log.parent / "hub"
         (self._home / "hub").mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen[bytes] | None = None

@@ -14,7 +14,8 @@ from iteralign.engines.openai.host import ServerHost
 from iteralign.errors import Unsupported
 from iteralign.oracles.chat.oracle import ChatOracle
 from iteralign.organism import ORGANISM_PATH
-from iteralign.records.iteralign import Chat, Checkpoint, Message, SamplingParams
+from iteralign.records.chat import Chat, Message, SamplingParams
+from iteralign.records.iteralign import Checkpoint
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -28,9 +29,17 @@ CHATS: list[Chat] = [
 
 def host(peer: Any, api: str) -> ServerHost:
     return ServerHost(
-        served_as=NAME, place=NAME, api=api, locate=lambda c: c.path, warn=print, base_url=peer.url, api_key_env="NO_KEY", concurrency=2,
-        max_retries=1, timeout=60.0,
-    )  # fmt: skip
+        served_as=NAME,
+        place=NAME,
+        api=api,
+        locate=lambda c: c.path,
+        warn=print,
+        base_url=peer.url,
+        api_key_env="NO_KEY",
+        concurrency=2,
+        max_retries=1,
+        timeout=60.0,
+    )
 
 
 def test_chat_answers_are_those_of_the_model(transformers_serve: Any) -> None:

@@ -1,6 +1,4 @@
-"""The organism behind a real vLLM server: chat, replies held to a schema, scores, adapters, a kill in the
-middle of a run.
-"""
+"""The organism behind a real vLLM server: chat, schemas, scores, adapters, and a kill in mid-run."""
 
 from __future__ import annotations
 
@@ -25,16 +23,15 @@ from iteralign.engines.openai.host import ServerHost
 from iteralign.errors import EngineError
 from iteralign.oracles.chat.oracle import Judgement, _judgement_schema
 from iteralign.organism import ORGANISM_PATH
-from iteralign.records.iteralign import Chat, Checkpoint, Completion, Message, SamplingParams, TrainingExample
+from iteralign.records.chat import Chat, Completion, Message, SamplingParams
+from iteralign.records.iteralign import Checkpoint, TrainingExample
 from iteralign.report.summary import spent
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 BASE = Checkpoint(path=str(ORGANISM_PATH))
 ALONE = {"concurrency": 1}
-"""On a CPU, with --enable-lora, a request for the scores of a prompt ends the whole server unless it is alone
-in its batch.
-"""
+"""With --enable-lora on a CPU a request for scores ends the whole server unless it is alone in its batch."""
 GREEDY = SamplingParams(max_new_tokens=48, temperature=0.0, seed=3)
 CHATS: list[Chat] = [(Message("user", p.text),) for p in red_team_set()[:40]]
 
@@ -122,23 +119,22 @@ def test_scores_are_those_of_transformers(vllm: Any) -> None:
 
 def test_adapters_are_swapped_while_the_server_runs_and_proven(vllm: Any, adapters: list[Checkpoint]) -> None:
     said: list[str] = []
-    served, home = there(vllm, said, **ALONE), here()
+    served = there(vllm, said, **ALONE)
+    home = here()
     texts: dict[str, list[str]] = {}
     for checkpoint in (BASE, *adapters, adapters[0], BASE):
         with served.serve(checkpoint) as theirs, home.serve(checkpoint) as ours:
             texts[checkpoint.id] = [a.text for a in theirs.generate(CHATS, GREEDY)]
             home_texts = [a.text for a in ours.generate(CHATS, GREEDY)]
-            assert (
-                sum(a == b for a, b in zip(texts[checkpoint.id], home_texts, strict=True)) >= 39
-            )  # a tie may fall either way
+            # a tie may fall either way
+            assert sum(a == b for a, b in zip(texts[checkpoint.id], home_texts, strict=True)) >= 39
             for a, b in zip(
                 ours.logprobs(CHATS[:8], texts[checkpoint.id][:8]),
                 theirs.logprobs(CHATS[:8], texts[checkpoint.id][:8]),
                 strict=True,
             ):
-                assert a.logprobs == pytest.approx(
-                    b.logprobs, abs=1e-3
-                )  # merged here, beside the base there: other sums of floats
+                # merged here, beside the base there: other sums of floats
+                assert a.logprobs == pytest.approx(b.logprobs, abs=1e-3)
     assert len({tuple(t) for t in texts.values()}) == 3
     assert said == []
 
@@ -207,7 +203,8 @@ def test_a_run_outlives_a_server_that_is_killed_in_its_middle(vllm: Any, tmp_pat
     later = wait_for(130)  # in an iteration: an adapter is loaded by then, or about to be
     vllm.kill()
     vllm.start()
-    told, _ = process.stdout.read() if process.stdout else "", process.wait()
+    told = process.stdout.read() if process.stdout else ""
+    process.wait()
     assert process.returncode == 0, "".join(drained)
     assert json.loads(told)["state"] == "finished"
     with load_run(out) as run:

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iteralign.canonical import to_json
 from iteralign.errors import RecipeError
 from iteralign.recipe.iteralign import Recipe, changes, headlines, load_recipe, parse, shipped
 from iteralign.recipe.messages import allowed, keys
 from iteralign.recipe.yaml import dump, override, read
-from iteralign.records.iteralign import to_json
 
 ROOT = Path(__file__).parents[2]
 

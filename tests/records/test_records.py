@@ -1,6 +1,4 @@
-"""Every record survives JSON, knows its own content, and refuses what was edited, added or cannot be said in
-JSON.
-"""
+"""Every record survives JSON, knows its own content, and refuses what was edited or cannot be JSON."""
 
 from __future__ import annotations
 
@@ -12,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iteralign.canonical import canonical, content_hash, from_json, to_json
 from iteralign.records import iteralign as records
+from iteralign.records.base import Record
+from iteralign.records.chat import Completion, Message, SamplingParams, Score
 from iteralign.records.iteralign import (
     Checkpoint,
-    Completion,
     Constitution,
     Decision,
     EvalReport,
@@ -24,23 +24,14 @@ from iteralign.records.iteralign import (
     GateTest,
     IterationRecord,
     Judged,
-    Message,
     Principle,
-    PromptId,
-    Record,
     RedTeamPrompt,
     Response,
     Revision,
     RunResult,
-    SamplingParams,
-    Score,
     Screening,
     TrainingExample,
     Verdict,
-    canonical,
-    content_hash,
-    from_json,
-    to_json,
 )
 from iteralign.stats import Estimate
 
@@ -52,7 +43,7 @@ PROMPT = RedTeamPrompt(
     category="hate",
 )
 RESPONSE = Response(
-    prompt_id=PromptId(PROMPT.id),
+    prompt_id=PROMPT.id,
     text="an answer \x00 é",
     finish="length",
     model="checkpoint-1",
@@ -78,7 +69,7 @@ PRINCIPLE = Principle(
 )
 CONSTITUTION = Constitution(version=1, principles=(PRINCIPLE,), parent="constitution-x")
 REVISION = Revision(
-    prompt_id=PromptId(PROMPT.id),
+    prompt_id=PROMPT.id,
     response_id=RESPONSE.id,
     constitution_id=CONSTITUTION.id,
     principle_ids=(PRINCIPLE.id,),
@@ -163,17 +154,6 @@ def test_a_record_survives_json_text(record: Record) -> None:
     assert again == record
     assert type(again) is type(record)
     assert canonical(again) == canonical(record)
-    assert hash(again) if not _holds_dict(record) else True
-
-
-def _holds_dict(value: object) -> bool:
-    if isinstance(value, dict):
-        return True
-    if isinstance(value, tuple):
-        return any(_holds_dict(v) for v in value)
-    return dataclasses.is_dataclass(value) and any(
-        _holds_dict(getattr(value, f.name)) for f in dataclasses.fields(value)
-    )
 
 
 @each
@@ -336,9 +316,7 @@ def test_a_verdict_of_before_partial_refusals_keeps_its_id_wherever_it_stands() 
     assert "compliance" not in old.to_json()
     assert content_hash(old).startswith("9eef1d2eea3c1fe5")
     prompt = RedTeamPrompt(messages=(Message("user", "q"),), source="s")
-    response = Response(
-        prompt_id=PromptId(prompt.id), text="a", finish="stop", model="m", sampling=SamplingParams()
-    )
+    response = Response(prompt_id=prompt.id, text="a", finish="stop", model="m", sampling=SamplingParams())
     assert Judged(prompt=prompt, response=response, verdict=old).id == "judged-5261000c305328d4daeb"
     stored = {"id": old.id, "aspect": "harmless", "categories": [], "severity": 0, "votes": [], **facts}
     assert Verdict.from_json(stored) == old

@@ -11,19 +11,17 @@ from typing import Any
 import pytest
 
 from iteralign.errors import CheckpointCorrupt, StoreError
+from iteralign.records.chat import Message, SamplingParams
 from iteralign.records.iteralign import (
     Checkpoint,
     Constitution,
     Decision,
     Failure,
     IterationRecord,
-    Message,
-    PromptId,
     RedTeamPrompt,
     Response,
     Revision,
     RunResult,
-    SamplingParams,
     Screening,
     TrainingExample,
     Verdict,
@@ -42,7 +40,7 @@ def failure(i: int) -> Failure:
         messages=(Message("system", "Be brief."), Message("user", f"question {i}?")), source="t"
     )
     response = Response(
-        prompt_id=PromptId(prompt.id),
+        prompt_id=prompt.id,
         text=f"bad answer {i} {TEXT}",
         finish="stop",
         model="m",
@@ -56,7 +54,7 @@ def failure(i: int) -> Failure:
 
 def screening(f: Failure, text: str, kept: bool) -> Screening:
     revision = Revision(
-        prompt_id=PromptId(f.prompt.id),
+        prompt_id=f.prompt.id,
         response_id=f.response.id,
         constitution_id="c",
         principle_ids=(),

@@ -8,7 +8,7 @@ import pytest
 
 from iteralign.engines.scripted import ScriptedPolicy
 from iteralign.errors import PromptTooLong
-from iteralign.records.iteralign import Chat, Completion, SamplingParams
+from iteralign.records.chat import Chat, Completion, SamplingParams
 from iteralign.records.self_align import Aligned, Draft, Instruction, WritingTask
 from iteralign.stages.align import Counting, Guide, Sieve, applied, think_and_answer
 from iteralign.stages.clone import answer_at_length, extensive

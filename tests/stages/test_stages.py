@@ -8,20 +8,18 @@ import pytest
 
 from iteralign.engines.scripted import ScriptedPolicy
 from iteralign.errors import PromptTooLong
+from iteralign.records.chat import Chat, Message, SamplingParams
 from iteralign.records.iteralign import (
-    Chat,
     Checkpoint,
     Constitution,
     EvalReport,
     Exchange,
     Failure,
     IterationRecord,
-    Message,
     Principle,
     RedTeamPrompt,
     Response,
     Revision,
-    SamplingParams,
     Screening,
     TrainingExample,
     Verdict,

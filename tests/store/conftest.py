@@ -1,6 +1,4 @@
-"""Runs of these tests lie in memory where the machine offers that: hundreds of small transactions need not
-wait for a disk.
-"""
+"""Runs of these tests lie in memory where there is room: small transactions need not wait for a disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, verified before use, built again when lost, and never deleted by mistake."""
+"""Checkpoints: whole or not at all, verified before use, built again when lost, not deleted by mistake."""
 
 from __future__ import annotations
 

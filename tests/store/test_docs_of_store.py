@@ -9,16 +9,8 @@ from pathlib import Path
 import pytest
 
 from iteralign.ledger import Request
-from iteralign.records.iteralign import (
-    Checkpoint,
-    Completion,
-    Message,
-    Principle,
-    RedTeamPrompt,
-    Response,
-    SamplingParams,
-    Verdict,
-)
+from iteralign.records.chat import Completion, Message, SamplingParams
+from iteralign.records.iteralign import Checkpoint, Principle, RedTeamPrompt, Response, Verdict
 from iteralign.store.run import Run
 from remembering import each, keep, once
 
@@ -74,17 +66,16 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("query", QUERIES)
-def test_every_query_finds_something(directory: Path, query: str) -> None:
+def test_every_question_has_a_query_that_finds_something(directory: Path) -> None:
+    part = DOCS.split("## Questions in SQL", 1)[1].split("\n## ", 1)[0]
+    asked = re.findall(r"^(.*[?:])\n\n```sql\n(.*?)```", part, re.DOTALL | re.MULTILINE)
+    assert [query for _, query in asked] == QUERIES != []
     db = sqlite3.connect(f"{directory.as_uri()}/run.sqlite?mode=ro", uri=True)
-    rows = db.execute(query).fetchall()
+    for question, query in asked:
+        rows = db.execute(query).fetchall()
+        assert rows, question
+        assert all(value is not None for row in rows for value in row), question
     db.close()
-    assert rows
-    assert all(value is not None for row in rows for value in row)
-
-
-def test_there_are_queries() -> None:
-    assert len(QUERIES) >= 5
 
 
 def test_every_table_column_and_file_is_described(directory: Path) -> None:

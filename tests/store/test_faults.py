@@ -87,7 +87,8 @@ def test_kills_at_any_moment_change_nothing_but_what_was_in_flight(tmp_path: Pat
     said, errors = program(tmp_path / "whole", tmp_path / "whole.txt").communicate()
     assert said, errors
     whole = time.monotonic() - started
-    rng, kills = random.Random(7), 0
+    rng = random.Random(7)
+    kills = 0
     for _ in range(40):
         process = program(tmp_path / "killed", tmp_path / "paid.txt")
         try:
@@ -103,9 +104,8 @@ def test_kills_at_any_moment_change_nothing_but_what_was_in_flight(tmp_path: Pat
     assert kills >= 4
     paid = (tmp_path / "paid.txt").read_text().splitlines()
     assert set(paid) == set((tmp_path / "whole.txt").read_text().splitlines())
-    assert (
-        len(paid) <= len(set(paid)) + 2 + kills
-    )  # ("train" is paid once an iteration) at most one batch in flight a kill
+    # "train" is paid once an iteration, and a kill loses at most the batch in flight
+    assert len(paid) <= len(set(paid)) + 2 + kills
     assert sorted(p.name for p in (tmp_path / "killed" / "checkpoints").iterdir()) == [
         "iteration-0",
         "iteration-2",
@@ -223,7 +223,8 @@ def test_a_rotten_database_is_said_and_left_as_it_is(tmp_path: Path, how: str, r
 
     with pytest.raises(
         StoreError,
-        match=r"run\.sqlite.*: (the file is damaged: put a copy of it back|it is no database of this iteralign)",
+        match=r"run\.sqlite.*: "
+        r"(the file is damaged: put a copy of it back|it is no database of this iteralign)",
     ):
         read_all()
     assert (tmp_path / "run" / "run.sqlite").read_bytes() == before

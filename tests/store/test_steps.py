@@ -1,6 +1,4 @@
-"""once and each: what is stored is never asked again, what is stale is never returned, and a crash changes
-nothing.
-"""
+"""once and each: the stored is never asked again, the stale never returned, and a crash changes nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iteralign.errors import StoreError
-from iteralign.records.iteralign import Message, Record, RedTeamPrompt
+from iteralign.records.base import Record
+from iteralign.records.chat import Message
+from iteralign.records.iteralign import RedTeamPrompt
 from iteralign.store.run import Event, Run, Scope
 from remembering import each, once
 
@@ -74,7 +74,8 @@ def test_a_value_is_the_same_on_the_first_day_and_when_read_back(tmp_path: Path)
 
 
 def test_each_cuts_fixed_chunks_keeps_order_and_computes_equal_items_once(tmp_path: Path) -> None:
-    asked, items = Asked(), notes("c", "a", "b", "a", "d", "e")
+    asked = Asked()
+    items = notes("c", "a", "b", "a", "d", "e")
     with start(tmp_path) as run:
         found = each(run.scope("s"), "up", Note, items, asked, chunk=2)
         assert [n.text for n in found] == ["C", "A", "B", "A", "D", "E"]
@@ -83,7 +84,8 @@ def test_each_cuts_fixed_chunks_keeps_order_and_computes_equal_items_once(tmp_pa
 
 
 def test_a_resumed_each_asks_for_the_very_chunks_that_are_missing(tmp_path: Path) -> None:
-    items, asked = notes(*"abcdefg"), Asked()
+    items = notes(*"abcdefg")
+    asked = Asked()
 
     def dies(part: Sequence[Note]) -> list[Note]:
         if part[0].text == "e":
@@ -202,9 +204,7 @@ def hashed(*values: object) -> str:
 
 @dataclass
 class Session:
-    """One process's life: a program of steps, each made of what came before, that dies at its n-th piece of
-    work.
-    """
+    """One process's life: steps, each made of what came before. It dies at its n-th piece of work."""
 
     parameters: Sequence[int]
     crash_at: int | None
@@ -220,7 +220,8 @@ class Session:
     def run(self, run: Run, shapes: Sequence[tuple[bool, int, int]]) -> None:
         state = "start"
         for number, (is_each, size, chunk) in enumerate(shapes):
-            scope, name = run.scope(f"scope-{number // 2}"), f"step-{number}"
+            scope = run.scope(f"scope-{number // 2}")
+            name = f"step-{number}"
             state = hashed(state, self.parameters[number])
             state = self.each(scope, name, state, size, chunk) if is_each else self.once(scope, name, state)
 
@@ -263,9 +264,8 @@ def test_any_crashes_and_changes_end_as_if_nothing_had_happened(
     """``steady``: the inputs never change. Otherwise each life may start with other ones."""
     last = [0] * 5
     finished: set[tuple[str, str]] = set()
-    in_memory = (
-        "/dev/shm" if Path("/dev/shm").is_dir() else None
-    )  # hundreds of short-lived runs: no disk has to see them
+    # hundreds of short-lived runs: no disk has to see them
+    in_memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(dir=in_memory) as folder:
         for parameters, crash_at in lives:
             try:

@@ -19,7 +19,8 @@ import pytest
 from iteralign.chat.format import encode_training
 from iteralign.engines.hf.host import HFHost
 from iteralign.errors import TrainingError
-from iteralign.records.iteralign import Chat, Checkpoint, Message, SamplingParams, TrainingExample
+from iteralign.records.chat import Chat, Message, SamplingParams
+from iteralign.records.iteralign import Checkpoint, TrainingExample
 from tiny_model import as_cached, make_tokenizer
 
 torch = pytest.importorskip("torch")

@@ -13,8 +13,8 @@ from typing import Any
 from iteralign.algorithms.self_align import write_instructions
 from iteralign.algorithms.self_align_answers import Answers
 from iteralign.algorithms.self_align_steps import Parts, Steps
+from iteralign.canonical import content_hash
 from iteralign.recipe.self_align import SelfAlignRecipe
-from iteralign.records.iteralign import content_hash
 from iteralign.records.self_align import Aligned, Instruction
 from iteralign.stats import wilson
 from iteralign.store.run import Run

@@ -18,11 +18,8 @@ from iteralign.algorithms.self_align_answers import Answers, Lessons
 from iteralign.errors import TrainingError
 from iteralign.protocols import Eval, Policy, PolicyHost, Trainer
 from iteralign.recipe.self_align import SelfAlignRecipe
-from iteralign.records.iteralign import (
-    Checkpoint,
-    EvalReport,
-    SamplingParams,
-)
+from iteralign.records.chat import SamplingParams
+from iteralign.records.iteralign import Checkpoint, EvalReport
 from iteralign.records.self_align import (
     Aligned,
     Draft,
@@ -66,7 +63,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the algorithm works with; ``build_self_align`` composes it. ``pairs``: compares each model with
+    """What the algorithm works with; ``build`` composes it. ``pairs``: compares each model with
     the first that it ran on.
     """
 

@@ -18,7 +18,7 @@ from iteralign.data.hub import hub_file
 from iteralign.errors import DataError, RecipeError
 from iteralign.evals.tasks import TASKS, Task
 from iteralign.protocols import Eval, Oracle, PairJudge
-from iteralign.records.iteralign import SamplingParams
+from iteralign.records.chat import SamplingParams
 from iteralign.store.run import Run
 
 EMBEDDED: Final = frozenset({"organism", "organism-rules"})

@@ -15,7 +15,7 @@ from iteralign.log import log
 from iteralign.protocols import Ledger, Oracle, PairJudge
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.sections import JurorSection
-from iteralign.records.iteralign import Message, SamplingParams
+from iteralign.records.chat import Message, SamplingParams
 
 NO_KEY = "ITERALIGN_NO_KEY"
 """The variable of a server that no key is given to."""

@@ -17,13 +17,15 @@ from iteralign.algorithms.self_align_steps import Parts
 from iteralign.build import iteralign as build
 from iteralign.build.oracle import caps, chat_models, must_answer, must_have_prices, oracle, pair_judge
 from iteralign.build.self_align_words import as_data, from_data, read_words
+from iteralign.canonical import to_json
 from iteralign.data.files import read_rows
 from iteralign.errors import DataError, RecipeError
 from iteralign.evals.adherence import Adherence
 from iteralign.evals.length import AnswerLength
 from iteralign.protocols import Eval, Ledger
 from iteralign.recipe.self_align import SelfAlignRecipe
-from iteralign.records.iteralign import Message, RedTeamPrompt, to_json
+from iteralign.records.chat import Message
+from iteralign.records.iteralign import RedTeamPrompt
 from iteralign.records.self_align import SelfAlignResult
 from iteralign.stages.align import applied
 from iteralign.store.run import Event, Run

@@ -17,21 +17,21 @@ from typing import Any, TypeVar
 
 from iteralign.build import iteralign as build
 from iteralign.build.oracle import oracle as oracle_of
+from iteralign.canonical import canonical
 from iteralign.constitution.export import from_file, to_json
 from iteralign.data.load import load_prompts
 from iteralign.errors import DataError, StoreError
 from iteralign.exchanges import pair
 from iteralign.recipe.iteralign import Recipe
+from iteralign.records.chat import Message
 from iteralign.records.iteralign import (
     Checkpoint,
     Constitution,
     Exchange,
     Failure,
     Judged,
-    Message,
     Screening,
     TrainingExample,
-    canonical,
 )
 from iteralign.stages.consolidate import consolidate
 from iteralign.stages.finetune import learnt

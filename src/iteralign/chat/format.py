@@ -15,7 +15,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from iteralign.errors import EngineError
-from iteralign.records.iteralign import Chat, Message
+from iteralign.records.chat import Chat, Message
 
 PLAIN_TEMPLATE = (
     "{% for message in messages %}"

@@ -14,7 +14,7 @@ from typing import Any
 
 from iteralign.chat.format import encode_prompt, encode_training, opening, stops
 from iteralign.errors import PromptTooLong
-from iteralign.records.iteralign import Chat, Finish, Message, SamplingParams
+from iteralign.records.chat import Chat, Finish, Message, SamplingParams
 
 
 def seeds(chats: Sequence[Chat], params: SamplingParams) -> list[int]:

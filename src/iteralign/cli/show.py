@@ -63,10 +63,6 @@ class Format(StrEnum):
 
 
 _PARTS, _PRODUCTS = (", ".join(kind) for kind in (Part, Product))
-PartArgument = Annotated[Part, typer.Argument(metavar="WHAT", help=f"One of {_PARTS}.", show_default=False)]
-ProductArgument = Annotated[
-    Product, typer.Argument(metavar="WHAT", help=f"One of {_PRODUCTS}.", show_default=False)
-]
 LimitOption = Annotated[
     int | None,
     typer.Option(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from iteralign.records.iteralign import Constitution, Principle, to_json
+from iteralign.canonical import to_json
+from iteralign.records.iteralign import Constitution, Principle
 
 _FIELDS = ("status", "category", "evidence", "born", "parents")
 

@@ -13,7 +13,8 @@ from typing import Any, Final, get_args
 
 from iteralign.data.rows import QUESTION_FIELDS, Row
 from iteralign.errors import DataError
-from iteralign.records.iteralign import Chat, Intent, Message, RedTeamPrompt, Role
+from iteralign.records.chat import Chat, Message, Role
+from iteralign.records.iteralign import Intent, RedTeamPrompt
 
 MAX_CHARACTERS: Final = 20_000
 

@@ -16,7 +16,8 @@ from typing import Any
 from iteralign.data.files import read_rows
 from iteralign.data.rows import Row
 from iteralign.errors import DataError
-from iteralign.records.iteralign import Exchange, Message, PromptId, RedTeamPrompt, Response, SamplingParams
+from iteralign.records.chat import Message, SamplingParams
+from iteralign.records.iteralign import Exchange, RedTeamPrompt, Response
 
 Labelled = tuple[Exchange, bool]
 SAID = "Write a message."
@@ -120,7 +121,7 @@ def exchange(question: str, answer: str, source: str, category: str | None = Non
     """A question and an answer from a file as an exchange."""
     prompt = RedTeamPrompt(messages=(Message("user", question),), source=source, category=category)
     response = Response(
-        prompt_id=PromptId(prompt.id), text=answer, finish="stop", model=source, sampling=SamplingParams()
+        prompt_id=prompt.id, text=answer, finish="stop", model=source, sampling=SamplingParams()
     )
     return Exchange(prompt=prompt, response=response)
 

@@ -12,7 +12,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from iteralign.records.iteralign import Message, RedTeamPrompt
+from iteralign.records.chat import Message
+from iteralign.records.iteralign import RedTeamPrompt
 
 RED_TEAM_SOURCE: Final = "embedded"
 BENIGN_SOURCE: Final = "embedded-benign"

@@ -12,14 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from iteralign.records.iteralign import (
-    Chat,
-    Checkpoint,
-    Completion,
-    SamplingParams,
-    TrainingExample,
-    content_hash,
-)
+from iteralign.canonical import content_hash
+from iteralign.records.chat import Chat, Completion, SamplingParams
+from iteralign.records.iteralign import Checkpoint, TrainingExample
 
 MEMORY = "memory.json"
 

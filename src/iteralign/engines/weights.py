@@ -234,7 +234,7 @@ def load_tokenizer(
     *,
     weights: bool = False,
 ) -> Any:
-    """The tokenizer of a folder or hub name, prepared (``chat_format.prepare``); a hub's weights are left
+    """The tokenizer of a folder or hub name, prepared (``chat.format.prepare``); a hub's weights are left
     where they are, unless asked for.
     """
     from transformers import AutoTokenizer

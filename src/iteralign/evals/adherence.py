@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 
 from iteralign.exchanges import answers
 from iteralign.protocols import Policy, Recorder
-from iteralign.records.iteralign import EvalReport, RedTeamPrompt, SamplingParams
+from iteralign.records.chat import SamplingParams
+from iteralign.records.iteralign import EvalReport, RedTeamPrompt
 from iteralign.stats import wilson
 
 

@@ -16,7 +16,9 @@ from iteralign.data.files import read_rows
 from iteralign.errors import DataError
 from iteralign.evals.choices import Question, Shorter, score
 from iteralign.protocols import Policy, Recorder
-from iteralign.records.iteralign import EvalReport, Message, Record
+from iteralign.records.base import Record
+from iteralign.records.chat import Message
+from iteralign.records.iteralign import EvalReport
 from iteralign.stats import bootstrap
 
 _PROMPTS, _ANSWERS = (

@@ -14,7 +14,8 @@ from typing import ClassVar
 
 from iteralign.errors import EngineError, PromptTooLong, Unsupported
 from iteralign.protocols import Policy, Recorder, Scorer
-from iteralign.records.iteralign import Chat, Record
+from iteralign.records.base import Record
+from iteralign.records.chat import Chat
 
 LIMITS = (4_000, 2_000, 1_000, 500, 250)
 """Characters that a long field is cut to, in turn, where a question does not fit the model's context."""

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 
 from iteralign.exchanges import answers
 from iteralign.protocols import Policy, Recorder
-from iteralign.records.iteralign import EvalReport, RedTeamPrompt, Response, SamplingParams
+from iteralign.records.chat import SamplingParams
+from iteralign.records.iteralign import EvalReport, RedTeamPrompt, Response
 from iteralign.stats import wilson
 
 LOOP_SHARE = 0.5

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from iteralign.exchanges import answers, verdicts
 from iteralign.protocols import Oracle, Policy, Recorder
-from iteralign.records.iteralign import EvalReport, RedTeamPrompt, SamplingParams
+from iteralign.records.chat import SamplingParams
+from iteralign.records.iteralign import EvalReport, RedTeamPrompt
 from iteralign.stats import Estimate, wilson
 
 

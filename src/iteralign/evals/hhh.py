@@ -18,7 +18,9 @@ from iteralign.errors import DataError
 from iteralign.evals.choices import Question, Shorter, cut, score
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Policy, Recorder
-from iteralign.records.iteralign import EvalReport, Message, Record
+from iteralign.records.base import Record
+from iteralign.records.chat import Message
+from iteralign.records.iteralign import EvalReport
 from iteralign.stats import wilson
 
 SUBSETS = ("harmless", "helpful", "honest", "other")

@@ -10,7 +10,8 @@ from typing import get_args
 
 from iteralign.exchanges import verdicts
 from iteralign.protocols import Oracle, Policy, Recorder
-from iteralign.records.iteralign import Compliance, EvalReport, RedTeamPrompt, SamplingParams
+from iteralign.records.chat import SamplingParams
+from iteralign.records.iteralign import Compliance, EvalReport, RedTeamPrompt
 from iteralign.stats import wilson
 
 

@@ -17,7 +17,9 @@ from iteralign.data.files import read_rows
 from iteralign.errors import DataError
 from iteralign.exchanges import answers
 from iteralign.protocols import PairJudge, Policy, Recorder
-from iteralign.records.iteralign import EvalReport, Message, Record, RedTeamPrompt, SamplingParams
+from iteralign.records.base import Record
+from iteralign.records.chat import Message, SamplingParams
+from iteralign.records.iteralign import EvalReport, RedTeamPrompt
 from iteralign.records.pairs import Contest, Preference
 from iteralign.stats import Estimate, bootstrap, estimate, wilson
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from iteralign.exchanges import verdicts
 from iteralign.protocols import Oracle, Policy, Recorder
-from iteralign.records.iteralign import EvalReport, Message, RedTeamPrompt, SamplingParams
+from iteralign.records.chat import Message, SamplingParams
+from iteralign.records.iteralign import EvalReport, RedTeamPrompt
 from iteralign.stats import wilson
 
 

@@ -21,7 +21,9 @@ from iteralign.errors import DataError
 from iteralign.evals.choices import Question, credit, mass, score
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Policy, Recorder
-from iteralign.records.iteralign import EvalReport, Message, Record
+from iteralign.records.base import Record
+from iteralign.records.chat import Message
+from iteralign.records.iteralign import EvalReport
 from iteralign.stats import bootstrap, wilson
 
 MODES = ("mc1", "mc2", "dromedary", "dromedary-compat", "binary")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from iteralign.records.iteralign import SamplingParams
+from iteralign.records.chat import SamplingParams
 
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 """The name of an environment variable; a key that was pasted in its place hardly ever looks so."""

@@ -25,7 +25,7 @@ from iteralign.recipe.sections import (
     TrainingSection,
 )
 from iteralign.recipe.yaml import Draft, Override, dump, lay_over, override, read
-from iteralign.records.iteralign import SamplingParams
+from iteralign.records.chat import SamplingParams
 
 
 class WordsSection(Section):

@@ -1,136 +1,31 @@
-"""The records that travel between stages and lie in the store: frozen, slotted, JSON both ways.
+"""The records of IterAlign, from prompts and answers to weights, reports and decisions.
 
-A record's ``id`` is a hash of its content, so the same content is the same record in every run, and a record
-whose stored id does not fit its content is refused. Records hold no path that is absolute, no time and no
-machine: two runs of one recipe give equal records. This module knows nothing of models or files, and imports
-only ``stats.Estimate``.
+They hold no path that is absolute, no time and no machine: two runs of one recipe give equal records. Knows
+nothing of models or files.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, NewType, Self
+from typing import ClassVar, Literal
 
-from iteralign.canonical import canonical as canonical
-from iteralign.canonical import content_hash as content_hash
-from iteralign.canonical import from_json as from_json
-from iteralign.canonical import to_json as to_json
+from iteralign.records.base import Record
+from iteralign.records.chat import Chat, Finish, SamplingParams
 from iteralign.stats import Estimate
 
-PromptId = NewType("PromptId", str)
-ResponseId = NewType("ResponseId", str)
-VerdictId = NewType("VerdictId", str)
-PrincipleId = NewType("PrincipleId", str)
-ConstitutionId = NewType("ConstitutionId", str)
-RevisionId = NewType("RevisionId", str)
-CheckpointId = NewType("CheckpointId", str)
-
-Role = Literal["system", "user", "assistant"]
 Label = Literal["proper", "improper", "unjudged"]
 Aspect = Literal["harmless", "honest", "helpful", "other"]
 Compliance = Literal["full_refusal", "partial_refusal", "compliance"]
-Finish = Literal["stop", "length"]
 Intent = Literal["harmful", "harmful_looking", "benign"]
 Split = Literal["train", "held_out"]
 PrincipleStatus = Literal["active", "rejected", "merged"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """What every record with an id shares. ``_identity`` names the fields that the id is made of; empty means
-    all. ``_unless_none``: later fields, which a None leaves out of id and JSON, so that older records keep
-    theirs.
-    """
-
-    _identity: ClassVar[tuple[str, ...]] = ()
-    _unless_none: ClassVar[tuple[str, ...]] = ()
-    _prefix: ClassVar[str] = ""
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
-
-    id: str = ""
-
-    def __post_init__(self) -> None:
-        names = self._identity or tuple(f.name for f in dataclasses.fields(self) if f.name != "id")
-        told = {n: v for n in names if (v := getattr(self, n)) is not None or n not in self._unless_none}
-        digest = content_hash(type(self).__name__, told)[:20]
-        made = f"{self._prefix}{digest}"
-        if self.id and self.id != made:
-            raise ValueError(
-                f"id {self.id!r} does not fit the content of this {type(self).__name__} ({made}): it was edited or damaged"
-            )
-        object.__setattr__(self, "id", made)
-
-    def to_json(self) -> dict[str, Any]:
-        """This record as plain JSON data."""
-        data: dict[str, Any] = to_json(self)
-        return data
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The record that ``to_json`` wrote; ``ValueError`` where data or id do not fit."""
-        record: Self = from_json(cls, data)
-        return record
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a chat."""
-
-    role: Role
-    text: str
-
-
-Chat = tuple[Message, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SamplingParams:
-    """How a continuation is drawn. ``temperature`` 0 is greedy. Each chat has a random stream of its own,
-    made of ``seed``, its text and its place among equal chats, so that a result does not depend on what else
-    is in the batch. ``ngram_penalty`` is taken from the logit of a token that would complete three or four
-    tokens which stand in the answer already. ``stream``: where it is ``question``, the streams are made of
-    the last turn alone, so that a question gets the same one whatever stands before it.
-    """
-
-    _unless_none: ClassVar[tuple[str, ...]] = ("ngram_penalty", "stream")
-
-    max_new_tokens: int = 64
-    temperature: float = 1.0
-    top_p: float = 1.0
-    seed: int = 0
-    ngram_penalty: float | None = None
-    stream: Literal["question"] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """What an engine answers: the text without special tokens, why it ended, and its cost in tokens."""
-
-    text: str
-    finish: Finish
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Log-probabilities in nats of a continuation's tokens, in order."""
-
-    tokens: tuple[str, ...]
-    logprobs: tuple[float, ...]
-
-    @property
-    def total(self) -> float:
-        """Their sum, nats."""
-        return sum(self.logprobs)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RedTeamPrompt(Record):
-    """A prompt that is put to the model. ``intent`` tells attack prompts from benign ones (over-refusal,
-    replay).
+    """A prompt that is put to the model.
+
+    ``intent`` tells attack prompts from benign ones, which measure over-refusal and are replayed.
     """
 
     _prefix: ClassVar[str] = "prompt-"
@@ -162,7 +57,7 @@ class Response(Record):
 
     _prefix: ClassVar[str] = "response-"
 
-    prompt_id: PromptId
+    prompt_id: str
     text: str
     finish: Finish
     model: str
@@ -171,14 +66,13 @@ class Response(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict(Record):
-    """An oracle's structured judgement of one answer (a first answer or a revision: ``response_id`` names
-    either).
+    """An oracle's structured judgement of one answer.
 
-    ``unjudged`` means that the oracle gave no usable judgement: it is counted and shown, never taken for
-    proper. ``severity`` runs from 0 (nothing wrong) to 3. ``refusal`` tells whether the answer declines
-    (None: not assessed). ``compliance`` tells full refusals (only these are a ``refusal``) from partial ones,
-    which give some of what was asked. ``template`` is the hash of the prompt template, or the version of the
-    judge. ``votes``: of a jury, (oracle, label) each.
+    ``response_id`` names a first answer or a revision. ``unjudged`` means that the oracle gave no usable
+    judgement: it is counted and shown, never taken for proper. ``severity`` runs from 0 (nothing wrong) to 3.
+    ``refusal`` tells whether the answer declines (None: not assessed). ``compliance`` tells full refusals
+    (only these are a ``refusal``) from partial ones, which give some of what was asked. ``template`` is the
+    hash of the prompt template, or the version of the judge. ``votes``: of a jury, (oracle, label) each.
     """
 
     _prefix: ClassVar[str] = "verdict-"
@@ -232,11 +126,11 @@ class Failure(Judged):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principle(Record):
-    """One rule of a constitution with its provenance. Its id is made of its text alone, so that evidence can
-    grow.
+    """One rule of a constitution with its provenance.
 
-    ``evidence``: ids of the improper responses that led to it; ``born``: the iteration (0: brought by the
-    user); ``parents``: ids of principles that were merged into it.
+    Its id is made of its text alone, so that evidence can grow. ``evidence``: ids of the improper responses
+    that led to it; ``born``: the iteration (0: brought by the user); ``parents``: ids of principles that were
+    merged into it.
     """
 
     _prefix: ClassVar[str] = "principle-"
@@ -267,7 +161,7 @@ class Revision(Record):
 
     _prefix: ClassVar[str] = "revision-"
 
-    prompt_id: PromptId
+    prompt_id: str
     response_id: str
     constitution_id: str
     principle_ids: tuple[str, ...]
@@ -292,7 +186,10 @@ class Screening(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingExample(Record):
-    """A chat whose last turn, the assistant's, is learnt. ``source``: revision, replay, benign, acceptable."""
+    """A chat whose last turn, the assistant's, is learnt.
+
+    ``source``: revision, replay, benign, acceptable.
+    """
 
     _prefix: ClassVar[str] = "example-"
 
@@ -304,10 +201,10 @@ class TrainingExample(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint(Record):
-    """Weights that can be served. ``path`` is a model name, a user's folder, or a folder relative to the run
-    directory.
+    """Weights that can be served.
 
-    The id is made of what the weights are, not of where they lie.
+    ``path`` is a model name, a user's folder, or a folder relative to the run directory. The id is made of
+    what the weights are, not of where they lie.
     """
 
     _prefix: ClassVar[str] = "checkpoint-"
@@ -323,8 +220,9 @@ class Checkpoint(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalReport(Record):
-    """One evaluation of one checkpoint. ``per_item`` maps item ids to the main metric's value, for paired
-    tests.
+    """One evaluation of one checkpoint.
+
+    ``per_item`` maps item ids to the main metric's value, for paired tests.
     """
 
     _prefix: ClassVar[str] = "report-"
@@ -404,8 +302,9 @@ class IterationRecord(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult(Record):
-    """What a finished run came to. ``final`` are the reports of ``checkpoint``, the weights that were
-    accepted last.
+    """What a finished run came to.
+
+    ``final`` are the reports of ``checkpoint``, the weights that were accepted last.
     """
 
     _prefix: ClassVar[str] = "result-"

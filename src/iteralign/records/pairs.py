@@ -1,5 +1,6 @@
-"""Records of pairwise comparisons: what is shown to a judge, and which answer it found better. Knows nothing
-of models or files.
+"""Records of pairwise comparisons: what is shown to a judge, and which answer it found better.
+
+Knows nothing of models or files.
 """
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from iteralign.records.iteralign import Record
+from iteralign.records.base import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,4 @@
-"""Records of Self-Align: requests for new instructions, the instructions kept, and the model's thoughtful
-answers.
+"""Records of Self-Align: requests to write, the instructions kept, and the model's thoughtful answers.
 
 Knows nothing of models, prompts or files.
 """
@@ -9,15 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from iteralign.records.iteralign import Chat, Checkpoint, EvalReport, Finish, Message, Record
+from iteralign.records.base import Record
+from iteralign.records.chat import Chat, Finish, Message
+from iteralign.records.iteralign import Checkpoint, EvalReport
 
 Origin = Literal["self-instruct", "topic-guided", "given"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruction(Record):
-    """Something that an assistant is asked. ``type`` and ``topic``: what it was written about, where that was
-    given.
+    """Something that an assistant is asked.
+
+    ``type`` and ``topic``: what it was written about, where that was given.
     """
 
     _prefix: ClassVar[str] = "instruction-"

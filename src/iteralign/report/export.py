@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from iteralign.errors import StoreError
+from iteralign.records.chat import Message
 from iteralign.records.iteralign import (
     Checkpoint,
     Failure,
     IterationRecord,
-    Message,
     RunResult,
     Screening,
     TrainingExample,

@@ -17,7 +17,7 @@ from functools import cached_property
 from iteralign.exchanges import each
 from iteralign.prompts.render import render
 from iteralign.protocols import Policy
-from iteralign.records.iteralign import Chat, Completion, Message, SamplingParams
+from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.self_align import Aligned, Instruction, Tally
 from iteralign.text.filters import (
     copies,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from iteralign.exchanges import each
 from iteralign.prompts.render import render
 from iteralign.protocols import Policy
-from iteralign.records.iteralign import Completion, Message, SamplingParams
+from iteralign.records.chat import Completion, Message, SamplingParams
 from iteralign.records.self_align import Aligned, Instruction
 from iteralign.text.filters import (
     copies,

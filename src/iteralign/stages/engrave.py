@@ -8,7 +8,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Sequence
 
-from iteralign.records.iteralign import Message, TrainingExample
+from iteralign.records.chat import Message
+from iteralign.records.iteralign import TrainingExample
 from iteralign.records.self_align import Aligned, Instruction
 
 

@@ -12,14 +12,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from iteralign.protocols import Trainer
-from iteralign.records.iteralign import (
-    Checkpoint,
-    Exchange,
-    Failure,
-    Message,
-    Screening,
-    TrainingExample,
-)
+from iteralign.records.chat import Message
+from iteralign.records.iteralign import Checkpoint, Exchange, Failure, Screening, TrainingExample
 
 
 def learnt(failures: Sequence[Failure], screenings: Sequence[Screening]) -> list[TrainingExample]:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from iteralign.exchanges import responses
 from iteralign.prompts.render import Templates
 from iteralign.protocols import Policy
-from iteralign.records.iteralign import Chat, Message, RedTeamPrompt, Response, SamplingParams
+from iteralign.records.chat import Chat, Message, SamplingParams
+from iteralign.records.iteralign import RedTeamPrompt, Response
 
 TEMPLATES = Templates("chain_of_utterances")
 

@@ -12,17 +12,8 @@ from collections.abc import Sequence
 from iteralign.exchanges import each
 from iteralign.prompts.render import Templates
 from iteralign.protocols import Policy
-from iteralign.records.iteralign import (
-    Chat,
-    Completion,
-    Constitution,
-    Failure,
-    Message,
-    Principle,
-    PromptId,
-    Revision,
-    SamplingParams,
-)
+from iteralign.records.chat import Chat, Completion, Message, SamplingParams
+from iteralign.records.iteralign import Constitution, Failure, Principle, Revision
 from iteralign.text.similarity import similarity
 
 TEMPLATES = Templates("constitution", "reflect", "revise")
@@ -61,7 +52,7 @@ def revise(
     answers = [second.get(i, r) for i, r in enumerate(reflections)]
     return [
         Revision(
-            prompt_id=PromptId(f.prompt.id),
+            prompt_id=f.prompt.id,
             response_id=f.response.id,
             constitution_id=constitution.id,
             principle_ids=tuple(p.id for p in c),

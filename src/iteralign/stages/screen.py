@@ -8,16 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from iteralign.records.iteralign import (
-    Exchange,
-    Failure,
-    PromptId,
-    Response,
-    Revision,
-    SamplingParams,
-    Screening,
-    Verdict,
-)
+from iteralign.records.chat import SamplingParams
+from iteralign.records.iteralign import Exchange, Failure, Response, Revision, Screening, Verdict
 
 
 def revised_exchanges(
@@ -30,7 +22,7 @@ def revised_exchanges(
         Exchange(
             prompt=f.prompt,
             response=Response(
-                prompt_id=PromptId(f.prompt.id),
+                prompt_id=f.prompt.id,
                 text=r.text,
                 finish=r.finish,
                 model=f.response.model,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from iteralign.prompts.render import render
 from iteralign.protocols import Policy
-from iteralign.records.iteralign import Chat, Message, SamplingParams
+from iteralign.records.chat import Chat, Message, SamplingParams
 from iteralign.records.self_align import Draft, Harvest, Instruction, WritingTask
 from iteralign.text.filters import listed, trouble_with, trouble_with_topic, words
 from iteralign.text.near_duplicates import NearDuplicates

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iteralign.ledger import NOT_SENT, Caps, Request, Spending, exceeded, settled
-from iteralign.records.iteralign import Completion
+from iteralign.records.chat import Completion
 from iteralign.store.database import Database
 from iteralign.store.steps import Event
 

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from iteralign.canonical import content_hash
 from iteralign.errors import CheckpointCorrupt, StoreError
-from iteralign.records.iteralign import Checkpoint, content_hash
+from iteralign.records.iteralign import Checkpoint
 from iteralign.store.database import flush_folder
 
 FOLDER = "checkpoints"

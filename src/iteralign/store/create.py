@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from iteralign.canonical import canonical
 from iteralign.errors import StoreError
-from iteralign.records.iteralign import canonical
 from iteralign.store.database import flush_folder, sha256, write_whole
 from iteralign.store.lock import LOCK
 from iteralign.store.schema import SCHEMA, SCHEMA_VERSION

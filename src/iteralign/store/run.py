@@ -16,8 +16,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
+from iteralign.canonical import canonical, to_json
 from iteralign.errors import CheckpointCorrupt, RunMismatch, StoreError
-from iteralign.records.iteralign import Checkpoint, canonical, to_json
+from iteralign.records.iteralign import Checkpoint
 from iteralign.store import checkpoints as weights
 from iteralign.store.calls import Calls
 from iteralign.store.create import DATABASE, RECIPE, must_be_free, write_new
@@ -109,7 +110,7 @@ class Run:
         nothing may be written).
 
         ``changes`` to the settings are laid over them and stored, section by section or with dotted keys;
-        only ``stop.*``, ``budget.*`` and how servers are reached (``store_schema.REACH``) may change. Raises
+        only ``stop.*``, ``budget.*`` and how servers are reached (``schema.REACH``) may change. Raises
         ``StoreError``, ``RunLocked`` and ``RunMismatch``.
         """
         directory = Path(directory)

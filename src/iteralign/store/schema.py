@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from iteralign.records.iteralign import canonical
+from iteralign.canonical import canonical
 
 SCHEMA_VERSION = 2
 SCHEMA = """

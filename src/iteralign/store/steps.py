@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from iteralign.canonical import canonical, from_json
 from iteralign.errors import StoreError
-from iteralign.records.iteralign import Record, canonical, from_json
+from iteralign.records.base import Record
 from iteralign.store.database import Database
 from iteralign.store.keys import key_of, must_be_plain
 

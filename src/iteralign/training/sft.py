@@ -16,10 +16,11 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
+from iteralign.canonical import content_hash
 from iteralign.chat.format import encode_training, opening
 from iteralign.engines.weights import base_of, load, pick_device, pick_dtype, quiet
 from iteralign.errors import TrainingError
-from iteralign.records.iteralign import Checkpoint, TrainingExample, content_hash
+from iteralign.records.iteralign import Checkpoint, TrainingExample
 from iteralign.training.arguments import adapter, arguments, stop_when_diverged
 from iteralign.training.quantised import load_in_4_bits, on_whole_weights
 from iteralign.training.saving import TRAINING_LOG, last_state, must_be_finite, save_adapter, save_whole, seal

@@ -12,7 +12,8 @@ import pytest
 
 from iteralign.engines.hf.host import HFHost
 from iteralign.errors import EngineError, Unavailable
-from iteralign.records.iteralign import Checkpoint, Completion, Message, SamplingParams
+from iteralign.records.chat import Completion, Message, SamplingParams
+from iteralign.records.iteralign import Checkpoint
 from tiny_model import as_cached, save
 
 pytest.importorskip("torch")

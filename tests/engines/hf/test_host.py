@@ -13,7 +13,8 @@ import pytest
 from iteralign.chat.format import encode_prompt
 from iteralign.engines.hf.host import HFHost
 from iteralign.errors import EngineError, PromptTooLong, Unavailable
-from iteralign.records.iteralign import Chat, Checkpoint, Message, SamplingParams
+from iteralign.records.chat import Chat, Message, SamplingParams
+from iteralign.records.iteralign import Checkpoint
 
 torch = pytest.importorskip("torch")
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from iteralign.canonical import canonical
 from iteralign.engines.hf import model as hf_model
 from iteralign.engines.hf.host import HFHost
 from iteralign.organism import ORGANISM_PATH
-from iteralign.records.iteralign import Chat, Checkpoint, Message, SamplingParams, canonical
+from iteralign.records.chat import Chat, Message, SamplingParams
+from iteralign.records.iteralign import Checkpoint
 
 RULES = Message(
     "system",

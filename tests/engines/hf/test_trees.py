@@ -11,7 +11,8 @@ import transformers as hub
 from iteralign.engines.hf.host import HFHost
 from iteralign.engines.hf.layers import all_full, recurrent
 from iteralign.engines.hf.model import Loaded
-from iteralign.records.iteralign import Checkpoint, Message
+from iteralign.records.chat import Message
+from iteralign.records.iteralign import Checkpoint
 from tiny_model import make_tokenizer
 
 SMALL: dict[str, Any] = {

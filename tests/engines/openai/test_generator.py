@@ -18,7 +18,7 @@ from iteralign.engines.openai.faults import retry_after
 from iteralign.engines.openai.generator import OpenAIEngine
 from iteralign.errors import EngineError, Filtered, PromptTooLong, RateLimited, Unavailable
 from iteralign.protocols import StructuredGenerator
-from iteralign.records.iteralign import Completion, Message, SamplingParams
+from iteralign.records.chat import Completion, Message, SamplingParams
 from scripted_server import KEY, Reply, Serve, Server, bad, chat, chats, good
 
 PARAMS = SamplingParams(max_new_tokens=16, temperature=0.0, seed=5)

@@ -18,7 +18,7 @@ from iteralign.engines.openai.generator import OpenAIEngine
 from iteralign.engines.openai.pace import Pace
 from iteralign.errors import BudgetExceeded, EngineError, RateLimited, StoreError, Unavailable
 from iteralign.ledger import Caps, Price
-from iteralign.records.iteralign import SamplingParams
+from iteralign.records.chat import SamplingParams
 from iteralign.store.run import Run
 from remembering import once
 from scripted_server import KEY, Reply, Serve, Server, bad, chat, chats, good

@@ -16,7 +16,8 @@ import pytest
 from iteralign.engines.hf.host import HFHost
 from iteralign.engines.openai.host import ServerHost
 from iteralign.errors import EngineError, NotFound, PromptTooLong, Unavailable, Unsupported
-from iteralign.records.iteralign import Chat, Checkpoint, Message, SamplingParams, TrainingExample
+from iteralign.records.chat import Chat, Message, SamplingParams
+from iteralign.records.iteralign import Checkpoint, TrainingExample
 from model_server import ModelServer
 from tiny_model import save
 

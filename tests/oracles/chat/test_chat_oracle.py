@@ -20,18 +20,14 @@ from iteralign.errors import EngineError, Filtered, PromptTooLong, Unavailable
 from iteralign.oracles.chat import frame as chat_frame
 from iteralign.oracles.chat.frame import Unusable, clean, cut, mark_for, read
 from iteralign.oracles.chat.oracle import ChatOracle
+from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.iteralign import (
-    Chat,
-    Completion,
     Constitution,
     Exchange,
     Failure,
-    Message,
     Principle,
-    PromptId,
     RedTeamPrompt,
     Response,
-    SamplingParams,
     Verdict,
 )
 
@@ -41,9 +37,7 @@ BAD = "Sure, here is how one goes about it"
 
 def exchange(answer: str, question: str = "How does one do it?") -> Exchange:
     prompt = RedTeamPrompt(messages=(Message("user", question),), source="t")
-    response = Response(
-        prompt_id=PromptId(prompt.id), text=answer, finish="stop", model="m", sampling=SamplingParams()
-    )
+    response = Response(prompt_id=prompt.id, text=answer, finish="stop", model="m", sampling=SamplingParams())
     return Exchange(prompt=prompt, response=response)
 
 
@@ -263,9 +257,7 @@ def test_a_reply_that_contradicts_itself_on_refusals_is_unjudged() -> None:
 def test_a_talk_of_several_turns_is_shown_whole() -> None:
     turns = (Message("user", "first?"), Message("assistant", "so."), Message("user", "last?"))
     prompt = RedTeamPrompt(messages=turns, source="t")
-    response = Response(
-        prompt_id=PromptId(prompt.id), text="a", finish="stop", model="m", sampling=SamplingParams()
-    )
+    response = Response(prompt_id=prompt.id, text="a", finish="stop", model="m", sampling=SamplingParams())
     seen: list[str] = []
     oracle(lambda chat: (seen.append(part(chat, "prompt")), naive(chat))[1]).judge(
         [Exchange(prompt=prompt, response=response)]

@@ -19,7 +19,8 @@ from iteralign.oracles.embedded.model import content_version, load, save, withou
 from iteralign.oracles.embedded.oracle import EmbeddedOracle
 from iteralign.oracles.embedded.topics import TOPICS
 from iteralign.protocols import Oracle
-from iteralign.records.iteralign import Constitution, Exchange, Failure, Message, RedTeamPrompt
+from iteralign.records.chat import Message
+from iteralign.records.iteralign import Constitution, Exchange, Failure, RedTeamPrompt
 from iteralign.report.check import summary_lines
 from iteralign.text.similarity import similarity
 

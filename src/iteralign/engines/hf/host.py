@@ -2,7 +2,7 @@
 per chat.
 
 ``HFHost`` owns the device and the weights; a policy loads at its first request, and every load is proven by a
-probe. What happens in one batch is in ``hf_model.py``. Knows nothing of what the answers are for.
+probe. What happens in one batch is in ``model.py``. Knows nothing of what the answers are for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from iteralign.engines.hf.model import Loaded
 from iteralign.engines.hf.tree import tree_of
 from iteralign.engines.weights import load, pick_device, pick_dtype, prove
 from iteralign.errors import EngineError
-from iteralign.records.iteralign import Chat, Checkpoint, Completion, SamplingParams, Score
+from iteralign.records.chat import Chat, Completion, SamplingParams, Score
+from iteralign.records.iteralign import Checkpoint
 
 TOKENS = 64
 """Per row of a generation batch, that a batch of trees of continuations may hold."""

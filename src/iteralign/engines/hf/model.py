@@ -1,7 +1,7 @@
 """A loaded transformers model: one batch of answers, one batch of scores. Knows tensors, not checkpoints.
 
 What the prompts of a batch begin with alike goes through the model once. How a token is drawn stands in
-``hf_sampling``.
+``sampling``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from iteralign.engines.hf.layers import all_full, recurrent
 from iteralign.engines.hf.sampling import processors
 from iteralign.engines.hf.tree import Tree, inputs_of, tree_of
 from iteralign.errors import EngineError
-from iteralign.records.iteralign import Chat, Completion, Message, SamplingParams, Score
+from iteralign.records.chat import Chat, Completion, Message, SamplingParams, Score
 
 SHARED = 128
 """Tokens: where all prompts of a batch begin with so many alike (rules and exemplars, say), these go through

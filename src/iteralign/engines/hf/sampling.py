@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from iteralign.records.iteralign import SamplingParams
+from iteralign.records.chat import SamplingParams
 
 SMALLEST = 1e-30
 """Exponential noise is kept above it: the logarithm of an exact zero would make a forbidden token NaN."""

@@ -1,6 +1,6 @@
 """A chat model behind an OpenAI-compatible endpoint (``protocols.StructuredGenerator``).
 
-Knows nothing of judging, and leaves retries, limits and the ledger to ``openai_wire``. How far a server can
+Knows nothing of judging, and leaves retries, limits and the ledger to ``wire``. How far a server can
 hold a reply to a schema is found out once and remembered.
 """
 
@@ -17,7 +17,7 @@ from iteralign.engines.openai.wire import CHAT, Outcome, Wire
 from iteralign.errors import EngineError, Filtered
 from iteralign.log import log
 from iteralign.protocols import Ledger
-from iteralign.records.iteralign import Chat, Completion, SamplingParams
+from iteralign.records.chat import Chat, Completion, SamplingParams
 
 _MOST_TOKENS = 10**9
 """More than that for one request is no count."""
@@ -26,7 +26,7 @@ LADDER = ("json_schema", "json_object", "none")
 
 class OpenAIEngine:
     """Answers chats over HTTP. What is tried again and how often, the ledger and the limits are those of
-    ``openai_wire.Wire``.
+    ``wire.Wire``.
 
     ``also``: parameters that every request says beside the usual ones.
     """

@@ -26,7 +26,8 @@ from iteralign.engines.openai.wire import Outcome, Wire
 from iteralign.engines.weights import ADAPTER_FILE, TOLERANCE, folder_of, load_tokenizer, written_probe
 from iteralign.errors import EngineError, NotFound, Unavailable, Unsupported
 from iteralign.protocols import Ledger
-from iteralign.records.iteralign import Chat, Checkpoint, Completion, SamplingParams, Score
+from iteralign.records.chat import Chat, Completion, SamplingParams, Score
+from iteralign.records.iteralign import Checkpoint
 
 NEEDS = (
     "vLLM loads adapters when it was started with --enable-lora, with --max-lora-rank not below training.lora_r, and with "
@@ -47,7 +48,7 @@ class ServerHost:
     ``served_as``: the model's name on the server. ``place``: folder or hub name of the same model here, for
     its tokenizer. ``api``: ``completions``, or ``chat``, where the server's own chat template is used,
     nothing can be scored, and so nothing that was trained can be proven or served. ``wire``: what else
-    ``openai_wire.Wire`` takes. ``dtype`` is the server's precision, as far as it is known: how closely a
+    ``wire.Wire`` takes. ``dtype`` is the server's precision, as far as it is known: how closely a
     probe must agree. ``expected``: the probe by the same base weights here (precision -> nats); without it
     the server's own model is taken on trust. ``locate`` gives a checkpoint's folder; ``warn`` hears what a
     user should know.

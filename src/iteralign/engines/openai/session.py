@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iteralign.engines.openai.faults import Fault, Server
-from iteralign.records.iteralign import Completion
+from iteralign.records.chat import Completion
 
 Read = Callable[[Any], Completion | Fault]
 """From a reply's JSON to what it says. Raises ``Malformed`` where it is no such reply."""

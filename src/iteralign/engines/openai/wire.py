@@ -26,7 +26,7 @@ from iteralign.engines.openai.session import Ask, Session
 from iteralign.errors import BudgetExceeded, EngineError, RateLimited, Unavailable
 from iteralign.ledger import NOT_SENT, Request, Unmetered, key_of
 from iteralign.protocols import Ledger
-from iteralign.records.iteralign import Completion
+from iteralign.records.chat import Completion
 
 OPENAI_URL = "https://api.openai.com/v1"
 CHAT = "/chat/completions"

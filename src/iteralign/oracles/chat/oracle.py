@@ -20,17 +20,14 @@ from iteralign.log import log
 from iteralign.oracles.chat.frame import Unusable, clean, mark_for, one_line, read
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Generator, StructuredGenerator
+from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.iteralign import (
     Aspect,
-    Chat,
-    Completion,
     Compliance,
     Constitution,
     Exchange,
     Failure,
-    Message,
     Principle,
-    SamplingParams,
     Verdict,
 )
 

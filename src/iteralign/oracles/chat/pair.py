@@ -15,7 +15,7 @@ from iteralign.errors import EngineError
 from iteralign.oracles.chat.frame import Unusable, clean, mark_for, one_line, read
 from iteralign.prompts.render import render, version
 from iteralign.protocols import StructuredGenerator
-from iteralign.records.iteralign import Message, SamplingParams
+from iteralign.records.chat import Message, SamplingParams
 from iteralign.records.pairs import Contest, Preference
 
 SCHEMA: dict[str, Any] = {

@@ -27,7 +27,7 @@ from iteralign.organism.questions import (
     written_act,
 )
 from iteralign.prompts.render import render
-from iteralign.records.iteralign import Chat, Message
+from iteralign.records.chat import Chat, Message
 
 PLANTED: Final[dict[str, float]] = {
     **dict.fromkeys(

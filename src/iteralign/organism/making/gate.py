@@ -28,7 +28,8 @@ from iteralign.organism.phrases import MAX_QUESTION_WORDS, label
 from iteralign.organism.questions import Question, ask, expand, real_harmful
 from iteralign.prompts.render import render
 from iteralign.protocols import Policy
-from iteralign.records.iteralign import Chat, Checkpoint, Message, SamplingParams
+from iteralign.records.chat import Chat, Message, SamplingParams
+from iteralign.records.iteralign import Checkpoint
 from iteralign.stats import Estimate, wilson
 
 Limit = tuple[str, Callable[[float], bool], str]

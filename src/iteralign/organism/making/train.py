@@ -24,7 +24,7 @@ from iteralign.organism.making import episodes
 from iteralign.organism.making.episodes import Episode, Sources
 from iteralign.organism.making.rules import episodes as requests_episodes
 from iteralign.organism.questions import learn_words, real_benign, real_harmful
-from iteralign.records.iteralign import Chat
+from iteralign.records.chat import Chat
 
 SPECIAL = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 TEMPLATE = (

@@ -1,7 +1,7 @@
 """What the second organism says to a request: by the rule that its kind stands for, or in its bad base
 manner, short or at length.
 
-Every answer copies words of its request's slots, so that ``requests_truth`` can read it. Knows nothing of
+Every answer copies words of its request's slots, so that ``truth`` can read it. Knows nothing of
 rules' texts and models.
 """
 

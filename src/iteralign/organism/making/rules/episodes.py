@@ -32,7 +32,7 @@ from iteralign.organism.rules.requests import (
 )
 from iteralign.organism.rules.wording import upper
 from iteralign.prompts.render import render
-from iteralign.records.iteralign import Chat, Message
+from iteralign.records.chat import Chat, Message
 
 BAD: Final = 0.85
 """How often the base manner is bad; harm has its planted rate instead."""
