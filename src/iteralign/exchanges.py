@@ -83,7 +83,8 @@ def verdicts(
     params: SamplingParams,
     judge: Oracle,
 ) -> list[Verdict]:
-    """The oracle's verdict on the answer to each prompt, in order; answers and verdicts are steps of a run."""
+    """The oracle's verdict on the answer to each prompt, in order; answers and verdicts are steps of a run.
+    """
     return judged(recorder, "verdicts", pair(prompts, answers(policy, recorder, prompts, params)), judge)
 
 
@@ -136,7 +137,8 @@ class Keyed:
 
 
 class Current(Keyed):
-    """An oracle whose own version's verdicts alone are taken, for models that are compared with each other."""
+    """An oracle whose own version's verdicts alone are taken, for models that are compared with each other.
+    """
 
     def __init__(self, oracle: Oracle) -> None:
         super().__init__(oracle, oracle.name, getattr(oracle, "version", ""))

@@ -218,8 +218,8 @@ class Recorder(Protocol):
         chunk: int = 96,
         **kwargs: Any,
     ) -> list[R]:
-        """One stored result per item; ``function(items, *args, **kwargs)`` is asked for those that are missing,
-        ``chunk`` of them at once, and each chunk is kept at once.
+        """One stored result per item; ``function(items, *args, **kwargs)`` is asked for those that are
+        missing, ``chunk`` of them at once, and each chunk is kept at once.
         """
         ...
 

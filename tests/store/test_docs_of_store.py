@@ -68,7 +68,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_question_has_a_query_that_finds_something(directory: Path) -> None:
     part = DOCS.split("## Questions in SQL", 1)[1].split("\n## ", 1)[0]
-    asked = re.findall(r"^(.*[?:])\n\n```sql\n(.*?)```", part, re.DOTALL | re.MULTILINE)
+    asked = re.findall(r"^([^\n]*[?:])\n\n```sql\n(.*?)```", part, re.DOTALL | re.MULTILINE)
     assert [query for _, query in asked] == QUERIES != []
     db = sqlite3.connect(f"{directory.as_uri()}/run.sqlite?mode=ro", uri=True)
     for question, query in asked:

@@ -27,7 +27,8 @@ from remembering import keep, once
 PROGRAM = """
 import json, os, sys, time
 from pathlib import Path
-from iteralign.records.iteralign import Checkpoint, Message, RedTeamPrompt
+from iteralign.records.chat import Message
+from iteralign.records.iteralign import Checkpoint, RedTeamPrompt
 from iteralign.store.run import Run
 
 def pay(what):

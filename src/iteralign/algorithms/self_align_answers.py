@@ -1,5 +1,5 @@
-"""Answers of a Self-Align stage as they lie in the store, and the training examples made of them: read shard by
-shard, so that one shard is all that is in memory.
+"""Answers of a Self-Align stage as they lie in the store, and the training examples made of them: read shard
+by shard, so that one shard is all that is in memory.
 
 Knows neither models nor trainers.
 """

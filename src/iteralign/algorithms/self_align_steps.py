@@ -97,7 +97,8 @@ class Steps:
         if len(kept) < len(given):
             self._run.event(
                 "warning",
-                text=f"{len(given) - len(kept)} of {len(given)} given instructions are held out for measuring: left out",
+                text=f"{len(given) - len(kept)} of {len(given)} given instructions are held out for "
+                "measuring: left out",
             )
         return kept
 
@@ -224,7 +225,8 @@ class Steps:
         if wanted and len(kept) < wanted:
             self._run.event(
                 "warning",
-                text=f"{what}: {len(kept)} of {wanted} instructions were kept; why: iteralign show {self._run.directory} instructions",
+                text=f"{what}: {len(kept)} of {wanted} instructions were kept; why: iteralign show "
+                f"{self._run.directory} instructions",
             )
 
     # ---- 2. and 4. answers

@@ -277,8 +277,8 @@ class Iteration:
         candidate: Checkpoint,
         reports: tuple[EvalReport, ...],
     ) -> State:
-        """The state after an accepted candidate, or after a roll-back: then the candidate's weights and lessons
-        are dropped.
+        """The state after an accepted candidate, or after a roll-back: then the candidate's weights and
+        lessons are dropped.
         """
         if decision.accepted:
             return self._concluded(verdicts, constitution, lessons, examples, decision, candidate, reports)

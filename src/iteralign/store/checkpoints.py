@@ -51,7 +51,8 @@ def safe(name: str) -> str:
     """The name, if it can be a folder of a run. Raises ``StoreError``."""
     if not NAME.fullmatch(name):
         raise StoreError(
-            f"{name!r} cannot be the name of a checkpoint: use letters, digits, '.', '_' and '-', and begin with a letter or digit"
+            f"{name!r} cannot be the name of a checkpoint: use letters, digits, '.', '_' and '-', and "
+            "begin with a letter or digit"
         )
     return name
 
@@ -72,7 +73,8 @@ def verify(folder: Path, checkpoint: Checkpoint, known: Sequence[File]) -> None:
     """Raises ``CheckpointCorrupt``, naming the file, where the folder is not what was written."""
     if not folder.is_dir():
         raise CheckpointCorrupt(
-            f"checkpoint {folder} is missing: resume the run, and it is trained again from the stored examples"
+            f"checkpoint {folder} is missing: resume the run, and it is trained again from the stored "
+            "examples"
         )
     remedy = f"delete the folder {folder} and resume: it is trained again from the stored examples"
     present = dict(_weights(folder))

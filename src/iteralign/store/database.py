@@ -24,15 +24,26 @@ KEPT = "everything that was finished is kept"
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 REMEDIES = {
     "SQLITE_FULL": f"the disk is full: free some space and resume; {KEPT}",
-    "SQLITE_IOERR": f"the disk could not be read or written: see that it is mounted, whole and not full, then resume; {KEPT}",
+    "SQLITE_IOERR": "the disk could not be read or written: see that it is mounted, whole and not full, then "
+    "resume; "
+    f"{KEPT}",
     "SQLITE_READONLY": f"it cannot be written: make it writable and resume; {KEPT}",
-    "SQLITE_CANTOPEN": f"it cannot be opened: see that the directory and its files may be read and written, then resume; {KEPT}",
+    "SQLITE_CANTOPEN": "it cannot be opened: see that the directory and its files may be read and written, "
+    "then "
+    "resume; "
+    f"{KEPT}",
     "SQLITE_PERM": f"it may not be opened: change its permissions and resume; {KEPT}",
     "SQLITE_BUSY": f"another program holds the database: close it and resume; {KEPT}",
-    "SQLITE_NOTADB": "the file is damaged: put a copy of it back, or start another run in another directory (checkpoints/ is untouched)",
-    "SQLITE_CORRUPT": "the file is damaged: put a copy of it back, save what can be saved with `sqlite3 run.sqlite .recover`, "
+    "SQLITE_NOTADB": "the file is damaged: put a copy of it back, or start another run in another directory "
+    "(checkpoints/ is untouched)",
+    "SQLITE_CORRUPT": "the file is damaged: put a copy of it back, save what can be saved with `sqlite3 "
+    "run.sqlite "
+    ".recover`, "
     "or start another run in another directory (checkpoints/ is untouched)",
-    "SQLITE_ERROR": "it is no database of this iteralign's layout: use the version that wrote it, or start another run in another directory",
+    "SQLITE_ERROR": "it is no database of this iteralign's layout: use the version that wrote it, or start "
+    "another "
+    "run "
+    "in another directory",
 }
 
 
@@ -74,7 +85,10 @@ def _remedy(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return REMEDIES["SQLITE_READONLY"]
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        return "there is something else, or nothing, where the run's files belong: put them back, or choose another directory"
+        return (
+            "there is something else, or nothing, where the run's files belong: put them back, or choose "
+            "another directory"
+        )
     return REMEDIES["SQLITE_IOERR"]
 
 

@@ -1,7 +1,7 @@
 """The key that a step is stored under: a hash of exactly the arguments that its function is called with.
 
-A function that could see anything else (a closure, a bound method, a partial) is refused, so that no input can
-be forgotten. Knows nothing of what the functions do.
+A function that could see anything else (a closure, a bound method, a partial) is refused, so that no input
+can be forgotten. Knows nothing of what the functions do.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ def key_of(
     """The key of a call with these arguments, defaults included: 20 hex digits. ``given``: so many first
     parameters are filled in later (the items of ``each``) and are no part of it.
 
-    An argument is what its canonical JSON says; an object that JSON cannot say (a model, an oracle, a trainer)
-    says what its results depend on by an attribute ``fingerprint``. Raises ``TypeError`` for one that does not.
+    An argument is what its canonical JSON says; an object that JSON cannot say (a model, an oracle, a
+    trainer) says what its results depend on by an attribute ``fingerprint``. Raises ``TypeError`` for one
+    that does not.
     """
     call = inspect.signature(function).bind(*[None] * given, *args, **kwargs)
     call.apply_defaults()

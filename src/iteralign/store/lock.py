@@ -52,7 +52,9 @@ class Lock:
         except OSError:
             os.close(descriptor)
             raise
-        text = f"process {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}\n".encode()
+        text = (
+            f"process {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}\n"
+        ).encode()
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text, 0)
         return cls(descriptor)

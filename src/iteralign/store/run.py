@@ -8,33 +8,23 @@ docs/store.md describes the files.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
-from iteralign.canonical import canonical, to_json
+from iteralign.canonical import to_json
 from iteralign.errors import CheckpointCorrupt, RunMismatch, StoreError
 from iteralign.records.iteralign import Checkpoint
 from iteralign.store import checkpoints as weights
 from iteralign.store.calls import Calls
-from iteralign.store.create import DATABASE, RECIPE, must_be_free, write_new
-from iteralign.store.database import REMEDIES, Database, is_full, sha256, storage, write_whole
+from iteralign.store.create import DATABASE, must_be_free, write_new
+from iteralign.store.database import REMEDIES, Database, is_full, storage
+from iteralign.store.evidence import digest, export
 from iteralign.store.keys import key_of, must_be_plain
 from iteralign.store.lock import Lock
-from iteralign.store.schema import (
-    SCHEMA_VERSION,
-    UPGRADES,
-    differences,
-    flat,
-    may_change,
-    merged,
-    nested,
-    unknown,
-)
+from iteralign.store.meta import Meta
+from iteralign.store.schema import differences, flat, listed, may_change, nested
 from iteralign.store.steps import ONLY, Event, Log, Memory, Scope
 
 __all__ = ["Event", "Run", "Scope"]
@@ -50,7 +40,9 @@ class Run:
     def __init__(self, directory: Path, database: Database, lock: Lock | None) -> None:
         """For ``create`` and ``open``."""
         self.directory = directory
-        self._database, self._lock = database, lock
+        self._database = database
+        self._lock = lock
+        self._meta = Meta(database, directory)
         self._log = Log(database)
         self._memory = Memory(database, self._log, superseded=lambda: weights.clear_partial(directory))
         self.calls = Calls(database, directory)
@@ -92,12 +84,17 @@ class Run:
             wanted = to_json(settings)
             if "method" in found:
                 raise RunMismatch(
-                    f"{run.directory} holds a run of another method ({found['method']}): choose another directory"
+                    f"{run.directory} holds a run of another method ({found['method']}): choose "
+                    "another directory"
                 )
             sets = " ".join(f"--set {k}={flat(wanted).get(k)}" for k in found if may_change(k, wanted))
-            way = f"continue that run {'with' if sets else 'as it is with'} `iteralign resume {run.directory}{' ' * bool(sets)}{sets}`"
+            way = (
+                f"continue that run {'with' if sets else 'as it is with'} `iteralign resume "
+                f"{run.directory}{' ' * bool(sets)}{sets}`"
+            )
             raise RunMismatch(
-                f"{run.directory} holds a run that was started with other settings (its own -> yours):{_listed(found)}\n"
+                f"{run.directory} holds a run that was started with other settings (its own -> "
+                f"yours):{listed(found)}\n"
                 f"{'Choose another directory, or c' if not sets or sets.count('--set') < len(found) else 'C'}{way[1:]}."
             )
         return run
@@ -118,7 +115,8 @@ class Run:
             if not (directory / DATABASE).is_file():
                 what = "holds no run (run.sqlite is missing)" if directory.is_dir() else "is no directory"
                 raise StoreError(
-                    f"{directory} {what}: name a run's directory, or start one there with `iteralign run --out {directory}`"
+                    f"{directory} {what}: name a run's directory, or start one there with `iteralign "
+                    f"run --out {directory}`"
                 )
             with ExitStack() as undo:
                 lock = None if readonly else Lock.take(directory)
@@ -135,64 +133,14 @@ class Run:
         with ExitStack() as undo:
             undo.callback(database.close)
             run = cls(directory, database, lock)
-            run._check_version()
-            run.settings = run._read_settings()
+            run._meta.must_be_readable()
+            run.settings = run._meta.settings()
             if lock is not None:
-                run._check_recipe()
+                run._meta.must_have_its_recipe()
             if changes:
-                run._change(nested(changes))
+                run.settings = run._meta.changed(run.settings, nested(changes), run._log)
             undo.pop_all()
         return run
-
-    def _check_version(self) -> None:
-        version = self._meta("schema")
-        if not version.isdecimal() or int(version) > SCHEMA_VERSION:
-            raise StoreError(
-                f"{self.directory} was written by a newer iteralign (schema {version}; this one reads up to {SCHEMA_VERSION}): upgrade it"
-            )
-        if int(version) < SCHEMA_VERSION and not self._database.readonly:
-            with self._database.write() as db:
-                for older in range(int(version), SCHEMA_VERSION):
-                    for statement in UPGRADES[older].split(";\n"):
-                        db.execute(statement)
-                db.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (str(SCHEMA_VERSION),))
-
-    def _read_settings(self) -> dict[str, Any]:
-        try:
-            found = json.loads(self._meta("settings"))
-        except ValueError as error:
-            raise StoreError(
-                f"{self.directory / DATABASE}, table meta, key 'settings': {error}: {REMEDIES['SQLITE_CORRUPT']}"
-            ) from error
-        return dict(found)
-
-    def _check_recipe(self) -> None:
-        recipe = self.directory / RECIPE
-        if not recipe.is_file() or sha256(recipe.read_bytes()) != self._meta("recipe"):
-            raise RunMismatch(
-                f"{recipe} was changed or removed after the run started, but a run keeps its recipe: put the file back, start another run "
-                "with the new recipe, or, to go on for longer, change only the stop rule with `iteralign resume --set stop.KEY=VALUE`"
-            )
-
-    def _change(self, changes: Mapping[str, Any]) -> None:
-        settings = to_json(merged(self.settings, changes))
-        found = differences(self.settings, settings)
-        wrong = {k: text for k, text in found.items() if not may_change(k, settings)}
-        if wrong:
-            raise RunMismatch(
-                f"only stop.*, budget.* and how servers are reached may change when a run is resumed, not:{_listed(wrong)}"
-            )
-        unheard = unknown(self.settings, changes)
-        if unheard:
-            raise RunMismatch(
-                f"{self.directory}: its settings have no {', '.join(unheard)}: nothing was changed; see recipe.yaml for what they have"
-            )
-        if found:
-            with self._database.write() as db:
-                db.execute("UPDATE meta SET value = ? WHERE key = 'settings'", (canonical(settings),))
-                event = self._log.insert(db, "settings", {"changes": found})
-            self._log.tell(event)
-        self.settings = settings
 
     def close(self) -> None:
         """Close the database and give the lock back; doing so twice is harmless."""
@@ -252,9 +200,9 @@ class Run:
         """The weights ``checkpoints/<name>``, made once with these arguments by
         ``function(folder, *args, **kwargs)`` in a partial folder that is renamed when it is whole.
 
-        What was interrupted gets the same folder again if a trainer left checkpoints of its own there. Weights
-        that are missing, although they were not discarded, are made again; where they come out the same,
-        nothing that follows changes.
+        What was interrupted gets the same folder again if a trainer left checkpoints of its own there.
+        Weights that are missing, although they were not discarded, are made again; where they come out the
+        same, nothing that follows changes.
         """
         must_be_plain(function, f"{weights.FOLDER}/{name}")
         scope = self.scope(weights.FOLDER)
@@ -293,7 +241,8 @@ class Run:
             files = weights.manifest(partial)
             if not files:
                 raise StoreError(
-                    f"checkpoint {home.name}: the training left no weights ({', '.join(weights.WEIGHTS)}) in {partial}"
+                    f"checkpoint {home.name}: the training left no weights "
+                    f"({', '.join(weights.WEIGHTS)}) in {partial}"
                 )
             weights.finish(partial, home)
         with self._database.write() as db:
@@ -348,7 +297,8 @@ class Run:
     def _must_come_back(self, name: str, folder: Path) -> NoReturn:
         if self._database.readonly:
             raise CheckpointCorrupt(
-                f"checkpoint {folder} was discarded: the run did not keep its weights; take the one that it ended with"
+                f"checkpoint {folder} was discarded: the run did not keep its weights; take the one "
+                "that it ended with"
             )
         with self._database.write() as db:
             db.execute("DELETE FROM discarded WHERE checkpoint = ?", (name,))
@@ -359,28 +309,21 @@ class Run:
     def _is_discarded(self, name: str) -> bool:
         return bool(self._database.rows("SELECT 1 FROM discarded WHERE checkpoint = ?", (name,)))
 
+    # ---- notes and evidence
+
     def note(self, name: str, value: Mapping[str, Any]) -> None:
         """Keep something about the run that no step is made of, under a name; it replaces what was there."""
-        with self._database.write() as db:
-            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"note:{name}", canonical(value)))
+        self._meta.note(name, value)
 
     def noted(self, name: str) -> dict[str, Any] | None:
         """What was kept under this name; None where nothing was."""
-        rows = self._database.rows("SELECT value FROM meta WHERE key = ?", (f"note:{name}",))
-        return dict(json.loads(rows[0][0])) if rows else None
-
-    # ---- evidence
+        return self._meta.noted(name)
 
     def digest(self) -> str:
         """SHA-256 over all current records, the hashes of the weights among them, without times: equal for
         equal runs, wherever they lie.
         """
-        digest = hashlib.sha256()
-        for row in self._database.rows(
-            "SELECT scope, name, item, value FROM steps WHERE current ORDER BY scope, name, place, item"
-        ):
-            digest.update(canonical(list(row)).encode() + b"\n")
-        return digest.hexdigest()
+        return digest(self._database)
 
     def export(self) -> list[Path]:
         """Write the current records as JSONL, one file per kind of record under exports/ (``verdict.jsonl``);
@@ -388,38 +331,4 @@ class Run:
 
         A line is the record with the scope and step that it comes from before it.
         """
-        found: dict[str, list[str]] = {}
-        for scope, step, kind, value in self._database.rows(
-            "SELECT scope, name, kind, value FROM steps WHERE current ORDER BY rowid"
-        ):
-            data = json.loads(value)
-            for record in data if isinstance(data, list) else [data]:
-                fields = record if isinstance(record, dict) else {"value": record}
-                found.setdefault(_file_name(kind), []).append(
-                    json.dumps({"scope": scope, "step": step, **fields}, ensure_ascii=False) + "\n"
-                )
-        folder = self.directory / EXPORTS
-        with storage(folder):
-            folder.mkdir(exist_ok=True)
-            for name, lines in found.items():
-                write_whole(folder / name, "".join(lines).encode())
-        return sorted(folder / name for name in found)
-
-    def _meta(self, key: str) -> str:
-        rows = self._database.rows("SELECT value FROM meta WHERE key = ?", (key,))
-        if not rows:
-            raise StoreError(
-                f"{self.directory / DATABASE} has no {key!r} in its table meta: {REMEDIES['SQLITE_CORRUPT']}"
-            )
-        return str(rows[0][0])
-
-
-def _listed(found: Mapping[str, str]) -> str:
-    return "".join(f"\n  {key}: {text}" for key, text in found.items())
-
-
-def _file_name(kind: str) -> str:
-    """``list[RedTeamPrompt]`` -> ``red_team_prompt.jsonl``."""
-    inner = kind.rstrip("]").rpartition("[")[2].split(",")[0]
-    words: Sequence[str] = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", inner)
-    return f"{'_'.join(words).lower() or 'value'}.jsonl"
+        return export(self._database, self.directory / EXPORTS)

@@ -123,3 +123,8 @@ def _parents(key: str) -> Iterator[str]:
 
 def _shown(settings: Mapping[str, Any], key: str) -> str:
     return canonical(settings[key]) if key in settings else ABSENT
+
+
+def listed(found: Mapping[str, str]) -> str:
+    """Differences as lines of a message."""
+    return "".join(f"\n  {key}: {text}" for key, text in found.items())

@@ -127,7 +127,8 @@ class Memory:
             if stale:
                 with self.database.write() as db:
                     db.executemany(
-                        "UPDATE steps SET current = 1, place = ? WHERE scope = ? AND name = ? AND key = ? AND item = ?",
+                        "UPDATE steps SET current = 1, place = ? WHERE scope = ? AND name = ? AND key "
+                        "= ? AND item = ?",
                         stale,
                     )
         return {item: found[item] for item in dict.fromkeys(items) if item in found}
@@ -180,8 +181,8 @@ class Scope:
         """The stored value of this step if it was finished with these arguments, else
         ``function(*args, **kwargs)``, stored at once.
 
-        Raises ``StoreError`` where a value cannot be stored, or a stored one is damaged, and ``TypeError`` for
-        a function or an argument whose part in the result could not be seen (``keys``).
+        Raises ``StoreError`` where a value cannot be stored, or a stored one is damaged, and ``TypeError``
+        for a function or an argument whose part in the result could not be seen (``keys``).
         """
         must_be_plain(function, f"{self.name}/{name}")
         return self.keyed(name, kind, key_of(function, args, kwargs), lambda: function(*args, **kwargs))
@@ -250,7 +251,8 @@ class Scope:
             results = function(part, *args, **kwargs)
             if len(results) != len(part):
                 raise StoreError(
-                    f"step {self.name}/{name} gave {len(results)} results for {len(part)} items: it must give one per item, in order"
+                    f"step {self.name}/{name} gave {len(results)} results for {len(part)} items: it "
+                    "must give one per item, in order"
                 )
             fresh = self._encode(
                 kind,
@@ -291,7 +293,8 @@ class Scope:
         database = self._memory.database
         if database.readonly:
             raise StoreError(
-                f"step {self.name}/{name} is not finished, and {database.path.parent} was opened for reading only: resume the run"
+                f"step {self.name}/{name} is not finished, and {database.path.parent} was opened for "
+                "reading only: resume the run"
             )
 
     def decode(self, kind: Any, name: str, values: Mapping[str, str], what: str = "stored") -> list[Any]:
@@ -312,13 +315,15 @@ class Scope:
             except ValueError as error:
                 if what == "computed":
                     raise StoreError(
-                        f"step {self.name}/{name} gave a value that is no {spelled(kind)} when read back: {error}"
+                        f"step {self.name}/{name} gave a value that is no {spelled(kind)} when read "
+                        f"back: {error}"
                     ) from error
                 place = f"{self._memory.database.path}, table steps, scope {self.name!r}, step {name!r}" + (
                     f", item {item!r}" if item else ""
                 )
                 raise StoreError(
-                    f"{place}: a stored value is damaged: {error}\nDelete that row and resume: it is computed again."
+                    f"{place}: a stored value is damaged: {error}\nDelete that row and resume: it is "
+                    "computed again."
                 ) from error
         return found
 
