@@ -6,7 +6,6 @@ method.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +34,7 @@ from iteralign.records.iteralign import (
 )
 from iteralign.report.products import write
 from iteralign.store.run import Event, Run
+from iteralign.text.words import runs
 
 ORGANISM = "organism"
 Listener = Callable[[Event], None]
@@ -142,9 +142,10 @@ def read_prompts(recipe: Recipe) -> list[RedTeamPrompt]:
     red = load_prompts(recipe.red_team.source, limit=recipe.red_team.limit, seed=recipe.seed)
     found += split_prompts(red, held_out=recipe.red_team.held_out, seed=recipe.seed)
     benign = load_prompts(recipe.benign.source, limit=recipe.benign.limit, seed=recipe.seed, intent="benign")
-    known = {_words(p.text) for p in red}
+    # a prompt in both sources belongs to the red-team set, so that it stands on one side of the split
+    known = {runs(p.text) for p in red}
     found += split_prompts(
-        [p for p in benign if _words(p.text) not in known], held_out=recipe.benign.held_out, seed=recipe.seed
+        [p for p in benign if runs(p.text) not in known], held_out=recipe.benign.held_out, seed=recipe.seed
     )
     for section, side in (("red_team", "train"), ("red_team", "held_out"), ("benign", "held_out")):
         if not any(p.split == side and (p.intent == "harmful") == (section == "red_team") for p in found):
@@ -154,13 +155,6 @@ def read_prompts(recipe: Recipe) -> list[RedTeamPrompt]:
             )
     random.Random(recipe.seed).shuffle(found)
     return found
-
-
-def _words(text: str) -> str:
-    """A prompt without case and punctuation: in both sources it belongs to the red-team set, so that it
-    stands on one side of the split.
-    """
-    return " ".join(re.findall(r"\w+", text.casefold()))
 
 
 def base_checkpoint(recipe: Recipe) -> Checkpoint:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,9 +19,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from iteralign.constitution import markdown, positions
 from iteralign.errors import DataError
 from iteralign.records.iteralign import Constitution, Principle, PrincipleStatus
+from iteralign.text.printable import readable_json
 
 FORMATS = (".md", ".markdown", ".txt", ".yaml", ".yml", ".json")
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\n]")
 
 
 def to_markdown(constitution: Constitution) -> str:
@@ -33,12 +32,7 @@ def to_markdown(constitution: Constitution) -> str:
 def to_json(constitution: Constitution) -> str:
     """The record as indented JSON; characters that a terminal would obey are escaped."""
     text = json.dumps(_data(constitution), indent=2, ensure_ascii=False)
-    return (
-        _UNPRINTABLE.sub(lambda m: m[0] if m[0].isprintable() else json.dumps(m[0])[1:-1], text).replace(
-            "\x7f", "\\u007f"
-        )
-        + "\n"
-    )
+    return readable_json(text) + "\n"
 
 
 def to_yaml(constitution: Constitution) -> str:

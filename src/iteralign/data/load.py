@@ -30,7 +30,7 @@ from iteralign.data.rows import Row
 from iteralign.data.seeds import benign_set, red_team_set
 from iteralign.errors import DataError
 from iteralign.records.iteralign import Intent, RedTeamPrompt
-from iteralign.text.similarity import normalise
+from iteralign.text.words import comparable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +213,7 @@ def _build(source: str, rows: Sequence[Row], intent: Intent, layout: Layout, pla
         raise DataError(f"{place or source}: holds no prompts")
     distinct: dict[tuple[str, ...], RedTeamPrompt] = {}
     for prompt in found:
-        distinct.setdefault(tuple(normalise(m.text) or m.text for m in prompt.messages), prompt)
+        distinct.setdefault(tuple(comparable(m.text) for m in prompt.messages), prompt)
     return PromptSet(
         name=source, prompts=tuple(distinct.values()), rows=len(found), duplicates=len(found) - len(distinct)
     )

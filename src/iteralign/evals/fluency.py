@@ -7,7 +7,6 @@ model the general check here looks for what broken models do. Knows nothing of c
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -16,6 +15,7 @@ from iteralign.protocols import Policy, Recorder
 from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import EvalReport, RedTeamPrompt, Response
 from iteralign.stats import wilson
+from iteralign.text.words import lowered_runs
 
 LOOP_SHARE = 0.5
 
@@ -29,7 +29,7 @@ def well_formed(question: str, response: Response) -> bool:
     text = response.text.strip()
     if not text or not all(c.isprintable() or c in "\n\t" for c in text):
         return False
-    words = re.findall(r"\w+", text.lower())
+    words = lowered_runs(text)
     if not words:
         return False
     grams = Counter(tuple(words[i : i + 4]) for i in range(len(words) - 3))

@@ -27,8 +27,8 @@ from iteralign.text.filters import (
     leaks,
     ngrams,
     without_partial_word,
-    words,
 )
+from iteralign.text.words import words
 
 TEMPLATES = version("rules", "thoughtful_answer")
 """The words of the prompts: what an answer depends on beside its inputs."""

@@ -17,8 +17,9 @@ from iteralign.prompts.render import render, version
 from iteralign.protocols import Policy
 from iteralign.records.chat import Chat, Message, SamplingParams
 from iteralign.records.self_align import Draft, Harvest, Instruction, WritingTask
-from iteralign.text.filters import listed, trouble_with, trouble_with_topic, words
+from iteralign.text.filters import listed, trouble_with, trouble_with_topic
 from iteralign.text.near_duplicates import NearDuplicates
+from iteralign.text.words import words
 
 TEMPLATES = version("self_instruct", "brainstorm_topics", "topic_request", "three_lines")
 """The words of the prompts: what a draft depends on beside its inputs."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from iteralign.text.words import words
+
 _TURN: Final = re.compile(
     r"(?:^|\n)[\s#*]*(?:User|Human|Assistant|Question|Request|Type)\s*\**:", re.IGNORECASE
 )
 _CLAUSE: Final = re.compile(r"[^.!?;\n]+[.!?;\n]*\s*")
-_WORD: Final = re.compile(r"\w+(?:'\w+)*")
 _APOLOGY: Final = re.compile(
     r"(?:i'?m|i am|we are|we're|my)?\s*(?:very |so |truly |deeply |sincere )?(?:sorry|apolog(?:y|ies|i[sz]e))\b|i apologi[sz]e\b",
     re.IGNORECASE,
@@ -31,11 +32,6 @@ MODALITIES: Final = frozenset(w + ending for w in re.findall(r"\w+", _UNSEEN) fo
 """What a text model can neither see nor make: an instruction with one of these words needs more than text."""
 SHORTEST_CLAUSE: Final = 4
 """Words: a shorter clause may stand twice in a text."""
-
-
-def words(text: str) -> list[str]:
-    """The words of a text without case and punctuation."""
-    return _WORD.findall(text.casefold())
 
 
 def ngrams(text: str, n: int) -> set[tuple[str, ...]]:

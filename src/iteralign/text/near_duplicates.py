@@ -10,7 +10,6 @@ nor why a text is kept.
 from __future__ import annotations
 
 import math
-import re
 import sys
 from array import array
 from collections import Counter
@@ -18,7 +17,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-_WORD: Final = re.compile("[a-z0-9]+")
+from iteralign.text.words import ascii_words
+
 _SPARE: Final = (
     3  # words that the index holds beyond what it must: more of them to visit, fewer texts to compare
 )
@@ -167,7 +167,7 @@ class _Shared(dict[int, int]):
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(map(sys.intern, _WORD.findall(text.lower())))
+    return tuple(map(sys.intern, ascii_words(text)))
 
 
 def _elements(words: Iterable[str]) -> list[str]:

@@ -8,10 +8,11 @@ word can look alike. Everything is deterministic. Knows nothing of prompts, prin
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from iteralign.text.words import comparable, normalise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,14 +46,6 @@ class _Vectors(NamedTuple):
     values: NDArray[np.float32]
 
 
-def normalise(text: str) -> str:
-    """The text without case, punctuation and doubled space: equal for texts that differ in nothing else."""
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("'", "").replace("\u2019", "")
-    return " ".join(
-        "".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in folded).split()
-    )
-
-
 def near_duplicates(texts: Sequence[str], threshold: float = 0.8) -> list[list[int]]:
     """Groups of indices that are linked, directly or by others in between, by a cosine of at least
     ``threshold``.
@@ -63,7 +56,7 @@ def near_duplicates(texts: Sequence[str], threshold: float = 0.8) -> list[list[i
     """
     if not 0.0 < threshold <= 1.0:
         raise ValueError(f"threshold = {threshold!r}: must lie in (0, 1]")
-    plain = [normalise(t) or t.strip() for t in texts]
+    plain = [comparable(t) for t in texts]
     distinct: dict[str, int] = {}
     for text in plain:
         distinct.setdefault(text, len(distinct))
@@ -178,7 +171,7 @@ def _features(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float
     """Keys (row * buckets + bucket, ascending, distinct) and weighted counts of all features of all texts."""
     import numpy as np
 
-    joined = "".join(f"\n {normalise(t) or t.strip().casefold()} " for t in texts)
+    joined = "".join(f"\n {comparable(t)} " for t in texts)
     points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     is_break, is_space = points == _BREAK, points == _SPACE
     rows = np.cumsum(is_break) - 1
