@@ -18,7 +18,7 @@ from iteralign.canonical import content_hash
 from iteralign.errors import TrainingError
 from iteralign.protocols import Eval, Policy, PolicyHost, Trainer
 from iteralign.recipe.self_align import SelfAlignRecipe
-from iteralign.records.base import Record
+from iteralign.records.base import ids
 from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import Checkpoint, EvalReport, TrainingExample
 from iteralign.records.self_align import (
@@ -477,8 +477,3 @@ def _asked(
 def measured_words(texts: frozenset[str]) -> frozenset[tuple[str, ...]]:
     """Prompts without case and punctuation."""
     return frozenset(tuple(words(t)) for t in texts)
-
-
-def ids(records: Sequence[Record]) -> list[str]:
-    """What a step's result depends on: the ids of its inputs."""
-    return [r.id for r in records]

@@ -15,7 +15,7 @@ from functools import partial
 from iteralign.exchanges import answer, judged, pair
 from iteralign.protocols import Eval, Oracle, PolicyHost, Trainer
 from iteralign.recipe.iteralign import Recipe
-from iteralign.records.base import Record
+from iteralign.records.base import ids
 from iteralign.records.iteralign import (
     Checkpoint,
     Constitution,
@@ -352,8 +352,3 @@ class Iteration:
         )
         self._run.event("iteration", index=record.index, decision=what, reason=record.decision.reason)
         return record
-
-
-def ids(records: Sequence[Record]) -> list[str]:
-    """What a step's result depends on: the ids of its inputs."""
-    return [r.id for r in records]
