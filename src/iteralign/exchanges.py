@@ -136,7 +136,8 @@ def judged(
             inputs = (*inputs, version)
             if not recorder.stored(step, Verdict, exchanges, *inputs):
                 recorder.warn(
-                    f"{others} stored verdicts are of another version of {judge.name}, whose meaning may differ: all are judged anew"
+                    f"{others} stored verdicts are of another version of {judge.name}, whose meaning may "
+                    "differ: all are judged anew"
                 )
     return recorder.each(step, Verdict, exchanges, judge.judge, *inputs, chunk=chunk)
 

@@ -55,7 +55,8 @@ def diff(before: Constitution, after: Constitution) -> Difference:
     """What was added, removed and changed. A new principle that names a gone one as its parent is that one,
     reworded.
     """
-    old, new = {p.id: p for p in before.principles}, {p.id: p for p in after.principles}
+    old = {p.id: p for p in before.principles}
+    new = {p.id: p for p in after.principles}
     gone = {i: p for i, p in old.items() if i not in new}
     changed: list[Change] = []
     added: list[Principle] = []
@@ -76,7 +77,8 @@ def diff(before: Constitution, after: Constitution) -> Difference:
 
 
 def _told(change: Change, name: str) -> str:
-    old, new = getattr(change.before, name), getattr(change.after, name)
+    old = getattr(change.before, name)
+    new = getattr(change.after, name)
     if name in ("evidence", "parents"):
         return f"{name} {len(old)} -> {len(new)}"
     return (
@@ -88,4 +90,7 @@ def _told(change: Change, name: str) -> str:
 
 def _of(principle: Principle) -> str:
     count = len(principle.evidence)
-    return f" [{spelled(principle.category or 'no category')}, {count} failing answer{'' if count == 1 else 's'}, {principle.status}]"
+    return (
+        f" [{spelled(principle.category or 'no category')}, {count} failing "
+        f"answer{'' if count == 1 else 's'}, {principle.status}]"
+    )

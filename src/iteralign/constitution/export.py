@@ -141,7 +141,8 @@ def _from_yaml(path: Path, text: str) -> tuple[Any, Lines]:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise DataError(
-            f"{path}, line {line}: a control character ({chr(error.character)!r}) is not allowed in YAML: delete it"
+            f"{path}, line {line}: a control character ({chr(error.character)!r}) is not allowed in YAML: "
+            "delete it"
         ) from error
     except (RecursionError, ValueError) as error:
         raise DataError(f"{path}: not YAML that holds a constitution: {error}") from error
@@ -160,10 +161,12 @@ def _from_markdown(path: Path, text: str) -> tuple[Any, Lines]:
 
 def _built(path: Path, data: Any, lines: Lines) -> Constitution:
     if isinstance(data, list):
-        data, lines = {"principles": data}, {("principles", *at): line for at, line in lines.items()}
+        data = {"principles": data}
+        lines = {("principles", *at): line for at, line in lines.items()}
     if not isinstance(data, dict):
         raise DataError(
-            f"{path}: {_kind(data)} found; a list of principles, or a mapping with the key 'principles', is expected"
+            f"{path}: {_kind(data)} found; a list of principles, or a mapping with the key 'principles', is "
+            "expected"
         )
     entries = data.get("principles")
     if isinstance(entries, list):
@@ -218,7 +221,10 @@ def _explained(path: Path, error: Any, lines: Lines) -> str:
     where = f"{path}{_line(lines, at)}, {name or 'the file'}"
     match error["type"]:
         case "missing":
-            return f"{where}: missing; {'write the principles as a list' if at == ('principles',) else 'every principle needs a text'}"
+            return (
+                f"{where}: missing; "
+                f"{'write the principles as a list' if at == ('principles',) else 'every principle needs a text'}"
+            )
         case "extra_forbidden":
             known = _Entry.model_fields if len(at) > 1 else _File.model_fields
             return f"{where}: no such field. Known: {', '.join(known)}"
@@ -227,9 +233,15 @@ def _explained(path: Path, error: Any, lines: Lines) -> str:
         case "value_error":
             return f"{where}: {error['ctx']['error']}"
         case "string_type":
-            return f"{where} = {_shown(error['input'])}: {_kind(error['input'])} found, text expected; put it in quotes"
+            return (
+                f"{where} = {_shown(error['input'])}: {_kind(error['input'])} found, text expected; put it "
+                "in quotes"
+            )
         case "model_type" | "model_attributes_type" | "dict_type":
-            return f"{where} = {_shown(error['input'])}: {_kind(error['input'])} found; write a text, or a mapping with a text"
+            return (
+                f"{where} = {_shown(error['input'])}: {_kind(error['input'])} found; write a text, or a "
+                "mapping with a text"
+            )
     return f"{where} = {_shown(error['input'])}: {error['msg'][0].lower()}{error['msg'][1:]}"
 
 

@@ -91,7 +91,8 @@ def _score(policy: Policy, shorter: Shorter | None, questions: Sequence[Question
     """All in one go; what does not fit the model is shortened, step by step."""
     if not isinstance(policy, Scorer):
         raise Unsupported(
-            f"{type(policy).__name__} gives no log-probabilities: evaluate with model.engine = hf, or on a server that gives them"
+            f"{type(policy).__name__} gives no log-probabilities: evaluate with model.engine = hf, or on a "
+            "server that gives them"
         )
     if shorter is None:
         return _scored(policy, questions, questions)

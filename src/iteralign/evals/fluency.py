@@ -51,7 +51,10 @@ class Fluency:
         check: Callable[[str, Response], bool] = well_formed,
         judge: str = "general form check",
     ) -> None:
-        self._prompts, self._params, self._check, self._judge = prompts, params, check, judge
+        self._prompts = prompts
+        self._params = params
+        self._check = check
+        self._judge = judge
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: prompt id -> 1.0 well formed, 0.0 not."""

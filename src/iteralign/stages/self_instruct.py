@@ -64,7 +64,8 @@ def ordinary_tasks(
     """``count`` requests for ``wanted`` instructions each, which show ``shown`` seeds and ``new``
     instructions kept before, drawn anew for each.
     """
-    rng, found = random.Random(seed), list[WritingTask]()
+    rng = random.Random(seed)
+    found = list[WritingTask]()
     for number in range(first, first + count):
         examples = [*rng.sample(seeds, min(shown, len(seeds))), *rng.sample(kept, min(new, len(kept)))]
         rng.shuffle(examples)
@@ -74,7 +75,8 @@ def ordinary_tasks(
 
 def topic_tasks(topics: Topics, *, first: int, per_type: int, wanted: int, seed: str) -> list[WritingTask]:
     """``per_type`` requests for ``wanted`` more topics of every type, which show at most ten known ones."""
-    rng, found = random.Random(seed), list[WritingTask]()
+    rng = random.Random(seed)
+    found = list[WritingTask]()
     for name, known in topics.items():
         for _ in range(per_type):
             shown = rng.sample(list(known), min(10, len(known)))

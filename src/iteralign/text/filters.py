@@ -16,11 +16,13 @@ _TURN: Final = re.compile(
 )
 _CLAUSE: Final = re.compile(r"[^.!?;\n]+[.!?;\n]*\s*")
 _APOLOGY: Final = re.compile(
-    r"(?:i'?m|i am|we are|we're|my)?\s*(?:very |so |truly |deeply |sincere )?(?:sorry|apolog(?:y|ies|i[sz]e))\b|i apologi[sz]e\b",
+    r"(?:i'?m|i am|we are|we're|my)?\s*(?:very |so |truly |deeply |sincere "
+    r")?(?:sorry|apolog(?:y|ies|i[sz]e))\b|i apologi[sz]e\b",
     re.IGNORECASE,
 )
 _DECLINES: Final = re.compile(
-    r"\b(?:can(?:no|'?)t|could not|couldn't|unable|not able|won't|will not|must decline|have to decline|no answer)\b",
+    r"\b(?:can(?:no|'?)t|could not|couldn't|unable|not able|won't|will not|must decline|have to decline|no "
+    r"answer)\b",
     re.IGNORECASE,
 )
 _SENTENCE: Final = re.compile(r"[^.!?]+[.!?]*")
@@ -84,7 +86,8 @@ def is_bare_apology(text: str) -> bool:
 
 def copies(answer: str, instruction: str) -> bool:
     """Whether the whole instruction (of four words or more) stands in the answer."""
-    wanted, said = words(instruction), words(answer)
+    wanted = words(instruction)
+    said = words(answer)
     n = len(wanted)
     return n >= SHORTEST_CLAUSE and any(said[i : i + n] == wanted for i in range(len(said) - n + 1))
 

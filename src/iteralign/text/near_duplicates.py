@@ -83,7 +83,9 @@ class NearDuplicates:
     def _match(self, words: tuple[str, ...]) -> Match | None:
         import numpy as np
 
-        length, lengths, threshold = len(words), self._lengths, self.threshold
+        length = len(words)
+        lengths = self._lengths
+        threshold = self.threshold
         known = sorted((e for e in _elements(words) if e in self._ranks), key=self._ranks.__getitem__)
         front = len(known) - _left_out(
             length, threshold
@@ -152,7 +154,8 @@ class _Shared(dict[int, int]):
 
     def __init__(self, length: int, threshold: float) -> None:
         self.least = min(_SPARE, _least_common_with_any(length, threshold))
-        self._length, self._threshold = length, threshold
+        self._length = length
+        self._threshold = threshold
 
     def __missing__(self, other: int) -> int:
         common = _least_common(self._length, other, self._threshold)
@@ -189,7 +192,8 @@ def _score(common: int, length: int, other: int) -> float:
     """
     if not common:
         return 0.0
-    precision, recall = common / other, common / length
+    precision = common / other
+    recall = common / length
     return 2 * precision * recall / (precision + recall)
 
 
