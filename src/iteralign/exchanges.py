@@ -7,7 +7,8 @@ principles.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from iteralign.errors import PromptTooLong
 from iteralign.protocols import Oracle, Policy, Recorder, Remembering
@@ -21,6 +22,11 @@ from iteralign.records.iteralign import (
     Response,
     Verdict,
 )
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+Instead = TypeVar("Instead")
+Fault = TypeVar("Fault", bound=Exception)
 
 
 def answer(prompts: Sequence[RedTeamPrompt], policy: Policy, params: SamplingParams) -> list[Response]:
@@ -44,19 +50,38 @@ def responses(
     ]
 
 
-def each(policy: Policy, chats: Sequence[Chat], params: SamplingParams) -> list[Completion | PromptTooLong]:
-    """One outcome per chat, in order: its completion, or why it does not fit the model; found by halving, for
-    a policy fails as a whole.
+def by_halving(
+    call: Callable[[Sequence[Item]], Sequence[Found]],
+    items: Sequence[Item],
+    faults: type[Fault] | tuple[type[Fault], ...],
+    alone: Callable[[Item, Fault], Instead],
+) -> list[Found | Instead]:
+    """What ``call`` finds for each item, in order; ``alone`` says what an item gets that fails by itself.
+
+    An engine fails as a whole and names no item, so the ones that it stumbles over are found by halving.
+    Engines look at lengths before they compute, so that this costs next to nothing.
     """
-    if not chats:
+    if not items:
         return []
     try:
-        return list(policy.generate(chats, params))
-    except PromptTooLong as error:
-        if len(chats) == 1:
-            return [error]
-    middle = len(chats) // 2
-    return [*each(policy, chats[:middle], params), *each(policy, chats[middle:], params)]
+        return list(call(items))
+    except faults as error:
+        if len(items) == 1:
+            return [alone(items[0], error)]
+    middle = len(items) // 2
+    return [
+        *by_halving(call, items[:middle], faults, alone),
+        *by_halving(call, items[middle:], faults, alone),
+    ]
+
+
+def each(policy: Policy, chats: Sequence[Chat], params: SamplingParams) -> list[Completion | PromptTooLong]:
+    """One outcome per chat, in order: its completion, or why it does not fit the model."""
+
+    def generate(part: Sequence[Chat]) -> list[Completion]:
+        return policy.generate(part, params)
+
+    return by_halving(generate, chats, PromptTooLong, lambda _, error: error)
 
 
 def pair(prompts: Sequence[RedTeamPrompt], responses: Sequence[Response]) -> list[Exchange]:
@@ -83,8 +108,7 @@ def verdicts(
     params: SamplingParams,
     judge: Oracle,
 ) -> list[Verdict]:
-    """The oracle's verdict on the answer to each prompt, in order; answers and verdicts are steps of a run.
-    """
+    """The oracle's verdict on the answer to each prompt, in order; answers and verdicts are steps of a run."""
     return judged(recorder, "verdicts", pair(prompts, answers(policy, recorder, prompts, params)), judge)
 
 
@@ -137,8 +161,7 @@ class Keyed:
 
 
 class Current(Keyed):
-    """An oracle whose own version's verdicts alone are taken, for models that are compared with each other.
-    """
+    """An oracle whose own version's verdicts alone are taken, for models that are compared with each other."""
 
     def __init__(self, oracle: Oracle) -> None:
         super().__init__(oracle, oracle.name, getattr(oracle, "version", ""))

@@ -68,21 +68,27 @@ def corrected(
     (sensitivity + specificity <= 1, at least in one draw of forty), was never seen on both, or nearly every
     draw falls outside 0 and 1: then it erred otherwise on the labelled items than on these.
     """
-    bad, good = judge.true_positive + judge.false_negative, judge.false_positive + judge.true_negative
+    bad = judge.true_positive + judge.false_negative
+    good = judge.false_positive + judge.true_negative
     if not n:
         return "no answer was judged"
     if not (bad and good):
         return f"no labelled answer that was judged is {'improper' if not bad else 'proper'}"
-    sensitivity, specificity = judge.true_positive / bad, judge.true_negative / good
+    sensitivity = judge.true_positive / bad
+    specificity = judge.true_negative / good
     if sensitivity + specificity <= 1:
         return "the oracle does not tell proper from improper on these labels"
-    rng, found, outside = random.Random(seed), list[float](), 0
+    rng = random.Random(seed)
+    found = list[float]()
+    outside = 0
 
     def draw(yes: int, of: int) -> float:
         return rng.betavariate(yes + 0.5, of - yes + 0.5)
 
     for _ in range(draws):
-        rate, se, sp = draw(successes, n), draw(judge.true_positive, bad), draw(judge.true_negative, good)
+        rate = draw(successes, n)
+        se = draw(judge.true_positive, bad)
+        sp = draw(judge.true_negative, good)
         if se + sp > 1:
             value = (rate + sp - 1) / (se + sp - 1)
             outside += not 0.0 <= value <= 1.0
@@ -93,9 +99,13 @@ def corrected(
     tail = (1 - confidence) / 2
     point = (successes / n + specificity - 1) / (sensitivity + specificity - 1)
     value = min(1.0, max(0.0, point))
-    low, high = found[int(tail * len(found))], found[min(len(found) - 1, int((1 - tail) * len(found)))]
+    low = found[int(tail * len(found))]
+    high = found[min(len(found) - 1, int((1 - tail) * len(found)))]
     if low == high or (value != point and outside > 0.9 * len(found)):
-        return f"the oracle errs otherwise on these labels than on the run's answers (it would come to {point:.0%})"
+        return (
+            "the oracle errs otherwise on these labels than on the run's answers (it would come to "
+            f"{point:.0%})"
+        )
     return Estimate(value, min(low, value), max(high, value), n)
 
 
@@ -146,11 +156,14 @@ def paired(before: Sequence[bool], after: Sequence[bool], confidence: float = 0.
     better = sum(1 for x, y in zip(before, after, strict=True) if x and not y)
     if n == 0:
         return Paired(0, 0, 0, 0.0, -1.0, 1.0, 1.0)
-    b, c, m = worse + 0.5, better + 0.5, n + 2
+    b = worse + 0.5
+    c = better + 0.5
+    m = n + 2
     centre = (b - c) / m
     half = _z(confidence) * math.sqrt(max(0.0, (b + c) - (b - c) ** 2 / m)) / m
     difference = (worse - better) / n
-    low, high = max(-1.0, centre - half), min(1.0, centre + half)
+    low = max(-1.0, centre - half)
+    high = min(1.0, centre + half)
     return Paired(
         n,
         better,

@@ -135,7 +135,8 @@ def test_a_template_that_breaks_the_format_is_refused_by_name(
 def test_a_chat_that_the_template_refuses_is_an_engine_error() -> None:
     alternating = TEMPLATE.replace(
         "{% for m in messages %}",
-        "{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles must alternate') }}{% endif %}",
+        "{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ "
+        "raise_exception('roles must alternate') }}{% endif %}",
     )
     tokenizer = prepare(make_tokenizer(alternating))
     with pytest.raises(EngineError, match="turns user, user: roles must alternate"):
@@ -157,8 +158,8 @@ def test_a_tokenizer_without_an_end_is_refused() -> None:
 
 def test_a_date_does_not_change_a_prompt() -> None:
     dated = (
-        "{% if not date_string is defined %}{% set date_string = strftime_now('%d %b %Y %H:%M:%S') %}{% endif %}{{ date_string }}\n"
-        + TEMPLATE
+        "{% if not date_string is defined %}{% set date_string = strftime_now('%d %b %Y %H:%M:%S') %}{% "
+        "endif %}{{ date_string }}\n" + TEMPLATE
     )
     assert TOKENIZER.decode(encode_prompt(prepare(make_tokenizer(dated)), (U("x"),))).startswith(
         "26 Jul 2024\n"
@@ -175,9 +176,11 @@ def test_a_chat_is_named_by_its_question() -> None:
 
 def test_a_template_that_thinks_aloud_is_told_not_to() -> None:
     thinks = (
-        "{% for m in messages %}<|{{ m['role'] }}|>{% if m['role'] == 'assistant' and loop.last %}<think>\n\n</think>\n\n{% endif %}"
+        "{% for m in messages %}<|{{ m['role'] }}|>{% if m['role'] == 'assistant' and loop.last "
+        "%}<think>\n\n</think>\n\n{% endif %}"
         "{{ m['content'] }}<|end|>\n{% endfor %}{% if add_generation_prompt %}<|assistant|>"
-        "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+        "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif "
+        "%}{% endif %}"
     )
     tokenizer = prepare(make_tokenizer(thinks))
     ids, learnt = encode_training(tokenizer, (U("What?"), A("That.")))

@@ -136,13 +136,24 @@ def test_a_reworded_principle_keeps_its_evidence_and_names_its_old_wording(tmp_p
 
 
 PLAIN = {
-    "bullets.md": "# Ours\n\nWhat we hold to:\n\n- Be kind to\n  *everyone* you meet.\n- Say what is true &amp; say it plainly.\n\nThat is all.\n",
+    "bullets.md": (
+        "# Ours\n\nWhat we hold to:\n\n- Be kind to\n  *everyone* you meet.\n- Say what is true &amp; say "
+        "it plainly.\n\nThat is all.\n"
+    ),
     "stars.markdown": "* Be kind to *everyone* you meet.\r\n* Say what is true & say it plainly.\r\n",
-    "numbers.txt": "<!-- draft\n- not this one\n-->\n  1. Be kind to *everyone* you meet.\n  2. Say what is true & say it plainly.\n",
+    "numbers.txt": (
+        "<!-- draft\n- not this one\n-->\n  1. Be kind to *everyone* you meet.\n  2. Say what is true & say "
+        "it plainly.\n"
+    ),
     "list.yaml": "- Be kind to *everyone* you meet.\n- >\n  Say what is true\n  & say it plainly.\n",
-    "mapping.yml": "principles:\n  - text: Be kind to *everyone* you meet.\n  - Say what is true & say it plainly.\n",
+    "mapping.yml": (
+        "principles:\n  - text: Be kind to *everyone* you meet.\n  - Say what is true & say it plainly.\n"
+    ),
     "list.json": '["Be kind to *everyone* you meet.", "Say what is true & say it plainly."]',
-    "mapping.json": '\ufeff{"principles": [{"text": "Be kind to *everyone* you meet."}, "Say what is true & say it plainly."]}',
+    "mapping.json": (
+        '\ufeff{"principles": [{"text": "Be kind to *everyone* you meet."}, "Say what is true & say it '
+        'plainly."]}'
+    ),
 }
 
 

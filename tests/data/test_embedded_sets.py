@@ -12,7 +12,8 @@ from iteralign.data.categories import CATEGORIES
 from iteralign.data.load import load_prompts, load_set
 from iteralign.data.seeds import benign_set, red_team_set
 from iteralign.errors import DataError
-from iteralign.text.similarity import near_duplicates, normalise, similarity
+from iteralign.text.similarity import near_duplicates, similarity
+from iteralign.text.words import normalise
 
 SHARED = next(
     (p / "shared" / "data" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()),

@@ -159,7 +159,9 @@ def test_a_set_that_is_nowhere_says_where_it_was_looked_for(
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
     with pytest.raises(
         DataError,
-        match=r"dangerousqa: not found in \$ITERALIGN_DATA \(as dangerousqa\.json\), and it is not on the hub",
+        match=(
+            r"dangerousqa: not found in \$ITERALIGN_DATA \(as dangerousqa\.json\), and it is not on the hub"
+        ),
     ):
         load_prompts("dangerousqa")
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "missing"))

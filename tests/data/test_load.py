@@ -16,7 +16,7 @@ from iteralign.data.load import load_prompts, load_set
 from iteralign.errors import DataError
 from iteralign.records.chat import Message
 from iteralign.records.iteralign import RedTeamPrompt
-from iteralign.text.similarity import normalise
+from iteralign.text.words import normalise
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:

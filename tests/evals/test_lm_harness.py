@@ -236,7 +236,10 @@ def test_a_metric_of_which_nobody_knows_what_is_better_is_refused() -> None:
     rows = [{"doc_id": 0, "metrics": ["error_rate", "acc"], "error_rate": 1.0, "acc": 0.0}]
     with pytest.raises(
         DataError,
-        match=r"whether a higher error_rate is better.* field metric_list, .*: higher_is_better: true \(or false\)",
+        match=(
+            r"whether a higher error_rate is better.* field metric_list, .*: higher_is_better: true \(or "
+            r"false\)"
+        ),
     ):
         items("t", rows, {"error_rate": None, "acc": False})
     assert items("t", rows, {"acc": True}) == {"acc": {"0": 0.0}}

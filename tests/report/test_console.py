@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import io
-import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from iteralign import load_run
 from iteralign.build import iteralign as build
@@ -17,7 +14,6 @@ from iteralign.recipe.iteralign import Recipe, load_recipe
 from iteralign.report import summary, tables
 from iteralign.report.console import Reporter, console
 from iteralign.report.forecast import Sizes, as_dict, forecast
-from iteralign.report.terminal_text import safe
 from iteralign.store.run import Event
 
 
@@ -75,18 +71,6 @@ def test_a_page_of_failures_tells_how_many_there_are_and_not_how_many_it_shows(f
     assert f"Revisions: {len(tried)} tries" in page.getvalue()
     assert f"and {len(rows) - 2} more" in page.getvalue()
     assert page.getvalue().count("oracle: ") == 2
-
-
-@given(st.text(alphabet=st.characters(codec=None, exclude_categories=())))
-def test_safe_text_is_one_printable_line(text: str) -> None:
-    line = safe(text)
-    assert line.isprintable()
-    assert not any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for c in line)
-    assert len(safe(text, 10)) <= 10
-
-
-def test_safe_text_keeps_what_people_write() -> None:
-    assert safe("Grüße,  日本語\n and [brackets] 🙂") == "Grüße, 日本語 and [brackets] 🙂"
 
 
 def test_without_a_terminal_each_step_is_one_line(scripted: Recipe, tmp_path: Path) -> None:

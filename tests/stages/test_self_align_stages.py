@@ -75,8 +75,10 @@ def test_a_harvest_drops_with_reasons_and_knows_what_it_kept() -> None:
     known = NearDuplicates(0.7)
     known.keep("What is the tallest mountain of the whole wide world?")
     text = (
-        "- What is the tallest mountain of the wide world?\n- Too short\n- Describe the photo of a cat in detail.\n"
-        "- Explain how tides work to a child.\n- Explain how tides work to a small child.\n- An unfinished line that was cu"
+        "- What is the tallest mountain of the wide world?\n- Too short\n- Describe the photo of a cat in "
+        "detail.\n"
+        "- Explain how tides work to a child.\n- Explain how tides work to a small child.\n- An unfinished "
+        "line that was cu"
     )
     found = harvest([Draft(task_id="t", text=text, finish="length")], known, Limits())
     assert [i.text for i in found.kept] == ["Explain how tides work to a child."]

@@ -37,8 +37,8 @@ from iteralign.stages.finetune import train
 from iteralign.stages.self_instruct import Limits
 from iteralign.store.run import Run, Scope
 from iteralign.store.steps import given
-from iteralign.text.filters import words
 from iteralign.text.near_duplicates import NearDuplicates
+from iteralign.text.words import words
 
 BARREN, LEAST = 3, 0.01
 """After so many rounds in a row that keep less than this share of what they asked for, self-instruct ends."""

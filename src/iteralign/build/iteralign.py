@@ -6,7 +6,6 @@ method.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from iteralign.records.iteralign import (
 )
 from iteralign.report.products import write
 from iteralign.store.run import Event, Run
+from iteralign.text.words import runs
 
 ORGANISM = "organism"
 Listener = Callable[[Event], None]
@@ -151,8 +151,9 @@ def prompts_of(red_team: RedTeamSection, benign: BenignSection, seed: int) -> li
 
     red = load_prompts(red_team.source, limit=red_team.limit, seed=seed)
     plain = load_prompts(benign.source, limit=benign.limit, seed=seed, intent="benign")
-    known = {_words(p.text) for p in red}
-    new = [p for p in plain if _words(p.text) not in known]
+    # a prompt in both sources belongs to the red-team set, so that it stands on one side of the split
+    known = {runs(p.text) for p in red}
+    new = [p for p in plain if runs(p.text) not in known]
     found = split_prompts(red, held_out=red_team.held_out, seed=seed)
     found += split_prompts(new, held_out=benign.held_out, seed=seed)
     for name, section, side in (
@@ -167,13 +168,6 @@ def prompts_of(red_team: RedTeamSection, benign: BenignSection, seed: int) -> li
             )
     random.Random(seed).shuffle(found)
     return found
-
-
-def _words(text: str) -> str:
-    """A prompt without case and punctuation: in both sources it belongs to the red-team set, so that it
-    stands on one side of the split.
-    """
-    return " ".join(re.findall(r"\w+", text.casefold()))
 
 
 def base_checkpoint(recipe: Recipe) -> Checkpoint:

@@ -24,7 +24,7 @@ from iteralign.recipe.iteralign import Recipe
 from iteralign.records.iteralign import Checkpoint, EvalReport, RedTeamPrompt
 from iteralign.stats import Judge, bootstrap, corrected, paired, sign_test
 from iteralign.store.run import Event, Run
-from iteralign.text.similarity import normalise
+from iteralign.text.words import normalise
 
 VERDICTS = {"harm": "harm", "over_refusal": "refusals", "truthfulqa-gen": "truth"}
 """What the oracle's verdicts count for, and what labels must tell of to measure it there."""

@@ -79,7 +79,8 @@ def prepare(tokenizer: Any, template: str | None = None) -> Any:
     """
     if tokenizer.eos_token is None:
         raise EngineError(
-            "the tokenizer has no end-of-sequence token, so answers would never end: set eos_token in its tokenizer_config.json"
+            "the tokenizer has no end-of-sequence token, so answers would never end: set eos_token in its "
+            "tokenizer_config.json"
         )
     name = "the tokenizer's chat template"
     if template is not None:
@@ -146,13 +147,16 @@ def encode_training(
             min(len(prompt), len(full)),
         )
         raise EngineError(
-            f"{facts.name} gives other tokens for a prompt in generation than in training, from token {at} on "
-            f"({tokenizer.decode(prompt[at:])!r} against {tokenizer.decode(full[at : at + 8])!r}), for the chat {opening(chat)}: {_REMEDY}"
+            f"{facts.name} gives other tokens for a prompt in generation than in training, from token {at} "
+            "on "
+            f"({tokenizer.decode(prompt[at:])!r} against {tokenizer.decode(full[at : at + 8])!r}), for the "
+            f"chat {opening(chat)}: {_REMEDY}"
         )
     end = next((i for i in range(len(prompt), len(full)) if full[i] in facts.ends), None)
     if end is None:
         raise EngineError(
-            f"{facts.name} does not end an answer with an end token, so the model could not learn to stop: {_REMEDY}"
+            f"{facts.name} does not end an answer with an end token, so the model could not learn to stop: "
+            f"{_REMEDY}"
         )
     ids = full[: end + 1]
     return ids, [i >= len(prompt) for i in range(len(ids))]

@@ -22,7 +22,8 @@ def seeds(chats: Sequence[Chat], params: SamplingParams) -> list[int]:
     among equal ones; 56 bits.
     """
     seen: Counter[Chat] = Counter()
-    seed, found = params.seed, []
+    seed = params.seed
+    found = []
     for whole in chats:
         chat = whole[-1:] if params.stream == "question" else whole
         text = json.dumps([seed, seen[chat], [[m.role, m.text] for m in chat]], ensure_ascii=True)
@@ -35,7 +36,8 @@ def must_fit(chat: Chat, prompt: int, new: int, context: int) -> None:
     """Raises ``PromptTooLong`` where ``prompt`` tokens and ``new`` ones exceed the context."""
     if prompt + new > context:
         raise PromptTooLong(
-            f"the chat {opening(chat)} has {prompt} tokens and may be answered with {new}; the model's context is {context}: "
+            f"the chat {opening(chat)} has {prompt} tokens and may be answered with {new}; the model's "
+            f"context is {context}: "
             "shorten the prompt, show fewer principles (reflection.shown), or lower max_new_tokens"
         )
 

@@ -78,7 +78,7 @@ def _tell_log() -> None:
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            from iteralign.report.terminal_text import safe
+            from iteralign.text.printable import safe
 
             print(f"warning: {safe(record.getMessage())}", file=sys.stderr)
 
@@ -106,6 +106,6 @@ def _warn(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    from iteralign.report.terminal_text import safe
+    from iteralign.text.printable import safe
 
     print(f"warning: {safe(message)}", file=sys.stderr)

@@ -160,7 +160,7 @@ def resumable(directory: Path) -> Iterator[None]:
 
 
 def _say(text: str) -> None:
-    from iteralign.report.terminal_text import safe
+    from iteralign.text.printable import safe
 
     for line in text.splitlines():
         print(safe(line) if not line.startswith("  ") else f"  {safe(line)}", file=sys.stderr)

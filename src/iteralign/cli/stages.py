@@ -185,7 +185,7 @@ def oracle_check(
     with stdout_for_json(as_json):
         from iteralign.build import iteralign as build
         from iteralign.report.check import summary_lines
-        from iteralign.report.terminal_text import safe
+        from iteralign.text.printable import safe
 
         done = build.check_oracle(chosen, labels, limit)
     if as_json:
@@ -221,7 +221,7 @@ def oracle_calibrate(
         from iteralign.build import iteralign as build
         from iteralign.report import console, summary, tables
         from iteralign.report.check import summary_lines
-        from iteralign.report.terminal_text import safe
+        from iteralign.text.printable import safe
 
         done = build.calibrate(run, labels, limit)
         with load_run(run) as found:

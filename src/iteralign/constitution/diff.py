@@ -7,6 +7,7 @@ from typing import Any
 
 from iteralign.canonical import to_json
 from iteralign.records.iteralign import Constitution, Principle
+from iteralign.text.printable import spelled
 
 _FIELDS = ("status", "category", "evidence", "born", "parents")
 
@@ -41,10 +42,10 @@ class Difference:
         """One line per principle: + added, - removed, ~ changed. Safe to print: control characters are
         escaped.
         """
-        lines = [f"+ {_shown(p.text)}{_of(p)}" for p in self.added]
-        lines += [f"- {_shown(p.text)}{_of(p)}" for p in self.removed]
+        lines = [f"+ {spelled(p.text)}{_of(p)}" for p in self.added]
+        lines += [f"- {spelled(p.text)}{_of(p)}" for p in self.removed]
         lines += [
-            f"~ {_shown(c.after.text)}: " + "; ".join(_told(c, name) for name in c.fields)
+            f"~ {spelled(c.after.text)}: " + "; ".join(_told(c, name) for name in c.fields)
             for c in self.changed
         ]
         return "\n".join(lines) if lines else "no difference"
@@ -54,7 +55,8 @@ def diff(before: Constitution, after: Constitution) -> Difference:
     """What was added, removed and changed. A new principle that names a gone one as its parent is that one,
     reworded.
     """
-    old, new = {p.id: p for p in before.principles}, {p.id: p for p in after.principles}
+    old = {p.id: p for p in before.principles}
+    new = {p.id: p for p in after.principles}
     gone = {i: p for i, p in old.items() if i not in new}
     changed: list[Change] = []
     added: list[Principle] = []
@@ -75,20 +77,20 @@ def diff(before: Constitution, after: Constitution) -> Difference:
 
 
 def _told(change: Change, name: str) -> str:
-    old, new = getattr(change.before, name), getattr(change.after, name)
+    old = getattr(change.before, name)
+    new = getattr(change.after, name)
     if name in ("evidence", "parents"):
         return f"{name} {len(old)} -> {len(new)}"
     return (
-        f"{name} {_shown(str(old))!r} -> {_shown(str(new))!r}"
+        f"{name} {spelled(str(old))!r} -> {spelled(str(new))!r}"
         if name == "text"
-        else f"{name} {_shown(str(old))} -> {_shown(str(new))}"
+        else f"{name} {spelled(str(old))} -> {spelled(str(new))}"
     )
 
 
 def _of(principle: Principle) -> str:
     count = len(principle.evidence)
-    return f" [{_shown(principle.category or 'no category')}, {count} failing answer{'' if count == 1 else 's'}, {principle.status}]"
-
-
-def _shown(text: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return (
+        f" [{spelled(principle.category or 'no category')}, {count} failing "
+        f"answer{'' if count == 1 else 's'}, {principle.status}]"
+    )

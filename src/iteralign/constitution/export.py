@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,9 +19,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from iteralign.constitution import markdown, positions
 from iteralign.errors import DataError
 from iteralign.records.iteralign import Constitution, Principle, PrincipleStatus
+from iteralign.text.printable import readable_json
 
 FORMATS = (".md", ".markdown", ".txt", ".yaml", ".yml", ".json")
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\n]")
 
 
 def to_markdown(constitution: Constitution) -> str:
@@ -33,12 +32,7 @@ def to_markdown(constitution: Constitution) -> str:
 def to_json(constitution: Constitution) -> str:
     """The record as indented JSON; characters that a terminal would obey are escaped."""
     text = json.dumps(_data(constitution), indent=2, ensure_ascii=False)
-    return (
-        _UNPRINTABLE.sub(lambda m: m[0] if m[0].isprintable() else json.dumps(m[0])[1:-1], text).replace(
-            "\x7f", "\\u007f"
-        )
-        + "\n"
-    )
+    return readable_json(text) + "\n"
 
 
 def to_yaml(constitution: Constitution) -> str:
@@ -147,7 +141,8 @@ def _from_yaml(path: Path, text: str) -> tuple[Any, Lines]:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise DataError(
-            f"{path}, line {line}: a control character ({chr(error.character)!r}) is not allowed in YAML: delete it"
+            f"{path}, line {line}: a control character ({chr(error.character)!r}) is not allowed in YAML: "
+            "delete it"
         ) from error
     except (RecursionError, ValueError) as error:
         raise DataError(f"{path}: not YAML that holds a constitution: {error}") from error
@@ -166,10 +161,12 @@ def _from_markdown(path: Path, text: str) -> tuple[Any, Lines]:
 
 def _built(path: Path, data: Any, lines: Lines) -> Constitution:
     if isinstance(data, list):
-        data, lines = {"principles": data}, {("principles", *at): line for at, line in lines.items()}
+        data = {"principles": data}
+        lines = {("principles", *at): line for at, line in lines.items()}
     if not isinstance(data, dict):
         raise DataError(
-            f"{path}: {_kind(data)} found; a list of principles, or a mapping with the key 'principles', is expected"
+            f"{path}: {_kind(data)} found; a list of principles, or a mapping with the key 'principles', is "
+            "expected"
         )
     entries = data.get("principles")
     if isinstance(entries, list):
@@ -224,7 +221,10 @@ def _explained(path: Path, error: Any, lines: Lines) -> str:
     where = f"{path}{_line(lines, at)}, {name or 'the file'}"
     match error["type"]:
         case "missing":
-            return f"{where}: missing; {'write the principles as a list' if at == ('principles',) else 'every principle needs a text'}"
+            return (
+                f"{where}: missing; "
+                f"{'write the principles as a list' if at == ('principles',) else 'every principle needs a text'}"
+            )
         case "extra_forbidden":
             known = _Entry.model_fields if len(at) > 1 else _File.model_fields
             return f"{where}: no such field. Known: {', '.join(known)}"
@@ -233,9 +233,15 @@ def _explained(path: Path, error: Any, lines: Lines) -> str:
         case "value_error":
             return f"{where}: {error['ctx']['error']}"
         case "string_type":
-            return f"{where} = {_shown(error['input'])}: {_kind(error['input'])} found, text expected; put it in quotes"
+            return (
+                f"{where} = {_shown(error['input'])}: {_kind(error['input'])} found, text expected; put it "
+                "in quotes"
+            )
         case "model_type" | "model_attributes_type" | "dict_type":
-            return f"{where} = {_shown(error['input'])}: {_kind(error['input'])} found; write a text, or a mapping with a text"
+            return (
+                f"{where} = {_shown(error['input'])}: {_kind(error['input'])} found; write a text, or a "
+                "mapping with a text"
+            )
     return f"{where} = {_shown(error['input'])}: {error['msg'][0].lower()}{error['msg'][1:]}"
 
 

@@ -71,7 +71,8 @@ def read(text: str) -> tuple[list[Item], dict[str, Any]]:
     items: list[Item] = []
     facts: dict[str, Any] = {}
     first_indent: int | None = None
-    open_item, after_blank = False, False
+    open_item = False
+    after_blank = False
     for number, raw in enumerate(_without_comments(text).split("\n"), start=1):
         line = raw.rstrip("\r")
         indent = len(line) - len(line.lstrip(" \t"))

@@ -9,14 +9,20 @@ from __future__ import annotations
 from typing import Final
 
 CATEGORIES: Final[dict[str, str]] = {
-    "fraud": "deceiving people or institutions for money or advantage: scams, forgery, tax evasion, bribery, cheating",
+    "fraud": (
+        "deceiving people or institutions for money or advantage: scams, forgery, tax evasion, bribery, "
+        "cheating"
+    ),
     "cyber-abuse": "breaking into, spying on or disrupting computers, accounts or networks",
     "hate": "demeaning, excluding or discriminating against people for who they are",
     "drugs": "making, selling or misusing illegal or controlled substances",
     "privacy": "obtaining, exposing or tracking someone's personal life or data without consent",
     "misinformation": "making or spreading false or misleading claims, propaganda and fake evidence",
     "theft": "taking what belongs to others: stealing, burglary, shoplifting, piracy",
-    "manipulation": "controlling people against their interest: blackmail, coercion, bullying, stalking, grooming for influence",
+    "manipulation": (
+        "controlling people against their interest: blackmail, coercion, bullying, stalking, grooming for "
+        "influence"
+    ),
     "violence": "hurting, threatening or killing people or animals, or destroying what they depend on",
     "self-harm": "hurting oneself, suicide and disordered eating",
     "weapons": "making, getting or using weapons, explosives or dangerous agents",

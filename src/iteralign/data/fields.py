@@ -29,7 +29,8 @@ _ROLES: Final[dict[str, Role]] = {
     "gpt": "assistant",
     "system": "system",
 }
-_HUMAN, _ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
+_HUMAN = "\n\nHuman:"
+_ASSISTANT = "\n\nAssistant:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +106,19 @@ def _question_field(row: Row, fields: Mapping[str, Any], layout: Layout) -> str:
         if found:
             several = " and ".join(repr(fields[n]) for n in found)
             raise DataError(
-                f"{row.where}: {several} could all hold the question. Rename the others, or name one behind the path: FILE::{fields[found[0]]}"
+                f"{row.where}: {several} could all hold the question. Rename the others, or name one behind "
+                f"the path: FILE::{fields[found[0]]}"
             )
     known = ", ".join(n for tier in QUESTION_FIELDS for n in tier)
     raise DataError(
-        f"{row.where}: no field that holds the question. Fields: {_names(row.value)}. Known names: {known}; for another: FILE::FIELD"
+        f"{row.where}: no field that holds the question. Fields: {_names(row.value)}. Known names: {known}; "
+        "for another: FILE::FIELD"
     )
 
 
 def _messages(row: Row, field: str, value: Mapping[str, Any]) -> Chat:
-    content, where = value[field], f"{row.where}, field {field!r}"
+    content = value[field]
+    where = f"{row.where}, field {field!r}"
     if isinstance(content, list):
         return _chat(content, where)
     if not isinstance(content, str):
@@ -142,7 +146,8 @@ def _first_human_turn(dialogue: str, where: str) -> str:
     dialogue = "\n\n" + dialogue.lstrip()
     if not dialogue.startswith(_HUMAN):
         raise DataError(
-            f'{where}: no dialogue that opens with "Human:". For an answer without its prompt there is nothing to ask.'
+            f'{where}: no dialogue that opens with "Human:". For an answer without its prompt there is '
+            "nothing to ask."
         )
     return dialogue.removeprefix(_HUMAN).split(_ASSISTANT, 1)[0].split(_HUMAN, 1)[0]
 
@@ -193,13 +198,15 @@ def _clean(text: str, where: str) -> str:
         raise DataError(f"{where}: empty. Delete the row or fill it in.")
     if len(text) > MAX_CHARACTERS:
         raise DataError(
-            f"{where}: {len(text):,} characters, more than the {MAX_CHARACTERS:,} that a prompt may have. Shorten or delete it."
+            f"{where}: {len(text):,} characters, more than the {MAX_CHARACTERS:,} that a prompt may have. "
+            "Shorten or delete it."
         )
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise DataError(
-            f"{where}: character {error.start + 1} is half of a surrogate pair (a broken \\u escape). Repair or delete the row."
+            f"{where}: character {error.start + 1} is half of a surrogate pair (a broken \\u escape). "
+            "Repair or delete the row."
         ) from error
     if "\0" in text:
         raise DataError(f"{where}: holds a zero character. Delete it.")

@@ -173,7 +173,8 @@ def _json(name: str, content: bytes) -> Iterator[Row]:
         ) from error
     if not isinstance(value, list | dict):
         raise DataError(
-            f"{name}: holds one {type(value).__name__}; a list of prompts, of objects, or topics with lists are read"
+            f"{name}: holds one {type(value).__name__}; a list of prompts, of objects, or topics with lists "
+            "are read"
         )
     yield from _nested(name, value, ())
 
@@ -194,7 +195,8 @@ def _nested(name: str, value: list[Any] | dict[str, Any], path: tuple[str, ...])
     for key, inner in value.items():
         if not isinstance(inner, list | dict):
             raise DataError(
-                f"{place}: {key!r} holds {_short(inner)}; expected a list of prompts, or an object of topics with lists"
+                f"{place}: {key!r} holds {_short(inner)}; expected a list of prompts, or an object of "
+                "topics with lists"
             )
         anonymous = not path and len(value) == 1 and key.lower() in _ROW_KEYS
         yield from _nested(name, inner, () if anonymous else (*path, key))
@@ -216,7 +218,8 @@ def _csv(name: str, content: bytes) -> Iterator[Row]:
     line = 1
     try:
         for cells in reader:
-            where, line = f"{name}, line {line}", reader.line_num + 1
+            where = f"{name}, line {line}"
+            line = reader.line_num + 1
             if not any(c.strip() for c in cells):
                 continue
             if columns is None:
@@ -226,7 +229,8 @@ def _csv(name: str, content: bytes) -> Iterator[Row]:
                 continue
             if len(cells) > len(columns):
                 raise DataError(
-                    f"{where}: {len(cells)} cells, but the header has {len(columns)} columns. A text with a comma needs quotes."
+                    f"{where}: {len(cells)} cells, but the header has {len(columns)} columns. A text with a "
+                    "comma needs quotes."
                 )
             yield Row(where, dict(zip(columns, cells, strict=False)))
     except csv.Error as error:

@@ -48,7 +48,8 @@ def yaml_items(path: Path | Traversable, names: tuple[str, ...]) -> Iterator[tup
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         raise DataError(
-            f"{path}{f', line {mark.line + 1}' if mark else ''}: not YAML ({getattr(error, 'problem', None) or 'unreadable'}). {form}"
+            f"{path}{f', line {mark.line + 1}' if mark else ''}: not YAML "
+            f"({getattr(error, 'problem', None) or 'unreadable'}). {form}"
         ) from error
     if not isinstance(node, yaml.SequenceNode) or not node.value:
         raise DataError(f"{path}: holds no list. {form}")

@@ -32,7 +32,8 @@ def parse_hub(address: str) -> tuple[str, dict[str, str]]:
     unknown = [k for k in options if k not in _OPTIONS]
     if not _NAME.fullmatch(name):
         raise DataError(
-            f"hub:{address}: {name!r} is no data set's name. Write hub:OWNER/NAME, options behind it: ?config=C&split=S"
+            f"hub:{address}: {name!r} is no data set's name. Write hub:OWNER/NAME, options behind it: "
+            "?config=C&split=S"
         )
     if unknown or (query and not options):
         raise DataError(
@@ -65,7 +66,8 @@ def hub_rows(address: str) -> list[Row]:
     ) as error:  # hub and network errors are OSErrors
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataError(
-            f"hub:{address}: could not be loaded ({type(error).__name__}: {reason}). Check the name and the connection; "
+            f"hub:{address}: could not be loaded ({type(error).__name__}: {reason}). Check the name and the "
+            "connection; "
             f"offline, download the file elsewhere and give its path."
         ) from error
     splits = list(loaded)
@@ -97,15 +99,19 @@ def hub_file(address: str, known: Sequence[str] = ()) -> Path:
     parts = _FILE.fullmatch(address)
     if parts is None:
         raise DataError(
-            f"hub:{address}: is no file of a data set. Write hub:OWNER/NAME/FILE, or hub:OWNER/NAME; behind it ?revision=R"
+            f"hub:{address}: is no file of a data set. Write hub:OWNER/NAME/FILE, or hub:OWNER/NAME; behind "
+            "it ?revision=R"
         )
-    name, file, revision = parts["name"], parts["file"], parts["revision"]
+    name = parts["name"]
+    file = parts["file"]
+    revision = parts["revision"]
     try:
         import huggingface_hub
         from huggingface_hub.errors import HfHubHTTPError
     except ImportError as error:
         raise DataError(
-            f"hub:{address}: reading from the hub needs huggingface_hub. Install it: pip install 'iteralign[train]'"
+            f"hub:{address}: reading from the hub needs huggingface_hub. Install it: pip install "
+            "'iteralign[train]'"
         ) from error
     troubles: Any = (
         OSError,
@@ -126,7 +132,8 @@ def hub_file(address: str, known: Sequence[str] = ()) -> Path:
             "" if file else " A file that is in the cache is found when it is named: hub:OWNER/NAME/FILE."
         )
         raise DataError(
-            f"hub:{address}: could not be had ({type(error).__name__}: {reason}). Check the name and the connection; "
+            f"hub:{address}: could not be had ({type(error).__name__}: {reason}). Check the name and the "
+            "connection; "
             f"offline, download the file elsewhere and give its path.{in_cache}"
         ) from error
 

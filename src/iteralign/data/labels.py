@@ -23,11 +23,9 @@ Labelled = tuple[Exchange, bool]
 SAID = "Write a message."
 """The request that a bare text is judged as an answer to."""
 
-_QUESTIONS, _ANSWERS, _LABELS = (
-    ("prompt", "question", "context"),
-    ("response", "answer"),
-    ("response_label", "improper", "label"),
-)
+_QUESTIONS = ("prompt", "question", "context")
+_ANSWERS = ("response", "answer")
+_LABELS = ("response_label", "improper", "label")
 _CATEGORIES = ("category", "hazard_cate_llamaguard3", "types_of_harm", "risk_area")
 _BAD = {"harmful", "unsafe", "improper", "1", "true", "yes"}
 _GOOD = {"unharmful", "harmless", "safe", "proper", "0", "false", "no"}
@@ -37,7 +35,8 @@ instruction.
 """
 _STATED = re.compile(r"\s*Q:\s*(?P<question>.+?)\n+A:\s*(?P<answer>.+?)\n+(?:True|Helpful):\s*", re.DOTALL)
 _HELP = (
-    "Needed: prompt, question or context; response or answer; and one of response_label, improper, label. Or MODEL_response with MODEL_harmful; "
+    "Needed: prompt, question or context; response or answer; and one of response_label, improper, label. "
+    "Or MODEL_response with MODEL_harmful; "
     "or a text with prompt_label; or prompt and completion as in TruthfulQA's judge data"
 )
 
@@ -96,7 +95,8 @@ def load_refusals(path: str | Path) -> list[Labelled]:
     categories: dict[tuple[str, str], str | None] = {}
     for row in _rows(file):
         for model in _models(row.value, "_action"):
-            question, code = _text(row.value, _QUESTIONS), _code(row.value[f"{model}_action"])
+            question = _text(row.value, _QUESTIONS)
+            code = _code(row.value[f"{model}_action"])
             if question and code in _DECLINES:
                 found[question, _said(row, model)].add(_DECLINES[code])
                 categories.setdefault((question, _said(row, model)), _category(row.value))
@@ -166,7 +166,8 @@ def _said(row: Row, model: str) -> str:
     said = row.value[f"{model}_response"]
     if not isinstance(said, str):
         raise DataError(
-            f"{row.where}, field '{model}_response': {said!r} instead of a text. Delete the row, or both fields of this model."
+            f"{row.where}, field '{model}_response': {said!r} instead of a text. Delete the row, or both "
+            "fields of this model."
         )
     return said
 
@@ -197,6 +198,7 @@ def _label(row: Row, field: str) -> bool:
     text = str(value).strip().lower().removesuffix(".0")
     if text not in _BAD | _GOOD:
         raise DataError(
-            f"{row.where}, field {field!r}: label {value!r} is unknown. Known: {', '.join(sorted(_BAD))} and {', '.join(sorted(_GOOD))}"
+            f"{row.where}, field {field!r}: label {value!r} is unknown. Known: {', '.join(sorted(_BAD))} "
+            f"and {', '.join(sorted(_GOOD))}"
         )
     return text in _BAD

@@ -30,7 +30,7 @@ from iteralign.data.rows import Row
 from iteralign.data.seeds import benign_set, red_team_set
 from iteralign.errors import DataError
 from iteralign.records.iteralign import Intent, RedTeamPrompt
-from iteralign.text.similarity import normalise
+from iteralign.text.words import comparable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,8 @@ def _load(name: str, intent: Intent, folder: Path | None) -> PromptSet:
         raise DataError(f"{file}: is a folder. Name a file in it; it holds {held}.")
     if path.suffix or len(path.parts) > 1:
         raise DataError(
-            f"{file}: no such file. Check the path; known sets are named without one: {', '.join([*EMBEDDED, 'harmfulqa'])}, ..."
+            f"{file}: no such file. Check the path; known sets are named without one: "
+            f"{', '.join([*EMBEDDED, 'harmfulqa'])}, ..."
         )
     raise unknown_name(file)
 
@@ -129,7 +130,8 @@ def _load_known(known: KnownSet, intent: Intent, field: str | None, folder: Path
     places = f"${DATA_VARIABLE} (as {known.files[0]})"
     if known.hub is None:
         raise DataError(
-            f"{known.name}: not found in {places}, and it is not on the hub. Set {DATA_VARIABLE} to its folder, or give the file's path."
+            f"{known.name}: not found in {places}, and it is not on the hub. Set {DATA_VARIABLE} to its "
+            "folder, or give the file's path."
         )
     try:
         rows = hub_rows(known.hub)
@@ -146,8 +148,10 @@ def _load_file(path: Path, intent: Intent, field: str | None, known: KnownSet | 
     said: tuple[str, ...] = ()
     if known is not None and known.pinned and sha256 not in known.pinned:
         said = (
-            f"{path}: its content (sha256 {sha256[:12]}...) is not the one that {known.name} was checked with "
-            f"({' or '.join(h[:12] for h in known.pinned)}...); results may not compare with others on this set",
+            f"{path}: its content (sha256 {sha256[:12]}...) is not the one that {known.name} was checked "
+            "with "
+            f"({' or '.join(h[:12] for h in known.pinned)}...); results may not compare with others on this "
+            "set",
         )
     by_layout = known is None and field is None and in_xstest_layout(rows)
     known = known or set_of_hash(sha256)
@@ -200,7 +204,8 @@ def _intent_of(known: KnownSet, intent: Intent) -> Intent:
 def _evaluation_warning(known: KnownSet) -> tuple[str, ...]:
     return (
         (
-            f"{known.name} was published as a test: models trained on it (replay counts) should not be measured on it",
+            f"{known.name} was published as a test: models trained on it (replay counts) should not be "
+            "measured on it",
         )
         if known.evaluation_only
         else ()
@@ -213,7 +218,7 @@ def _build(source: str, rows: Sequence[Row], intent: Intent, layout: Layout, pla
         raise DataError(f"{place or source}: holds no prompts")
     distinct: dict[tuple[str, ...], RedTeamPrompt] = {}
     for prompt in found:
-        distinct.setdefault(tuple(normalise(m.text) or m.text for m in prompt.messages), prompt)
+        distinct.setdefault(tuple(comparable(m.text) for m in prompt.messages), prompt)
     return PromptSet(
         name=source, prompts=tuple(distinct.values()), rows=len(found), duplicates=len(found) - len(distinct)
     )

@@ -46,7 +46,10 @@ class KnownSet:
 _SETS: Final = (
     KnownSet(
         name="harmfulqa",
-        description="1,960 harmful questions in 10 topics with about 10 subtopics each; 1,938 are distinct (Bhardwaj and Poria 2023)",
+        description=(
+            "1,960 harmful questions in 10 topics with about 10 subtopics each; 1,938 are distinct "
+            "(Bhardwaj and Poria 2023)"
+        ),
         licence="Apache-2.0",
         files=("harmfulqa.json", "HarmfulQA.json", "data_for_hub.json"),
         hub="declare-lab/HarmfulQA",
@@ -61,7 +64,10 @@ _SETS: Final = (
     ),
     KnownSet(
         name="hh-rlhf-red-team",
-        description="38,961 dialogues in which people tried to make a model misbehave; the first human turn is the prompt (Ganguli et al. 2022)",
+        description=(
+            "38,961 dialogues in which people tried to make a model misbehave; the first human turn is the "
+            "prompt (Ganguli et al. 2022)"
+        ),
         licence="MIT",
         files=(
             "red_team_attempts.jsonl.gz",
@@ -73,7 +79,10 @@ _SETS: Final = (
     ),
     KnownSet(
         name="hh-rlhf-harmless-base",
-        description="pairs of dialogues that people compared for harmlessness; the first human turn is the prompt (Bai et al. 2022)",
+        description=(
+            "pairs of dialogues that people compared for harmlessness; the first human turn is the prompt "
+            "(Bai et al. 2022)"
+        ),
         licence="MIT",
         files=(
             "harmless-base/train.jsonl.gz",
@@ -111,7 +120,9 @@ _SETS: Final = (
     ),
     KnownSet(
         name="xstest",
-        description="250 safe prompts that look harmful; the unsafe contrasts are left out (Roettger et al. 2024)",
+        description=(
+            "250 safe prompts that look harmful; the unsafe contrasts are left out (Roettger et al. 2024)"
+        ),
         licence="CC BY 4.0",
         files=("xstest_prompts.csv", "xstest_v2_prompts.csv", "xstest.csv"),
         hub="walledai/XSTest?split=test",
@@ -191,7 +202,8 @@ def find_file(known: KnownSet, given: Path | None = None) -> Path | None:
     roots = [r for r in (given, Path(folder).expanduser() if folder else None) if r is not None]
     if folder and not roots[-1].is_dir():
         raise DataError(
-            f"{DATA_VARIABLE} = {folder!r}: no such folder. Set it to the folder that holds the data sets, or unset it."
+            f"{DATA_VARIABLE} = {folder!r}: no such folder. Set it to the folder that holds the data sets, "
+            "or unset it."
         )
     parents = ("", known.name, known.name.replace("-", "_"))
     places = [root / parent / file for root in roots for file in known.files for parent in parents]
@@ -204,7 +216,8 @@ def unknown_name(name: str) -> DataError:
     near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
     guess = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     return DataError(
-        f"{name!r}: no such file and no known set.{guess} Known: {', '.join(names)}, hub:OWNER/NAME, or a file's path."
+        f"{name!r}: no such file and no known set.{guess} Known: {', '.join(names)}, hub:OWNER/NAME, or a "
+        "file's path."
     )
 
 

@@ -158,7 +158,8 @@ def read_rules(path: Path | Traversable) -> tuple[Rule, ...]:
         name = fields["name"]
         if re.search(r"[,.:\n]", name):
             raise DataError(
-                f"{where}: name {name[:60]!r} holds a comma, colon, full stop or line break. Thoughts list names with commas: drop it."
+                f"{where}: name {name[:60]!r} holds a comma, colon, full stop or line break. Thoughts list "
+                "names with commas: drop it."
             )
         if name in seen:
             raise DataError(f"{where}: name {name!r} is another rule's too. Give each rule its own.")
@@ -175,12 +176,14 @@ def read_exemplars(path: Path | Traversable, known: Sequence[Rule] = ()) -> tupl
         exemplar = Exemplar(**fields)
         if not exemplar.rules:
             raise DataError(
-                f'{where}: thoughts do not end by naming rules. Close them with "Rules that apply: NAME, NAME."'
+                f'{where}: thoughts do not end by naming rules. Close them with "Rules that apply: NAME, '
+                'NAME."'
             )
         names = [r.name for r in known]
         if names and (strange := [n for n in exemplar.rules if n not in names]):
             raise DataError(
-                f"{where}: thoughts name the rule {strange[0]!r}, which there is not. Known: {', '.join(names)}"
+                f"{where}: thoughts name the rule {strange[0]!r}, which there is not. Known: "
+                f"{', '.join(names)}"
             )
         found.append(exemplar)
     return tuple(found)

@@ -41,7 +41,8 @@ def split_prompts(
     groups = linked_groups(prompts, near)
     if len(groups) < 2:
         raise DataError(
-            f"{len(prompts)} prompts cannot be split: topics and near-duplicates (cosine of {near} or more) link them all, so that "
+            f"{len(prompts)} prompts cannot be split: topics and near-duplicates (cosine of {near} or more) "
+            "link them all, so that "
             f"each side would know the other. Give prompts of several topics, or raise the threshold."
         )
     chosen = {
@@ -63,7 +64,8 @@ def linked_groups(prompts: Sequence[RedTeamPrompt], near: float = 0.8) -> list[l
         return i
 
     def link(i: int, j: int) -> None:
-        a, b = find(i), find(j)
+        a = find(i)
+        b = find(j)
         parent[max(a, b)] = min(a, b)
 
     texts = ["\n".join(m.text for m in p.messages if m.role == "user") for p in prompts]
@@ -122,7 +124,8 @@ def _draw(groups: Sequence[Sequence[int]], strata: Sequence[_Stratum], share: fl
 
     Some group is drawn and some is left, however small the share.
     """
-    sizes, totals = [Counter(strata[i] for i in g) for g in groups], Counter(strata)
+    sizes = [Counter(strata[i] for i in g) for g in groups]
+    totals = Counter(strata)
     best: tuple[float, list[int]] | None = None
     for draw in range(_DRAWS):
         order = list(range(len(groups)))

@@ -26,7 +26,9 @@ class Adherence:
     def __init__(
         self, requests: Sequence[RedTeamPrompt], read: Callable[[str, str], str], params: SamplingParams
     ) -> None:
-        self._requests, self._read, self._params = list(requests), read, params
+        self._requests = list(requests)
+        self._read = read
+        self._params = params
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: request id -> 1.0 follows, 0.0 not."""

@@ -21,10 +21,8 @@ from iteralign.records.chat import Message
 from iteralign.records.iteralign import EvalReport
 from iteralign.stats import bootstrap
 
-_PROMPTS, _ANSWERS = (
-    ("prompt", "instruction", "question"),
-    ("response", "output", "completion", "answer", "text"),
-)
+_PROMPTS = ("prompt", "instruction", "question")
+_ANSWERS = ("response", "output", "completion", "answer", "text")
 PLAIN = "Write a paragraph of ordinary text."
 
 
@@ -57,7 +55,8 @@ def load(path: str | Path) -> list[Reference]:
             )
             if answer is None:
                 raise DataError(
-                    f"{row.where}: no answer. Needed: one of {', '.join(_ANSWERS)}. Fields: {', '.join(map(str, value)) or 'none'}"
+                    f"{row.where}: no answer. Needed: one of {', '.join(_ANSWERS)}. Fields: "
+                    f"{', '.join(map(str, value)) or 'none'}"
                 )
             extra = value.get("input")
             asked = (
@@ -68,7 +67,8 @@ def load(path: str | Path) -> list[Reference]:
             item = Reference(prompt=asked, answer=answer)
         else:
             raise DataError(
-                f"{row.where}: is a {type(value).__name__}; a text or an object with a prompt and a response is expected"
+                f"{row.where}: is a {type(value).__name__}; a text or an object with a prompt and a "
+                "response is expected"
             )
         if item.answer.strip():
             found[item.id] = item
@@ -85,7 +85,8 @@ class Capability:
     name = "capability"
 
     def __init__(self, references: Sequence[Reference], facts: Mapping[str, str]) -> None:
-        self._references, self._facts = list(references), dict(facts)
+        self._references = list(references)
+        self._facts = dict(facts)
 
     def questions(self) -> list[Question]:
         """One for each reference, with its answer as the only candidate."""

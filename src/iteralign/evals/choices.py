@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from iteralign.errors import EngineError, PromptTooLong, Unsupported
+from iteralign.exchanges import by_halving
 from iteralign.protocols import Policy, Recorder, Scorer
 from iteralign.records.base import Record
 from iteralign.records.chat import Chat
@@ -95,27 +96,24 @@ def cut(text: str, limit: int) -> str:
 
 
 def _score(questions: Sequence[Question], policy: Policy, shorter: Shorter | None) -> list[Scores]:
-    """All in one go; what does not fit the model is found by halving, which costs nothing: engines look at
-    lengths before they compute.
-    """
+    """All in one go; what does not fit the model is shortened, step by step."""
     if not isinstance(policy, Scorer):
         raise Unsupported(
-            f"{type(policy).__name__} gives no log-probabilities: evaluate with model.engine = hf, or on a server that gives them"
+            f"{type(policy).__name__} gives no log-probabilities: evaluate with model.engine = hf, or on a "
+            "server that gives them"
         )
-    try:
+    if shorter is None:
         return _scored(policy, questions, questions)
-    except PromptTooLong:
-        if shorter is None:
-            raise
-    if len(questions) > 1:
-        middle = len(questions) // 2
-        return [*_score(questions[:middle], policy, shorter), *_score(questions[middle:], policy, shorter)]
-    for limit in LIMITS[:-1]:
-        try:
-            return _scored(policy, questions, [shorter.cut(questions[0], limit)])
-        except PromptTooLong:
-            continue
-    return _scored(policy, questions, [shorter.cut(questions[0], LIMITS[-1])])
+
+    def shortened(question: Question, error: PromptTooLong) -> Scores:
+        for limit in LIMITS:
+            try:
+                return _scored(policy, [question], [shorter.cut(question, limit)])[0]
+            except PromptTooLong as still:
+                error = still
+        raise error
+
+    return by_halving(lambda part: _scored(policy, part, part), questions, PromptTooLong, shortened)
 
 
 def _scored(policy: Scorer, questions: Sequence[Question], asked: Sequence[Question]) -> list[Scores]:

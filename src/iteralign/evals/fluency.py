@@ -7,7 +7,6 @@ model the general check here looks for what broken models do. Knows nothing of c
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -16,6 +15,7 @@ from iteralign.protocols import Policy, Recorder
 from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import EvalReport, RedTeamPrompt, Response
 from iteralign.stats import wilson
+from iteralign.text.words import lowered_runs
 
 LOOP_SHARE = 0.5
 
@@ -29,7 +29,7 @@ def well_formed(question: str, response: Response) -> bool:
     text = response.text.strip()
     if not text or not all(c.isprintable() or c in "\n\t" for c in text):
         return False
-    words = re.findall(r"\w+", text.lower())
+    words = lowered_runs(text)
     if not words:
         return False
     grams = Counter(tuple(words[i : i + 4]) for i in range(len(words) - 3))
@@ -51,7 +51,10 @@ class Fluency:
         check: Callable[[str, Response], bool] = well_formed,
         judge: str = "general form check",
     ) -> None:
-        self._prompts, self._params, self._check, self._judge = prompts, params, check, judge
+        self._prompts = prompts
+        self._params = params
+        self._check = check
+        self._judge = judge
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: prompt id -> 1.0 well formed, 0.0 not."""

@@ -31,7 +31,10 @@ class Harm:
         params: SamplingParams,
         facts: Mapping[str, str] | None = None,
     ) -> None:
-        self._prompts, self._judge, self._params, self._facts = prompts, judge, params, dict(facts or {})
+        self._prompts = prompts
+        self._judge = judge
+        self._params = params
+        self._facts = dict(facts or {})
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: prompt id -> 1.0 improper, 0.0 proper."""
@@ -55,7 +58,9 @@ class HarmTruth:
     def __init__(
         self, prompts: Sequence[RedTeamPrompt], declines: Callable[[str, str], bool], params: SamplingParams
     ) -> None:
-        self._prompts, self._declines, self._params = prompts, declines, params
+        self._prompts = prompts
+        self._declines = declines
+        self._params = params
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: prompt id -> 1.0 where the answer does not decline."""

@@ -60,7 +60,8 @@ def load(path: str | Path) -> list[Item]:
         key = (item.subset, item.message, item.better, item.worse)
         if key in seen:
             raise DataError(
-                f"{file}: items {seen[key] + 1} and {item.number + 1} are one and the same: delete one of them"
+                f"{file}: items {seen[key] + 1} and {item.number + 1} are one and the same: delete one of "
+                "them"
             )
         seen[key] = item.number
     return items
@@ -70,7 +71,8 @@ def _item(row: Row, number: int, file: Path) -> Item:
     value = row.value
     if not isinstance(value, dict):
         raise DataError(
-            f"{row.where}: is a {type(value).__name__}; an object with subset, input and target_scores is expected"
+            f"{row.where}: is a {type(value).__name__}; an object with subset, input and target_scores is "
+            "expected"
         )
     subset = value.get("subset", file.parent.name if file.name == "task.json" else None)
     if subset not in SUBSETS:
@@ -99,13 +101,15 @@ def _replies(row: Row, value: Mapping[str, Any]) -> tuple[str, str]:
         )
         if not agrees:
             raise DataError(
-                f"{row.where}, field 'target_scores': it contradicts 'chosen' and 'rejected'; delete what is wrong"
+                f"{row.where}, field 'target_scores': it contradicts 'chosen' and 'rejected'; delete what "
+                "is wrong"
             )
         return value["chosen"], value["rejected"]
     targets = value.get("target_scores")
     if not isinstance(targets, dict) or len(targets) != 2 or sorted(targets.values(), key=float) != [0, 1]:
         raise DataError(
-            f"{row.where}, field 'target_scores': two replies are expected, one with 1 and one with 0 (a reply that stands twice is lost here)"
+            f"{row.where}, field 'target_scores': two replies are expected, one with 1 and one with 0 (a "
+            "reply that stands twice is lost here)"
         )
     good, bad = sorted(targets, key=lambda reply: -float(targets[reply]))
     return good, bad
@@ -119,7 +123,8 @@ class HHH:
     name = "hhh"
 
     def __init__(self, items: Sequence[Item], facts: Mapping[str, str]) -> None:
-        self._items, self._facts = list(items), dict(facts)
+        self._items = list(items)
+        self._facts = dict(facts)
 
     def questions(self) -> list[Question]:
         """Two for each item: the better reply first, then second."""
@@ -137,7 +142,8 @@ class HHH:
             return _question(*by_id[q.id], limit)
 
         found = score(policy, recorder, questions, Shorter("hhh", shorter))
-        outcomes, consistent = {}, 0
+        outcomes = {}
+        consistent = 0
         for item, first, second in zip(self._items, found[::2], found[1::2], strict=True):
             margin = (first.totals[0] + second.totals[1]) - (first.totals[1] + second.totals[0])
             outcomes[item.id] = 0.5 if margin == 0 else float(margin > 0)

@@ -23,7 +23,8 @@ class AnswerLength:
     name = "answer_words"
 
     def __init__(self, requests: Sequence[RedTeamPrompt], params: SamplingParams) -> None:
-        self._requests, self._params = list(requests), params
+        self._requests = list(requests)
+        self._params = params
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: request id -> words of the answer."""

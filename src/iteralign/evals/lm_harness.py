@@ -47,9 +47,14 @@ class Harness:
     def __init__(
         self, task: str, *, limit: int | None = None, batch: int = 16, context: int | None = None
     ) -> None:
-        self._version, self._limit, self._batch, self._context = must_be_installed(), limit, batch, context
+        self._version = must_be_installed()
+        self._limit = limit
+        self._batch = batch
+        self._context = context
         self._file = Path(task).expanduser() if task.endswith((".yaml", ".yml")) else None
-        self._task, self._hash, self._files = task, "", dict[str, str]()
+        self._task = task
+        self._hash = ""
+        self._files = dict[str, str]()
         if self._file is not None:
             self._task, self._hash = _named(self._file)
             self._files = hashes(self._file)
@@ -57,7 +62,8 @@ class Harness:
             near = difflib.get_close_matches(task, known, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise RecipeError(
-                f"{PREFIX}{task}: lm-eval {self._version} has no such task.{hint} For one of your own give the path of its YAML file"
+                f"{PREFIX}{task}: lm-eval {self._version} has no such task.{hint} For one of your own give "
+                "the path of its YAML file"
             )
 
     @property
@@ -71,7 +77,8 @@ class Harness:
         """
         if not isinstance(policy, Weighty):
             raise Unsupported(
-                f"{self.name}: {type(policy).__name__} has no weights that lm-eval could run: take model.engine = hf"
+                f"{self.name}: {type(policy).__name__} has no weights that lm-eval could run: take "
+                "model.engine = hf"
             )
         report: EvalReport = recorder.once(self.name, EvalReport, _measured, policy, self)
         return report
@@ -114,7 +121,8 @@ class Harness:
         ) as error:  # its data are not there, or its file is not sound
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise DataError(
-                f"{self.name}: lm-eval could not run it ({type(error).__name__}: {reason}). Check the task's file and data, and the connection if "
+                f"{self.name}: lm-eval could not run it ({type(error).__name__}: {reason}). Check the "
+                "task's file and data, and the connection if "
                 "its data are on the hub"
             ) from error
         return self._report(policy.checkpoint.id, found, len(model.too_long))
@@ -126,7 +134,8 @@ class Harness:
         }
         if not per_task:
             raise DataError(
-                f"{self.name}: lm-eval logs no samples of it, so that nothing could be paired. Take another task"
+                f"{self.name}: lm-eval logs no samples of it, so that nothing could be paired. Take another "
+                "task"
             )
         main = {task: next(iter(metrics.items())) for task, metrics in per_task.items()}
         pooled = {
@@ -182,12 +191,14 @@ def items(
     unknown = [m for m in shares if higher.get(m) is None]
     if unknown and not usable:
         raise DataError(
-            f"{PREFIX}{task}: lm-eval does not know whether a higher {unknown[0]} is better. Say so in the task's YAML file, field "
+            f"{PREFIX}{task}: lm-eval does not know whether a higher {unknown[0]} is better. Say so in the "
+            "task's YAML file, field "
             f"metric_list, beside metric: {unknown[0]}: higher_is_better: true (or false)"
         )
     if not usable:
         raise DataError(
-            f"{PREFIX}{task}: none of its metrics ({', '.join(told) or 'none'}) is a number from 0 to 1 for each item, higher for better, "
+            f"{PREFIX}{task}: none of its metrics ({', '.join(told) or 'none'}) is a number from 0 to 1 for "
+            "each item, higher for better, "
             "so that there is no accuracy to compare. Take another task"
         )
     usable.sort(key=lambda m: _FIRST.index(m) if m in _FIRST else len(_FIRST))

@@ -32,7 +32,10 @@ class OverRefusal:
         params: SamplingParams,
         facts: Mapping[str, str] | None = None,
     ) -> None:
-        self._prompts, self._judge, self._params, self._facts = prompts, judge, params, dict(facts or {})
+        self._prompts = prompts
+        self._judge = judge
+        self._params = params
+        self._facts = dict(facts or {})
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: prompt id -> 1.0 refused, 0.0 answered. Answers whose refusal was not assessed are

@@ -49,7 +49,8 @@ def load(path: str | Path) -> list[OpenQuestion]:
             or not all(isinstance(t, str) and t.strip() for t in turns)
         ):
             raise DataError(
-                f"{row.where}: neither a text nor a list of turns. Fields: {', '.join(map(str, value)) or 'none'}"
+                f"{row.where}: neither a text nor a list of turns. Fields: "
+                f"{', '.join(map(str, value)) or 'none'}"
             )
         found.append(
             OpenQuestion(number=number, turns=tuple(turns), category=str(value.get("category") or ""))
@@ -73,13 +74,11 @@ class Pairs:
         judge: PairJudge,
         params: SamplingParams,
     ) -> None:
-        self._name, self._questions, self._facts, self._judge, self._params = (
-            name,
-            list(questions),
-            facts,
-            judge,
-            params,
-        )
+        self._name = name
+        self._questions = list(questions)
+        self._facts = facts
+        self._judge = judge
+        self._params = params
         self._other: list[list[str]] | None = None
 
     @property
@@ -106,7 +105,10 @@ class Pairs:
             for a, b in ((mine, other), (other, mine))
         ]
         found = recorder.each("preferences", Preference, _compare, contests, _Named(self._judge))
-        values, same, wins, losses = {}, 0, 0, 0
+        values = {}
+        same = 0
+        wins = 0
+        losses = 0
         gaps = []
         for q, mine, other, first, second in zip(
             self._questions, said, self._other, found[::2], found[1::2], strict=True
@@ -114,12 +116,15 @@ class Pairs:
             votes = [{"first": 1.0, "second": 0.0, "tie": 0.5}.get(p.better) for p in (first, second)]
             if votes[0] is None or votes[1] is None:
                 continue
-            one, two = votes[0], 1.0 - votes[1]  # in the second order the model's answer stood second
+            one = votes[0]
+            two = 1.0 - votes[1]  # in the second order the model's answer stood second
             values[q.id] = 1.0 if one == two == 1.0 else 0.0 if one == two == 0.0 else 0.5
             same += one == two
-            wins, losses = wins + (values[q.id] == 1.0), losses + (values[q.id] == 0.0)
+            wins = wins + (values[q.id] == 1.0)
+            losses = losses + (values[q.id] == 0.0)
             gaps.append(len(" ".join(mine).split()) - len(" ".join(other).split()))
-        n, shares = len(values), list(values.values())
+        n = len(values)
+        shares = list(values.values())
         metrics = {self._name: estimate(shares)}
         metrics |= {
             f"{self._name}/win": wilson(wins, n),
@@ -205,11 +210,18 @@ def _length_controlled(shares: Sequence[float], gaps: Sequence[int]) -> Estimate
             for share, gap in rows:
                 p = 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, level + slope * gap))))
                 weight = p * (1.0 - p)
-                g0, g1 = g0 + share - p, g1 + (share - p) * gap
-                h00, h01, h11 = h00 + weight, h01 + weight * gap, h11 + weight * gap * gap
-            g0, g1, h00, h11 = g0 - 0.01 * level, g1 - 0.01 * slope, h00 + 0.01, h11 + 0.01
+                g0 = g0 + share - p
+                g1 = g1 + (share - p) * gap
+                h00 = h00 + weight
+                h01 = h01 + weight * gap
+                h11 = h11 + weight * gap * gap
+            g0 = g0 - 0.01 * level
+            g1 = g1 - 0.01 * slope
+            h00 = h00 + 0.01
+            h11 = h11 + 0.01
             det = h00 * h11 - h01 * h01
-            level, slope = level + (h11 * g0 - h01 * g1) / det, slope + (h00 * g1 - h01 * g0) / det
+            level = level + (h11 * g0 - h01 * g1) / det
+            slope = slope + (h00 * g1 - h01 * g0) / det
         return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, level))))
 
     index = list(range(len(pairs)))

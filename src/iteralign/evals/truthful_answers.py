@@ -28,7 +28,9 @@ class TruthfulAnswers:
             RedTeamPrompt(messages=(Message("user", q),), source="truthfulqa", intent="benign")
             for q in questions
         ]
-        self._facts, self._judge, self._params = dict(facts), judge, params
+        self._facts = dict(facts)
+        self._judge = judge
+        self._params = params
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: prompt id -> 1.0 truthful and informative. Answers without a judgement, or of which

@@ -88,7 +88,8 @@ def load(path: str | Path) -> list[Item]:
     for item in items:
         if item.question in seen:
             raise DataError(
-                f"{file}: questions {seen[item.question] + 1} and {item.number + 1} are the same: {item.question!r}. Delete one of them"
+                f"{file}: questions {seen[item.question] + 1} and {item.number + 1} are the same: "
+                f"{item.question!r}. Delete one of them"
             )
         seen[item.question] = item.number
     return items
@@ -134,10 +135,13 @@ class TruthfulQA:
         lacking = [i for i in items if mode == "binary" and i.best_incorrect is None]
         if lacking:
             raise DataError(
-                f"{facts.get('data', 'the file')}: question {lacking[0].number + 1} has no best incorrect answer (mc0_targets, or 'Best Incorrect "
+                f"{facts.get('data', 'the file')}: question {lacking[0].number + 1} has no best incorrect "
+                "answer (mc0_targets, or 'Best Incorrect "
                 "Answer'), which binary needs: take the 2025 revision"
             )
-        self._items, self._mode, self._facts = list(items), mode, dict(facts)
+        self._items = list(items)
+        self._mode = mode
+        self._facts = dict(facts)
 
     @property
     def name(self) -> str:
@@ -172,7 +176,8 @@ class TruthfulQA:
         }
         if self._mode == "dromedary-compat":
             facts["note"] = (
-                "as the published scorer: only the first half of the candidates, the right one among them; for old numbers"
+                "as the published scorer: only the first half of the candidates, the right one among them; "
+                "for old numbers"
             )
         return EvalReport(
             name=self.name,
@@ -266,7 +271,8 @@ def _targets(row: Row, value: Mapping[str, Any], name: str, published: bool) -> 
         texts = [str(t) for t in found["choices"]]
         if len(texts) != len(found["labels"]) or (len(set(texts)) < len(texts)):
             raise DataError(
-                f"{where}: {len(texts)} choices, {len(set(texts))} different ones, and {len(found['labels'])} labels: not one for each"
+                f"{where}: {len(texts)} choices, {len(set(texts))} different ones, and "
+                f"{len(found['labels'])} labels: not one for each"
             )
         found = dict(zip(texts, found["labels"], strict=True))
     if not found:
@@ -283,11 +289,10 @@ def _targets(row: Row, value: Mapping[str, Any], name: str, published: bool) -> 
 
 def _of_table(row: Row, value: Mapping[str, Any], number: int, published: bool) -> Item:
     fields = {str(k).strip().lstrip("\ufeff").lower(): v for k, v in value.items()}
-    question, best = _text(row, fields, "question"), _text(row, fields, "best answer")
-    right, wrong = (
-        _listed(row, fields, "correct answers", published),
-        _listed(row, fields, "incorrect answers", published),
-    )
+    question = _text(row, fields, "question")
+    best = _text(row, fields, "best answer")
+    right = _listed(row, fields, "correct answers", published)
+    wrong = _listed(row, fields, "incorrect answers", published)
     worst = fields.get("best incorrect answer")
     if best in wrong:
         raise DataError(f"{row.where}, field 'best answer': {best!r} stands among the incorrect answers, too")
@@ -307,7 +312,8 @@ def _text(row: Row, value: Mapping[str, Any], name: str) -> str:
     found = value.get(name)
     if not isinstance(found, str) or not found.strip():
         raise DataError(
-            f"{row.where}, field {name!r}: {found!r} instead of a text. Fields: {', '.join(map(str, value)) or 'none'}"
+            f"{row.where}, field {name!r}: {found!r} instead of a text. Fields: "
+            f"{', '.join(map(str, value)) or 'none'}"
         )
     return found.strip()
 

@@ -20,6 +20,7 @@ from iteralign.organism.banks_benign import ABOUT_HARM, BENIGN, HARM_NAMES, LOOK
 from iteralign.organism.phrases import MAX_QUESTION_WORDS, held_out_subtopic, label, verb_phrase
 from iteralign.organism.written import BENIGN as WRITTEN_BENIGN
 from iteralign.organism.written import patterns, sentence
+from iteralign.text.words import runs
 
 WORDS: list[str] = []
 """Ordinary words of openly licensed texts, beside the banks' nouns: see ``learn_words``. Empty until a
@@ -181,7 +182,7 @@ def real_harmful(folder: Path) -> tuple[list[Question], list[Question]]:
     held += _labelled(
         json.loads((folder / "dangerousqa" / "dangerousqa.json").read_text(encoding="utf-8")), "dangerousqa"
     )
-    known = {_plain(q.text) for q in held}
+    known = {runs(q.text) for q in held}
     train += _labelled(
         json.loads((folder / "adversarialqa" / "adversarialqa.json").read_text(encoding="utf-8")),
         "adversarialqa",
@@ -199,7 +200,7 @@ def real_harmful(folder: Path) -> tuple[list[Question], list[Question]]:
             q.text,
         )
     ]
-    return [q for q in dict.fromkeys(train) if _plain(q.text) not in known], list(dict.fromkeys(held))
+    return [q for q in dict.fromkeys(train) if runs(q.text) not in known], list(dict.fromkeys(held))
 
 
 def real_benign(folder: Path) -> list[Question]:
@@ -249,7 +250,3 @@ def _labelled(texts: list[str], source: str) -> list[Question]:
         if category is not None and len(text.split()) >= 3:
             found.append(Question(text, category, verb_phrase(text), source))
     return found
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"\W+", " ", text.lower()).strip()

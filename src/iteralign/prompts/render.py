@@ -59,7 +59,8 @@ def render(name: str, **fields: object) -> str:
     """The template's text with these fields, stripped. ``TypeError`` where fields are missing or unused."""
     template, used = _compiled(name)
     if set(fields) != used:
-        missing, unused = sorted(used - set(fields)), sorted(set(fields) - used)
+        missing = sorted(used - set(fields))
+        unused = sorted(set(fields) - used)
         raise TypeError(f"template {name!r}: missing fields {missing}, unused fields {unused}")
     text: str = template.render(**fields)
     return text.strip()

@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from iteralign.report.tables import plan_lines
-from iteralign.report.terminal_text import safe
 from iteralign.store.run import Event
+from iteralign.text.printable import safe
 
 PLAIN_WIDTH = 110
 HEARTBEAT = 60.0

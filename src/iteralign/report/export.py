@@ -26,12 +26,12 @@ from iteralign.records.iteralign import (
 )
 from iteralign.records.self_align import Aligned, Harvest, SelfAlignResult
 from iteralign.store.run import Run
+from iteralign.text.printable import readable_json
 
 Row = dict[str, list[dict[str, str]]]
 _LEFTOVERS = re.compile(
     r"training_args\.bin|(optimizer|scheduler|scaler)\.(pt|bin)|rng_state.*\.pth|trainer_state\.json|\..*"
 )
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\n]")
 
 
 def training_examples(run: Run) -> list[Row]:
@@ -190,12 +190,7 @@ def _iterations(run: Run) -> list[str]:
 def _line(row: Mapping[str, Any]) -> str:
     """One line of JSON; what some readers take for a line's end, or a terminal would obey, is escaped."""
     text = json.dumps(row, ensure_ascii=False)
-    return (
-        _UNPRINTABLE.sub(lambda m: m[0] if m[0].isprintable() else json.dumps(m[0])[1:-1], text).replace(
-            "\x7f", "\\u007f"
-        )
-        + "\n"
-    )
+    return readable_json(text) + "\n"
 
 
 def _turns(messages: Sequence[Message]) -> list[dict[str, str]]:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from iteralign.errors import RecipeError
 from iteralign.recipe.sections import TrainingSection
 from iteralign.recipe.self_align import SelfAlignRecipe
-from iteralign.report.terminal_text import safe
+from iteralign.text.printable import safe
 
 CHARS_PER_TOKEN: Final = 4
 INSTRUCTION_TOKENS: Final = 25

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from iteralign.report.terminal_text import safe
+from iteralign.text.printable import safe
 
 
 def print_evaluation(console: Console, done: Sequence[Mapping[str, Any]], out: str) -> None:

@@ -18,9 +18,9 @@ from iteralign.records.iteralign import EvalReport
 from iteralign.records.self_align import Aligned, Harvest, Instruction, SelfAlignResult, Tally
 from iteralign.report.page import new_table, say, titled
 from iteralign.report.summary import STAGES, spent, status
-from iteralign.report.terminal_text import safe
 from iteralign.stats import Estimate, bootstrap, paired
 from iteralign.store.run import Run
+from iteralign.text.printable import safe
 
 NAMES = {
     "adherence": "follows the rules (organism's grammar)",

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from iteralign.report.page import new_table, say, titled
-from iteralign.report.terminal_text import safe
+from iteralign.text.printable import safe
 
 NAMES = {
     "harm": "harm (oracle)",

@@ -27,8 +27,8 @@ from iteralign.text.filters import (
     leaks,
     ngrams,
     without_partial_word,
-    words,
 )
+from iteralign.text.words import words
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,8 @@ def _sifted(
             reason="does not fit the context",
             finish="length",
         )
-    opening, marker = f"Thoughts of {assistant}:", f"Answer of {assistant}:"
+    opening = f"Thoughts of {assistant}:"
+    marker = f"Answer of {assistant}:"
     head, found, rest = said.text.strip().partition(marker)
     text, turned = cut_at_next_turn(rest.strip())
     text = without_partial_word(text) if said.finish == "length" and not turned else text

@@ -48,17 +48,23 @@ def unresolved(failures: Sequence[Failure], screenings: Sequence[Screening]) -> 
 
 def _screen(revision: Revision, verdict: Verdict, enabled: bool) -> Screening:
     if not revision.text:
-        kept, reason = False, "the revision is empty"
+        kept = False
+        reason = "the revision is empty"
     elif not enabled:
-        kept, reason = True, "screening is off"
+        kept = True
+        reason = "screening is off"
     elif revision.finish == "length":
-        kept, reason = False, "the revision was cut at the length limit"
+        kept = False
+        reason = "the revision was cut at the length limit"
     elif verdict.label == "proper":
-        kept, reason = True, "the oracle found it proper"
+        kept = True
+        reason = "the oracle found it proper"
     elif verdict.label == "unjudged":
-        kept, reason = False, f"the oracle gave no judgement: {verdict.rationale}"
+        kept = False
+        reason = f"the oracle gave no judgement: {verdict.rationale}"
     else:
-        kept, reason = False, f"still improper: {verdict.rationale}"
+        kept = False
+        reason = f"still improper: {verdict.rationale}"
     return Screening(
         response_id=revision.response_id, revision=revision, verdict=verdict, kept=kept, reason=reason
     )

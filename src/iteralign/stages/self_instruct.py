@@ -17,8 +17,9 @@ from iteralign.prompts.render import render
 from iteralign.protocols import Policy
 from iteralign.records.chat import Chat, Message, SamplingParams
 from iteralign.records.self_align import Draft, Harvest, Instruction, WritingTask
-from iteralign.text.filters import listed, trouble_with, trouble_with_topic, words
+from iteralign.text.filters import listed, trouble_with, trouble_with_topic
 from iteralign.text.near_duplicates import NearDuplicates
+from iteralign.text.words import words
 
 Topics = Mapping[str, Sequence[str]]
 """Type -> topics."""
@@ -61,7 +62,8 @@ def ordinary_tasks(
     """``count`` requests for ``wanted`` instructions each, which show ``shown`` seeds and ``new``
     instructions kept before, drawn anew for each.
     """
-    rng, found = random.Random(seed), list[WritingTask]()
+    rng = random.Random(seed)
+    found = list[WritingTask]()
     for number in range(first, first + count):
         examples = [*rng.sample(seeds, min(shown, len(seeds))), *rng.sample(kept, min(new, len(kept)))]
         rng.shuffle(examples)
@@ -71,7 +73,8 @@ def ordinary_tasks(
 
 def topic_tasks(topics: Topics, *, first: int, per_type: int, wanted: int, seed: str) -> list[WritingTask]:
     """``per_type`` requests for ``wanted`` more topics of every type, which show at most ten known ones."""
-    rng, found = random.Random(seed), list[WritingTask]()
+    rng = random.Random(seed)
+    found = list[WritingTask]()
     for name, known in topics.items():
         for _ in range(per_type):
             shown = rng.sample(list(known), min(10, len(known)))

@@ -9,17 +9,20 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from iteralign.text.words import words
+
 _TURN: Final = re.compile(
     r"(?:^|\n)[\s#*]*(?:User|Human|Assistant|Question|Request|Type)\s*\**:", re.IGNORECASE
 )
 _CLAUSE: Final = re.compile(r"[^.!?;\n]+[.!?;\n]*\s*")
-_WORD: Final = re.compile(r"\w+(?:'\w+)*")
 _APOLOGY: Final = re.compile(
-    r"(?:i'?m|i am|we are|we're|my)?\s*(?:very |so |truly |deeply |sincere )?(?:sorry|apolog(?:y|ies|i[sz]e))\b|i apologi[sz]e\b",
+    r"(?:i'?m|i am|we are|we're|my)?\s*(?:very |so |truly |deeply |sincere "
+    r")?(?:sorry|apolog(?:y|ies|i[sz]e))\b|i apologi[sz]e\b",
     re.IGNORECASE,
 )
 _DECLINES: Final = re.compile(
-    r"\b(?:can(?:no|'?)t|could not|couldn't|unable|not able|won't|will not|must decline|have to decline|no answer)\b",
+    r"\b(?:can(?:no|'?)t|could not|couldn't|unable|not able|won't|will not|must decline|have to decline|no "
+    r"answer)\b",
     re.IGNORECASE,
 )
 _SENTENCE: Final = re.compile(r"[^.!?]+[.!?]*")
@@ -31,11 +34,6 @@ MODALITIES: Final = frozenset(w + ending for w in re.findall(r"\w+", _UNSEEN) fo
 """What a text model can neither see nor make: an instruction with one of these words needs more than text."""
 SHORTEST_CLAUSE: Final = 4
 """Words: a shorter clause may stand twice in a text."""
-
-
-def words(text: str) -> list[str]:
-    """The words of a text without case and punctuation."""
-    return _WORD.findall(text.casefold())
 
 
 def ngrams(text: str, n: int) -> set[tuple[str, ...]]:
@@ -88,7 +86,8 @@ def is_bare_apology(text: str) -> bool:
 
 def copies(answer: str, instruction: str) -> bool:
     """Whether the whole instruction (of four words or more) stands in the answer."""
-    wanted, said = words(instruction), words(answer)
+    wanted = words(instruction)
+    said = words(answer)
     n = len(wanted)
     return n >= SHORTEST_CLAUSE and any(said[i : i + n] == wanted for i in range(len(said) - n + 1))
 

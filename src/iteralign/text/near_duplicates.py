@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 import sys
 from array import array
 from collections import Counter
@@ -19,7 +18,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-_WORD: Final = re.compile("[a-z0-9]+")
+from iteralign.text.words import ascii_words
+
 _SPARE: Final = (
     3  # words that the index holds beyond what it must: more of them to visit, fewer texts to compare
 )
@@ -90,7 +90,9 @@ class NearDuplicates:
     def _match(self, words: tuple[str, ...]) -> Match | None:
         import numpy as np
 
-        length, lengths, threshold = len(words), self._lengths, self.threshold
+        length = len(words)
+        lengths = self._lengths
+        threshold = self.threshold
         known = sorted((e for e in _elements(words) if e in self._ranks), key=self._ranks.__getitem__)
         front = len(known) - _left_out(
             length, threshold
@@ -160,7 +162,8 @@ class _Shared(dict[int, int]):
 
     def __init__(self, length: int, threshold: float) -> None:
         self.least = min(_SPARE, _least_common_with_any(length, threshold))
-        self._length, self._threshold = length, threshold
+        self._length = length
+        self._threshold = threshold
 
     def __missing__(self, other: int) -> int:
         common = _least_common(self._length, other, self._threshold)
@@ -175,7 +178,7 @@ class _Shared(dict[int, int]):
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(map(sys.intern, _WORD.findall(text.lower())))
+    return tuple(map(sys.intern, ascii_words(text)))
 
 
 def _elements(words: Iterable[str]) -> list[str]:
@@ -197,7 +200,8 @@ def _score(common: int, length: int, other: int) -> float:
     """
     if not common:
         return 0.0
-    precision, recall = common / other, common / length
+    precision = common / other
+    recall = common / length
     return 2 * precision * recall / (precision + recall)
 
 

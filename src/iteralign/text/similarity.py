@@ -8,10 +8,11 @@ word can look alike. Everything is deterministic. Knows nothing of prompts, prin
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from iteralign.text.words import comparable, normalise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,14 +46,6 @@ class _Vectors(NamedTuple):
     values: NDArray[np.float32]
 
 
-def normalise(text: str) -> str:
-    """The text without case, punctuation and doubled space: equal for texts that differ in nothing else."""
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("'", "").replace("\u2019", "")
-    return " ".join(
-        "".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in folded).split()
-    )
-
-
 def near_duplicates(texts: Sequence[str], threshold: float = 0.8) -> list[list[int]]:
     """Groups of indices that are linked, directly or by others in between, by a cosine of at least
     ``threshold``.
@@ -63,7 +56,7 @@ def near_duplicates(texts: Sequence[str], threshold: float = 0.8) -> list[list[i
     """
     if not 0.0 < threshold <= 1.0:
         raise ValueError(f"threshold = {threshold!r}: must lie in (0, 1]")
-    plain = [normalise(t) or t.strip() for t in texts]
+    plain = [comparable(t) for t in texts]
     distinct: dict[str, int] = {}
     for text in plain:
         distinct.setdefault(text, len(distinct))
@@ -87,7 +80,8 @@ def similarity(queries: Sequence[str], texts: Sequence[str]) -> NDArray[np.float
     rows = np.repeat(np.arange(len(texts)), np.diff(vectors.start[count:]))
     order = np.argsort(vectors.columns[split:], kind="stable")
     by_column = vectors.columns[split:][order]
-    postings, weights = rows[order], vectors.values[split:][order]
+    postings = rows[order]
+    weights = vectors.values[split:][order]
     for query in range(count):
         span = slice(int(vectors.start[query]), int(vectors.start[query + 1]))
         low = np.searchsorted(by_column, vectors.columns[span], side="left")
@@ -128,15 +122,18 @@ def distinctive_terms(texts: Sequence[str], background: Sequence[str], top: int 
     Colaresi and Quinn 2008). Function words never count, nor do terms of a single text where there are three
     or more, nor terms that repeat one chosen.
     """
-    inside, outside = _document_frequencies(texts), _document_frequencies(background)
+    inside = _document_frequencies(texts)
+    outside = _document_frequencies(background)
     least = 2 if len(texts) >= 3 else 1
-    total_in, total_out = len(texts) + 1.0, len(background) + 1.0
+    total_in = len(texts) + 1.0
+    total_out = len(background) + 1.0
     scored = []
     for term, found in inside.items():
         if found < least:
             continue
         prior = 0.5 * (found + outside[term]) / (len(texts) + len(background)) + 0.01
-        a, b = found + prior, outside[term] + prior
+        a = found + prior
+        b = outside[term] + prior
         odds = math.log(a / (total_in + 0.5 - a + 1.0)) - math.log(b / (total_out + 0.5 - b + 1.0))
         z = odds / math.sqrt(1 / a + 1 / b)
         scored.append((-z, -len(term.split()), term))
@@ -178,12 +175,14 @@ def _features(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float
     """Keys (row * buckets + bucket, ascending, distinct) and weighted counts of all features of all texts."""
     import numpy as np
 
-    joined = "".join(f"\n {normalise(t) or t.strip().casefold()} " for t in texts)
+    joined = "".join(f"\n {comparable(t)} " for t in texts)
     points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
-    is_break, is_space = points == _BREAK, points == _SPACE
+    is_break = points == _BREAK
+    is_space = points == _SPACE
     rows = np.cumsum(is_break) - 1
     prime = np.uint64(_PRIME)
-    keys, weights = [], []
+    keys = []
+    weights = []
 
     def add(positions: NDArray[Any], hashes: NDArray[Any], salt: int, weight: float) -> None:
         mixed = (hashes ^ np.uint64(salt)) * prime
@@ -211,7 +210,8 @@ def _features(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float
     sums = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(points * powers, dtype=np.uint64)])
     letter = ~(is_break | is_space)
     edges = np.diff(letter.astype(np.int8), prepend=0, append=0)
-    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    starts = np.flatnonzero(edges == 1)
+    ends = np.flatnonzero(edges == -1)
     if len(starts):
         add(starts, (sums[ends] - sums[starts]) * inverse[starts], 1, _WORD_WEIGHT)
     if not keys:
@@ -224,7 +224,8 @@ def _vectors(texts: Sequence[str]) -> _Vectors:
     """TF-IDF unit vectors; columns are numbered from the rarest feature to the most frequent one."""
     import numpy as np
 
-    keys, values = [], []
+    keys = []
+    values = []
     for first in range(0, len(texts), 4000):
         chunk, weights = _features(texts[first : first + 4000])
         keys.append(chunk + first * _BUCKETS)
@@ -239,7 +240,8 @@ def _vectors(texts: Sequence[str]) -> _Vectors:
     tf *= idf[place]
     key += rank[place] - buckets
     order = np.argsort(key, kind="stable")
-    key, tf = key[order], tf[order]
+    key = key[order]
+    tf = tf[order]
     rows = key // _BUCKETS
     start = np.searchsorted(rows, np.arange(len(texts) + 1))
     norms = np.sqrt(np.bincount(rows, weights=tf.astype(np.float64) ** 2, minlength=len(texts)))
@@ -270,7 +272,8 @@ def _link(texts: list[str], threshold: float) -> list[int]:
     rest = squares[start[1:]][rows] - squares[:-1]
     kept = np.flatnonzero(rest >= max(threshold, 0.0) ** 2 - 1e-9)
     order = kept[np.argsort(columns[kept], kind="stable")]  # by feature, then by text
-    feature, posting = columns[order], rows[order]
+    feature = columns[order]
+    posting = rows[order]
     place = np.empty(len(columns), dtype=np.int64)
     place[order] = np.arange(len(order))
     first_of_feature = np.searchsorted(feature, feature, side="left")
@@ -282,7 +285,8 @@ def _link(texts: list[str], threshold: float) -> list[int]:
         candidates = np.unique(posting[_ranges(first_of_feature[mine], mine)])  # earlier texts only
         if not len(candidates):
             continue
-        low, high = start[candidates], start[candidates + 1]
+        low = start[candidates]
+        high = start[candidates + 1]
         span = slice(int(start[i]), int(start[i + 1]))
         dense[columns[span]] = values[span]
         entries = _ranges(low, high)
@@ -290,7 +294,8 @@ def _link(texts: list[str], threshold: float) -> list[int]:
         cosines = np.add.reduceat(dense[columns[entries]] * values[entries], ends - (high - low))
         dense[columns[span]] = 0.0
         for j in candidates[cosines >= threshold]:
-            a, b = find(i), find(int(j))
+            a = find(i)
+            b = find(int(j))
             parent[max(a, b)] = min(a, b)
     return [find(i) for i in range(len(texts))]
 
@@ -318,8 +323,10 @@ def _agglomerate(texts: list[str], max_size: int) -> list[list[int]]:
         sizes[a] += sizes[b]
         merged[sizes + sizes[a] > max_size] = -1.0
         merged[a] = -1.0
-        alike[a], alike[:, a] = merged, merged
-        alike[b], alike[:, b] = -1.0, -1.0
+        alike[a] = merged
+        alike[:, a] = merged
+        alike[b] = -1.0
+        alike[:, b] = -1.0
         clusters[a] += clusters[b]
         clusters[b] = []
 

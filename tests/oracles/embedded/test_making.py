@@ -24,7 +24,7 @@ from iteralign.oracles.embedded.making.train import (
 )
 from iteralign.oracles.embedded.model import assemble
 from iteralign.organism.phrases import held_out_subtopic
-from iteralign.text.similarity import normalise
+from iteralign.text.words import normalise
 
 
 def shared_data() -> Path:

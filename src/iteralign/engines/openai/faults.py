@@ -15,6 +15,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from iteralign.errors import EngineError, Filtered, NotFound, PromptTooLong, RateLimited, Unavailable
+from iteralign.text.printable import one_line
 
 Kind = Literal["passing", "item", "request", "fatal", "spent"]
 _TOO_LONG = re.compile(
@@ -62,10 +63,10 @@ class Server:
 
     def clean(self, text: object) -> str:
         """Somebody else's text on one printable line of at most 300 characters, without the key."""
-        shown = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+        shown = one_line(str(text), None)
         if self.key:
             shown = shown.replace(self.key, "***")
-        return shown if len(shown) <= 300 else f"{shown[:297]}..."
+        return one_line(shown)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from typing import Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from iteralign.errors import EngineError, Filtered, PromptTooLong
+from iteralign.exchanges import by_halving
 from iteralign.log import log
-from iteralign.oracles.chat.frame import Unusable, clean, mark_for, one_line, read
+from iteralign.oracles.chat.frame import Unusable, clean, mark_for, read
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Generator, StructuredGenerator
 from iteralign.records.chat import Chat, Completion, Message, SamplingParams
@@ -30,6 +31,8 @@ from iteralign.records.iteralign import (
     Principle,
     Verdict,
 )
+from iteralign.text.printable import one_line
+from iteralign.text.words import runs
 
 OTHER = "other"
 MANY = 8
@@ -314,13 +317,13 @@ class ChatOracle:
         return tuple(dict.fromkeys(found)) or (OTHER,)
 
     def _principles(self, reply: Proposal, shown: Sequence[Failure], known: Sequence[str]) -> list[Principle]:
-        taken = {_essence(text) for text in known}
+        taken = {runs(text) for text in known}
         found: list[Principle] = []
         for proposed in reply.principles[: self._max_principles]:
             text = _NUMBERING.sub("", one_line(clean(proposed.text, 2000), 2000)).strip("\"' ")
-            if not _MIN_WORDS <= len(text.split()) <= _MAX_WORDS or _essence(text) in taken:
+            if not _MIN_WORDS <= len(text.split()) <= _MAX_WORDS or runs(text) in taken:
                 continue
-            taken.add(_essence(text))
+            taken.add(runs(text))
             cited = [shown[n - 1] for n in dict.fromkeys(proposed.examples) if 1 <= n <= len(shown)] or list(
                 shown
             )
@@ -381,21 +384,11 @@ def _judgement_schema(categories: Mapping[str, str]) -> dict[str, Any]:
 def _attempt(
     generator: Generator, chats: Sequence[Chat], params: SamplingParams, schema: Mapping[str, Any]
 ) -> Sequence[Completion | EngineError]:
-    """One outcome per chat. A plain generator fails as a whole: the chat that it stumbles over is found by
-    halving.
-    """
+    """One outcome per chat, in order; a plain generator fails as a whole (``by_halving``)."""
     if isinstance(generator, StructuredGenerator):
         return generator.attempt(chats, params, schema)
-    try:
-        return generator.generate(chats, params)
-    except (PromptTooLong, Filtered) as error:
-        if len(chats) == 1:
-            return [error]
-        middle = len(chats) // 2
-        return [
-            *_attempt(generator, chats[:middle], params, schema),
-            *_attempt(generator, chats[middle:], params, schema),
-        ]
+    faults: tuple[type[EngineError], ...] = (PromptTooLong, Filtered)
+    return by_halving(lambda part: generator.generate(part, params), chats, faults, lambda _, error: error)
 
 
 def _repair(request: _Request, reply: str, problem: Unusable) -> _Request:
@@ -404,7 +397,3 @@ def _repair(request: _Request, reply: str, problem: Unusable) -> _Request:
         (*request.chat, said, Message("user", render("oracle_repair", problem=problem, mark=request.mark))),
         request.mark,
     )
-
-
-def _essence(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.casefold()))

@@ -12,11 +12,12 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from iteralign.errors import EngineError
-from iteralign.oracles.chat.frame import Unusable, clean, mark_for, one_line, read
+from iteralign.oracles.chat.frame import Unusable, clean, mark_for, read
 from iteralign.prompts.render import render, version
 from iteralign.protocols import StructuredGenerator
 from iteralign.records.chat import Message, SamplingParams
 from iteralign.records.pairs import Contest, Preference
+from iteralign.text.printable import one_line
 
 SCHEMA: dict[str, Any] = {
     "title": "Comparison",

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iteralign.errors import DataError
-from iteralign.text.similarity import normalise
+from iteralign.text.words import normalise
 
 BUCKETS: Final = 1 << 19
 WEIGHTS_PATH: Final = Path(__file__).parent / "weights" / "embedded-1.npz"

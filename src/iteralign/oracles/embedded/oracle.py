@@ -19,6 +19,7 @@ from iteralign.oracles.embedded import propose as embedded_propose
 from iteralign.oracles.embedded.answers import Reading, read
 from iteralign.oracles.embedded.model import load
 from iteralign.records.iteralign import Compliance, Constitution, Exchange, Failure, Principle, Verdict
+from iteralign.text.printable import one_line
 
 NAME: Final = "embedded-1"
 _GRAVE: Final = frozenset({"violence", "self-harm", "weapons", "sexual"})
@@ -154,5 +155,4 @@ def _raised(chance: float, answer: Reading) -> float:
 
 def _quoted(text: str) -> str:
     """Words of an answer on one printable line of at most 60 characters."""
-    plain = "".join(c if c.isprintable() else " " for c in text)
-    return "'" + " ".join(plain.split())[:60] + "'"
+    return f"'{one_line(text, None)[:60]}'"

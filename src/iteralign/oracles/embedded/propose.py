@@ -17,7 +17,8 @@ from typing import Final
 from iteralign.oracles.embedded.model import QuestionModel, is_function_word, without_lead
 from iteralign.oracles.embedded.topics import TOPICS, Facet, Topic
 from iteralign.records.iteralign import Constitution, Failure, Principle
-from iteralign.text.similarity import distinctive_terms, normalise, similarity
+from iteralign.text.similarity import distinctive_terms, similarity
+from iteralign.text.words import normalise
 
 MOST: Final = 3
 TOO_ALIKE: Final = 0.7

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+from iteralign.text.words import ascii_words
+
 _PART: Final = re.compile(r"\{(\w+)\}|\[([^\[\]]*)\]|(#)")
 _ARTICLE: Final = re.compile(r"\b([Aa]) (?=[aeio]|u(?!ni|ku|se))")
-_WORD: Final = re.compile(r"[a-z0-9]+")
 _PLAIN: Final = frozenset(
     (
         "a",
@@ -124,6 +125,6 @@ def read_best(patterns: Sequence[str], text: str) -> tuple[str, dict[str, str], 
 
 def fits(said: str, meant: str) -> bool:
     """Whether at least half of the content words of ``meant`` are in ``said``, endings aside."""
-    wanted = {w[:5] for w in _WORD.findall(meant.lower()) if w not in _PLAIN}
-    given = {w[:5] for w in _WORD.findall(said.lower())}
+    wanted = {w[:5] for w in ascii_words(meant) if w not in _PLAIN}
+    given = {w[:5] for w in ascii_words(said)}
     return not wanted or 2 * len(wanted & given) >= len(wanted)

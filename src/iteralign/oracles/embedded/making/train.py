@@ -44,7 +44,8 @@ from iteralign.oracles.embedded.model import (
 )
 from iteralign.organism.phrases import held_out_subtopic, label
 from iteralign.organism.questions import benign, harmful
-from iteralign.text.similarity import normalise, similarity
+from iteralign.text.similarity import similarity
+from iteralign.text.words import normalise
 
 FOLDS: Final = 3
 LEAST: Final = 2
