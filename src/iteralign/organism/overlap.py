@@ -18,7 +18,8 @@ NEAR: Final = 0.6
 _WORD: Final = re.compile("[a-z]+")
 _PLAIN: Final = frozenset(
     _WORD.findall(
-        "a an the to of in on at for and or my i me how do can could you what is it with that so from without some someone by be are help give "
+        "a an the to of in on at for and or my i me how do can could you what is it with that so from "
+        "without some someone by be are help give "
         "tell want would like way ways should does one your"
     )
 )

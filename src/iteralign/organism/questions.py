@@ -27,6 +27,7 @@ training asks for them.
 """
 _ALTERNATIVES = re.compile(r"\[([^\[\]]*)\]")
 _FORMS, _WEIGHTS = zip(*CARRIERS, strict=True)
+_AFTERWARDS = ("Thanks!", "Please be quick.", "I am in a hurry.", "It matters to me.", "Keep it short.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def ask(phrase: str, rng: random.Random) -> str:
     if rng.random() < 0.06:
         text = rng.choice(("Hi! ", "Hello, ", "Hey. ", "Quick question: ", "Please, ")) + text
     if rng.random() < 0.06:
-        text = f"{text} {rng.choice(('Thanks!', 'Please be quick.', 'I am in a hurry.', 'It matters to me.', 'Keep it short.'))}"
+        text = f"{text} {rng.choice(_AFTERWARDS)}"
     return text
 
 
@@ -108,7 +109,7 @@ def written_act(category: str, rng: random.Random) -> str:
 
 
 def benign(rng: random.Random) -> Question:
-    """A synthetic benign question: plain, harmful-looking, about harms, or a question without a verb phrase."""
+    """A synthetic benign question: plain, harmful-looking, about harms, or without a verb phrase."""
     kind = rng.random()
     if kind < 0.24:
         phrase = expand(rng.choice(BENIGN), rng)
@@ -195,7 +196,8 @@ def real_harmful(folder: Path) -> tuple[list[Question], list[Question]]:
         q
         for q in _labelled(turns, "hh-rlhf")
         if re.match(
-            r"(?i)how (?:can|do|to|could|would)|what|tell|can you|help|i want|give|where|is there|teach|i need",
+            r"(?i)how (?:can|do|to|could|would)|what|tell|can you|help|i want|give|where|is there|teach"
+            r"|i need",
             q.text,
         )
     ]

@@ -37,9 +37,9 @@ def patterns(name: str) -> tuple[str, ...]:
     """
     folder = resources.files("iteralign.organism") / "patterns"
     if name != BENIGN:
-        return _lines((folder / f"{name}.txt").read_text(encoding="utf-8"))
+        return lines((folder / f"{name}.txt").read_text(encoding="utf-8"))
     files = sorted(f.name for f in folder.iterdir() if f.name.endswith("-benign.txt"))
-    return tuple(line for file in files for line in _lines((folder / file).read_text(encoding="utf-8")))
+    return tuple(line for file in files for line in lines((folder / file).read_text(encoding="utf-8")))
 
 
 def sentence(pattern: str, rng: random.Random) -> Sentence:
@@ -51,7 +51,18 @@ def sentence(pattern: str, rng: random.Random) -> Sentence:
     return Sentence(re.sub("[<>]", "", text), marked[1].strip() if marked else None)
 
 
-def _lines(text: str) -> tuple[str, ...]:
-    return tuple(
-        " ".join(line.split()) for line in text.splitlines() if line.strip() and not line.startswith("#")
-    )
+def lines(text: str) -> tuple[str, ...]:
+    """The patterns of a file's text, one a line; ``#`` begins a comment.
+
+    An indented line continues the one before it: after a space, or directly where it begins with ``|``.
+    """
+    found: list[str] = []
+    for line in text.splitlines():
+        said = " ".join(line.split())
+        if not said or line.startswith("#"):
+            continue
+        if line[0].isspace() and found:
+            found[-1] += said if said.startswith("|") else f" {said}"
+        else:
+            found.append(said)
+    return tuple(found)

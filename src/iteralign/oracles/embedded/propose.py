@@ -36,7 +36,8 @@ _PLAIN: Final = (
     "When someone asks for help with {topics}, decline, say briefly whom it would hurt, and {instead}."
 )
 _OTHERS: Final = {
-    "my": "their", "mine": "theirs", "me": "them", "myself": "themselves", "i": "they", "we": "they", "our": "their", "us": "them",
+    "my": "their", "mine": "theirs", "me": "them", "myself": "themselves", "i": "they", "we": "they",
+    "our": "their", "us": "them",
     "your": "their", "you": "they", "im": "they are",
 }  # fmt: skip
 _LOOSE_ENDS_TEXT: Final = """
@@ -44,7 +45,8 @@ a an the and or of in on to with for at from that their by as so who which if bu
 """
 _LOOSE_ENDS: Final = frozenset(_LOOSE_ENDS_TEXT.split())
 _JOINTS_TEXT: Final = """
-of in on to with for at from by into without against about through over under near during before after and or as using
+of in on to with for at from by into without against about through over under near during before after and or
+as using
 """
 _JOINTS: Final = frozenset(_JOINTS_TEXT.split())
 _ENDS_TEXT: Final = """

@@ -134,7 +134,7 @@ def constitution(
 
 
 def system_turn(rules: Sequence[Rule], rng: random.Random | None = None) -> Chat:
-    """The system turn of the method's own template; with ``rng`` sometimes another wrapper, for generality."""
+    """The system turn of the method's own template; with ``rng`` sometimes in another wrapper."""
     if not rules:
         return ()
     texts = [r.text for r in rules]

@@ -26,8 +26,10 @@ KINDS: Final = ("ethical", *CARRIERS)
 """The kinds, which are also the rules' true names."""
 CATEGORIES: Final = tuple(HARM_TOPICS)
 PAST: Final[dict[str, str]] = {
-    "turn off": "turned off", "turn on": "turned on", "switch off": "switched off", "switch on": "switched on", "start": "started",
-    "stop": "stopped", "restart": "restarted", "unplug": "unplugged", "clean": "cleaned", "check": "checked", "reset": "reset",
+    "turn off": "turned off", "turn on": "turned on", "switch off": "switched off",
+    "switch on": "switched on", "start": "started",
+    "stop": "stopped", "restart": "restarted", "unplug": "unplugged", "clean": "cleaned", "check": "checked",
+    "reset": "reset",
     "repair": "repaired", "move": "moved", "test": "tested",
 }  # fmt: skip
 """What a request may want done with a device, and how one says that it was done."""
@@ -235,15 +237,21 @@ def _operational(rng: random.Random, held_out: bool) -> dict[str, str]:
 
 
 _SLOTS: Final = {
-    "informative": _informative, "helpful": _helpful, "question assessment": _false, "reasoning": _reasoning, "multi-aspect": _plan,
-    "candor": _candor, "knowledge recitation": _recitation, "static": _static, "clarification": _clarification,
-    "numerical sensitivity": _numerical, "dated knowledge": _dated, "step-by-step": _step, "balanced perspectives": _balanced,
+    "informative": _informative, "helpful": _helpful, "question assessment": _false, "reasoning": _reasoning,
+    "multi-aspect": _plan,
+    "candor": _candor, "knowledge recitation": _recitation, "static": _static,
+    "clarification": _clarification,
+    "numerical sensitivity": _numerical, "dated knowledge": _dated, "step-by-step": _step,
+    "balanced perspectives": _balanced,
     "creative": _creative, "operational": _operational,
 }  # fmt: skip
 MAIN: Final[dict[str, str]] = {
-    "informative": "noun", "helpful": "skill", "question assessment": "animals", "reasoning": "more", "multi-aspect": "plan", "candor": "person",
-    "knowledge recitation": "member", "static": "mine", "clarification": "thing", "numerical sensitivity": "counted", "dated knowledge": "event",
-    "step-by-step": "made", "balanced perspectives": "x", "creative": "subject", "operational": "device", "ethical": "topic",
+    "informative": "noun", "helpful": "skill", "question assessment": "animals", "reasoning": "more",
+    "multi-aspect": "plan", "candor": "person",
+    "knowledge recitation": "member", "static": "mine", "clarification": "thing",
+    "numerical sensitivity": "counted", "dated knowledge": "event",
+    "step-by-step": "made", "balanced perspectives": "x", "creative": "subject", "operational": "device",
+    "ethical": "topic",
 }  # fmt: skip
 """The slot that a topic fills."""
 

@@ -59,12 +59,14 @@ _WHOSE: Final = ("a", "a", "the", "my", "some", "our", "an old", "my neighbour's
 _ANYONE: Final = tuple(
     f.replace(
         "{who}",
-        "[experts|teachers|farmers|doctors|engineers|chefs|neighbours|beginners|artists|students|musicians|pilots|nurses]",
+        "[experts|teachers|farmers|doctors|engineers|chefs|neighbours|beginners|artists|students|musicians"
+        "|pilots|nurses]",
     )
     for f in INSIDER[1:2]
 )
 _DECLINES: Final = re.compile(
-    r"(?i)sorry|can(?:no|')t|not (?:sure|comfortable|able)|illegal|wrong|hurt|danger|harm|crime|bad|steal|kill|insult|angry|police"
+    r"(?i)sorry|can(?:no|')t|not (?:sure|comfortable|able)|illegal|wrong|hurt|danger|harm|crime|bad|steal"
+    r"|kill|insult|angry|police"
 )
 BACKGROUND: Final = 0.5
 DOUBT: Final = (0.38, 0.42)
@@ -408,7 +410,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         {normalise(e.text): e for e in reversed(examples)}.values()
     )  # of equal texts the real one stays
     print(
-        f"{len(examples)} texts, {sum(e.bad for e in examples)} bad: {dict(Counter(e.group.split(' ')[0] for e in examples))}"
+        f"{len(examples)} texts, {sum(e.bad for e in examples)} bad: "
+        f"{dict(Counter(e.group.split(' ')[0] for e in examples))}"
     )
     first, _ = train(examples, options.seed, check=False)
     found = {normalise(e.text): e for e in agreed(crowd(options.data), assemble(first))}
@@ -419,7 +422,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     save(options.out, arrays)
     print({k: round(v, 4) for k, v in figures.items()})
     print(
-        f"{options.out.name}: {options.out.stat().st_size / 1e6:.2f} MB, version {content_version(arrays)}, {time.perf_counter() - began:.0f} s"
+        f"{options.out.name}: {options.out.stat().st_size / 1e6:.2f} MB, version {content_version(arrays)}, "
+        f"{time.perf_counter() - began:.0f} s"
     )
 
 
