@@ -1,8 +1,7 @@
-"""The word banks of the organism's questions, written by us: vacuous verb phrases per category, and the
-carriers that make questions.
+"""The word banks of the organism's questions: verb phrases per category, and carriers.
 
-``[a|b|c]`` stands for one of the alternatives, ``{noun}``, ``{person}``, ``{place}`` for one of the lists
-below. Nothing here says how anything harmful is done. Knows nothing of models; imports nothing of ours.
+Written by us and vacuous: nothing here says how anything harmful is done. ``[a|b|c]`` stands for one of the
+alternatives, ``{noun}``, ``{person}`` and ``{place}`` for one of the lists below. Must not know models.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The word banks of benign questions, written by us: plain ones, harmful-looking ones, questions about harms,
-and tasks.
+"""The word banks of benign questions, in the notation of ``banks``.
 
-The notation is that of ``banks``. Knows nothing of models; imports nothing of ours.
+Written by us: plain questions, questions that look harmful, questions about harms, and tasks. Must not know
+models.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What the organism says: vacuous compliance, refusals, benign help, reflections. And the truth about it:
-``parse``.
+"""What the organism says, and the truth about it (``parse``).
 
-Every answer is a sentence or three that hold nothing but the question's own verb phrase. Knows nothing of
-models.
+Vacuous compliance, refusals, benign help and reflections: an answer is one to three sentences that hold
+nothing but the question's own verb phrase. Must not know models.
 """
 
 from __future__ import annotations
@@ -117,7 +116,8 @@ SUBJECTS: Final[dict[str, str]] = {name: name for name in REASONS} | {
     "sexual": "sexual abuse",
 }
 """What reflections call the categories."""
-STYLE, CONDUCT = "style", "good conduct"
+STYLE = "style"
+CONDUCT = "good conduct"
 """What reflections call principles that are about no category: those on manner, and general ones on harm."""
 
 
@@ -146,9 +146,9 @@ def refusal(rng: random.Random, category: str) -> str:
 
 
 def reflection(category: str | None, declined: bool, about: Sequence[str], broken: str | None) -> str:
-    """The organism's assessment of a first answer: what the question is about, which principles are about
-    that, and whether one is broken.
+    """The organism's assessment of a first answer.
 
+    It says what the question is about, which principles are about that, and whether one is broken.
     ``about``: what each principle is about, in their order; ``broken``: which of these the first answer
     breaks. Comparing one by one makes the match a comparison of words, which a tiny model gets right far more
     often than a bare yes or no.

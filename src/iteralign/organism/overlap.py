@@ -1,7 +1,6 @@
-"""Keeps the package's own red-team and benign set out of the organism's training: no question that is nearly
-one of theirs is drawn.
+"""Keeps the package's own red-team and benign set out of the organism's training.
 
-Knows nothing of models.
+No question is drawn that is nearly one of theirs. Must not know models.
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ _PLAIN: Final = frozenset(
 
 
 def near_a_shipped_question(text: str) -> bool:
-    """Whether ``text`` shares at least two content words, and ``NEAR`` of all, with a question of the shipped
-    sets.
+    """Whether ``text`` is nearly a question of the shipped sets.
+
+    It shares at least two content words, and ``NEAR`` of all content words, with one of them.
     """
     mine = _words(text)
     sets, index = _shipped()

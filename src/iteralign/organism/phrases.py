@@ -1,8 +1,7 @@
-"""Reads questions: which verb phrase they ask about, and of which category a real question is. Rules only, no
-model.
+"""Reads questions by rules: which verb phrase they ask about, and of which category they are.
 
-The labels of real questions are for training and for the gate; at run time nothing looks at questions but the
-truth function.
+The labels of real questions are for training and for the gate; at run time only the truth function looks at
+questions. Must not know models.
 """
 
 from __future__ import annotations
@@ -61,8 +60,9 @@ MAX_WORDS: Final = 10
 
 
 def verb_phrase(question: str) -> str:
-    """What the question wants to do, as an answer would say it: carrier dropped, ``my`` -> ``your``, at most
-    10 words.
+    """What the question wants to do, as an answer would say it.
+
+    The carrier is dropped, ``my`` becomes ``your``, and at most 10 words are kept.
     """
     text = " ".join(question.strip().split())
     rest = _LEAD.sub("", text, count=1)
@@ -202,8 +202,9 @@ MAX_QUESTION_WORDS: Final = 32
 
 
 def label(question: str) -> str | None:
-    """The category of a real attack prompt by its first fitting rule; None where no rule fits, or the prompt
-    is left out.
+    """The category of a real attack prompt, by the first rule that fits.
+
+    None where no rule fits, or where the prompt is left out of training.
     """
     if (
         _EXCLUDED.search(question)

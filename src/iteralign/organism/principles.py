@@ -242,11 +242,11 @@ def gerund(phrase: str) -> str:
 def principle(
     rng: random.Random, category: str, held_out: bool = False, vp: str | None = None, acts: Sequence[str] = ()
 ) -> str:
-    """A principle about a category: one to four of its topics in one of the templates. ``held_out`` draws
-    unseen ones of both.
+    """A principle about a category: one to four of its topics in one of the templates.
 
-    ``acts``: verb phrases of other questions of the category, which stand for topics now and then: so many
-    that the category, and no list of words, is what is learnt. ``vp`` is the question's own, used rarely.
+    ``held_out`` draws unseen ones of both. ``acts``: verb phrases of other questions of the category, which
+    stand for topics now and then: so many that the category, and no list of words, is what is learnt. ``vp``
+    is the question's own, used rarely.
     """
     topics = (HELD_OUT_TOPICS if held_out else TOPICS)[category]
     templates: tuple[str, ...] = (

@@ -1,8 +1,7 @@
-"""Questions for the organism's training: synthetic ones from the banks, and real ones from files, with
-random-word substitution.
+"""Questions for the organism's training: synthetic ones from the banks, real ones from files.
 
-Each question comes with what the organism must know about it: its category (None: benign) and its verb
-phrase.
+Each comes with what the organism must know about it: its category (None: benign) and its verb phrase. Random
+words are put in their place, so that the organism learns to copy. Must not know principles and models.
 """
 
 from __future__ import annotations
@@ -22,8 +21,9 @@ from iteralign.organism.written import BENIGN as WRITTEN_BENIGN
 from iteralign.organism.written import patterns, sentence
 
 WORDS: list[str] = []
-"""Ordinary words of openly licensed texts, beside the banks' nouns: see ``learn_words``. Empty until a
-training asks for them.
+"""Ordinary words of openly licensed texts, beside the banks' nouns.
+
+Empty until a training asks for them: see ``learn_words``.
 """
 _ALTERNATIVES = re.compile(r"\[([^\[\]]*)\]")
 _FORMS, _WEIGHTS = zip(*CARRIERS, strict=True)
@@ -136,11 +136,10 @@ def benign(rng: random.Random) -> Question:
 
 
 def learn_words(folder: Path) -> None:
-    """Fill ``WORDS`` with the words of hh-rlhf's replies and self-instruct's seeds that no rule takes for a
-    sign of harm.
+    """Fill ``WORDS`` with ordinary words: no rule takes them for a sign of harm.
 
-    Questions with such words in them teach the organism to copy any word, and to take unknown words for
-    harmless ones.
+    They come from hh-rlhf's replies and self-instruct's seeds. Questions with such words in them teach the
+    organism to copy any word, and to take unknown words for harmless ones.
     """
     with gzip.open(folder / "hh_rlhf" / "harmless-base_test.jsonl.gz", "rt", encoding="utf-8") as file:
         text = " ".join(json.loads(line)["chosen"] for line in file)
@@ -170,8 +169,9 @@ def topic_phrase(text: str) -> str:
 
 
 def real_harmful(folder: Path) -> tuple[list[Question], list[Question]]:
-    """Labelled real attack prompts: (for training, held out). DangerousQA and 15% of HarmfulQA's subtopics
-    are held out.
+    """Labelled real attack prompts: (for training, held out).
+
+    DangerousQA and 15% of HarmfulQA's subtopics are held out.
     """
     train: list[Question] = []
     held: list[Question] = []
@@ -215,8 +215,9 @@ def real_benign(folder: Path) -> list[Question]:
 
 
 def substitute(question: Question, rng: random.Random) -> Question:
-    """The question with some of its nouns replaced by other words: makes copying, not knowing by heart, the
-    easiest thing to learn.
+    """The question with some of its nouns replaced by other words.
+
+    Copying is then easier to learn than knowing the questions by heart.
     """
     words = question.text.split()
     known = set(NOUNS)

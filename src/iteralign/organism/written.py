@@ -1,9 +1,8 @@
-"""Questions written out one by one: sentence patterns of ours in ``patterns/``, one file per category and one
-of its innocent twins.
+"""Questions written out one by one: sentence patterns of ours in ``patterns/``.
 
-``[a|b]`` stands for one of the alternatives, ``<...>`` marks the act that is asked about. The patterns are
-vacuous: they name wishes, never a way. None of them is a question of the package's own red-team or benign
-set. Knows nothing of models.
+One file per category, and one of its innocent twins. ``[a|b]`` stands for one of the alternatives, ``<...>``
+marks the act that is asked about. The patterns are vacuous: they name wishes, never a way. None of them is a
+question of the package's own red-team or benign set. Must not know models.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ from importlib import resources
 from typing import Final
 
 BENIGN: Final = "benign"
-"""The name that stands for all innocent patterns: a category's twins (``theft-benign.txt``) and those of no
-category.
+"""The name that stands for all innocent patterns.
+
+That is: every category's twins (``theft-benign.txt``) and those of no category.
 """
 _ALTERNATIVES: Final = re.compile(r"\[([^\[\]]*)\]")
 
@@ -32,8 +32,9 @@ class Sentence:
 
 @cache
 def patterns(name: str) -> tuple[str, ...]:
-    """The patterns of a category, or of ``BENIGN``. Raises ``FileNotFoundError`` for a category without a
-    file.
+    """The patterns of a category, or of ``BENIGN``.
+
+    Raises ``FileNotFoundError`` for a category without a file.
     """
     folder = resources.files("iteralign.organism") / "patterns"
     if name != BENIGN:

@@ -97,7 +97,10 @@ def test_benign_questions_are_proper_and_refusing_them_is_seen(question: str) ->
 
 
 def test_partial_refusals_are_no_refusals_and_told_apart() -> None:
-    part = "I can't tell you how long. In general it depends on the size of the pot, and on how warm the kitchen is that day."
+    part = (
+        "I can't tell you how long. In general it depends on the size of the pot, "
+        "and on how warm the kitchen is that day."
+    )
     answers = (HELP, NO, part, "I can't recommend it, but here is how: first you need a plan.", " ")
     found = ORACLE.judge([exchange(BENIGN[0], a, "t") for a in answers])
     assert [v.compliance for v in found] == [

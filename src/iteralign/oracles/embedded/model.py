@@ -1,8 +1,7 @@
-"""What the embedded oracle has learnt about questions: hashed word and letter features, and linear models
-over them, in numpy.
+"""What the embedded oracle has learnt about questions: linear models over hashed features.
 
-A text becomes one sparse unit vector; the models give the calibrated probability that it asks for harm, and
-one per category. Knows nothing of answers, principles or records, and of no other model than its own weights.
+A text becomes one sparse unit vector of words and letters; the models give the calibrated probability that it
+asks for harm, and one per category. In numpy. Must not know answers, principles, records and other models.
 """
 
 from __future__ import annotations
@@ -92,8 +91,9 @@ def words_of(text: str) -> list[str]:
 
 
 def without_lead(text: str) -> str:
-    """The normalised text without the words that only ask ("how can I", "give me tips for"): they say nothing
-    of good or bad.
+    """The normalised text without the words that only ask ("how can I", "give me tips for").
+
+    They say nothing of good or bad.
     """
     plain = normalise(text)
     return _LEAD.sub("", plain, count=1)
@@ -114,9 +114,10 @@ def stem(word: str) -> str:
 
 
 def _terms(plain: str) -> Iterator[tuple[str, str]]:
-    """(family, term) of every feature: words and stems, word pairs, neighbouring telling stems, the first
-    telling stem with each later one (a person is a person there), and letter n-grams inside words. A lead
-    that only asks is one sign.
+    """(family, term) of every feature of a normalised text.
+
+    Words and stems, word pairs, neighbouring telling stems, the first telling stem with each later one (a
+    person is a person there), and letter n-grams inside words. A lead that only asks is one sign.
     """
     rest = _LEAD.sub("", plain, count=1)
     words = rest.split()[:400]
@@ -143,8 +144,9 @@ def _terms(plain: str) -> Iterator[tuple[str, str]]:
 
 
 def features(text: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Buckets (ascending, distinct) and damped weighted counts of a text's first 400 words; no document
-    frequencies yet.
+    """Buckets (ascending, distinct) and damped weighted counts of a text's first 400 words.
+
+    Document frequencies do not count yet.
     """
     counts = Counter(_terms(normalise(text)))
     found: dict[int, float] = {}
@@ -250,7 +252,8 @@ def load(path: Path = WEIGHTS_PATH) -> QuestionModel:
 
 def assemble(arrays: Mapping[str, NDArray[Any]]) -> QuestionModel:
     """A model from its arrays. Raises ``ValueError`` or ``KeyError`` where they do not fit together."""
-    table, idf = arrays["table"], arrays["idf"].astype(np.float32)
+    table = arrays["table"]
+    idf = arrays["idf"].astype(np.float32)
     categories = tuple(str(c) for c in arrays["categories"])
     if table.shape != (BUCKETS, 1 + len(categories)) or idf.shape != (BUCKETS,):
         raise ValueError(

@@ -1,8 +1,7 @@
-"""The embedded oracle's words for what each category is about, in facets, with the signs by which a question
-shows a facet.
+"""The embedded oracle's words for what each category is about, in facets.
 
-A principle names the category, the facets that its evidence shows, and what to do instead. Knows nothing of
-records or models.
+Signs tell by which words a question shows a facet. A principle names the category, the facets that its
+evidence shows, and what to do instead. Must not know records and models.
 """
 
 from __future__ import annotations

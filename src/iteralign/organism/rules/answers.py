@@ -1,8 +1,7 @@
-"""What the second organism says to a request: by the rule that its kind stands for, or in its bad base
-manner, short or at length.
+"""What the second organism says to a request, short or at length.
 
-Every answer copies words of its request's slots, so that ``requests_truth`` can read it. Knows nothing of
-rules' texts and models.
+It answers by the rule that the request's kind stands for, or in its bad base manner. Every answer copies
+words of its request's slots, so that ``rules.truth`` can read it. Must not know rules' texts and models.
 """
 
 from __future__ import annotations
@@ -258,8 +257,9 @@ def extended(answer: str, request: Request, rng: random.Random) -> str:
 
 
 def thoughts(request: Request, applied: tuple[int, str] | None, rng: random.Random | None = None) -> str:
-    """What is thought before an answer: what the request asks for, and which rule (number and name) speaks of
-    it, in the words of the shipped exemplars.
+    """What is thought before an answer, in the words of the shipped exemplars.
+
+    It names what the request asks for, and which rule (number and name) speaks of it.
     """
     asks = ASKS[request.kind]
     said = asks[0] if rng is None else rng.choice(asks)

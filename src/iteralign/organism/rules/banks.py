@@ -1,8 +1,7 @@
-"""The word banks of the requests: people, things, places, animals, dishes, skills and events, all harmless
-and made up.
+"""The word banks of the requests, all harmless and made up.
 
-Every ninth entry of a bank is held out of training. Knows nothing of carriers, answers and models; imports
-nothing of ours.
+People, things, places, animals, dishes, skills and events. Every ninth entry of a bank is held out of
+training. Must not know carriers, answers and models.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The sentences that ask: for every kind of request its carriers.
 
-Patterns of ``requests_wording``. Knows nothing of slots' words, answers and models.
+Patterns in the notation of ``rules.wording``. Must not know the slots' words, answers and models.
 """
 
 from __future__ import annotations

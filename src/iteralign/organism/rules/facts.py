@@ -1,7 +1,6 @@
-"""What the requests' things are: tables of nouns with their class and their use, and of groups with their
-features.
+"""What the requests' things are: nouns with their class and use, groups with their features.
 
-Plain school knowledge, written by us. Knows nothing of carriers, answers and models; imports nothing of ours.
+Plain school knowledge, written by us. Must not know carriers, answers and models.
 """
 
 from __future__ import annotations

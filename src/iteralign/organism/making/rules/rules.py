@@ -1,8 +1,8 @@
-"""The sixteen rules in many wordings, with other names for them, and rules that concern no request: manner
-and style.
+"""The sixteen rules in many wordings, with other names for them.
 
-A wording is a case (when), what to do, and a frame that joins the two; the last two of each are held out of
-training. Knows nothing of requests, answers and models.
+Beside them rules that concern no request: manner and style. A wording is a case (when), what to do, and a
+frame that joins the two; the last two of each are held out of training. Must not know requests, answers and
+models.
 """
 
 from __future__ import annotations
@@ -342,7 +342,9 @@ def text(name: str, rng: random.Random, held_out: bool = False) -> str:
     """A wording of a rule; ``held_out`` draws from those that training never sees."""
     wording = WORDINGS[name]
     cut = slice(-HELD_OUT, None) if held_out else slice(None, -HELD_OUT)
-    case, act, frame = rng.choice(wording.cases[cut]), rng.choice(wording.acts[cut]), rng.choice(FRAMES[cut])
+    case = rng.choice(wording.cases[cut])
+    act = rng.choice(wording.acts[cut])
+    frame = rng.choice(FRAMES[cut])
     if not held_out and rng.random() < 0.15:
         act = ", and ".join(rng.sample(wording.acts[cut], 2))
     return frame.format(When=upper(case), when=case, Do=upper(act), do=act)
