@@ -196,7 +196,7 @@ def test_the_shipped_organism_misbehaves_obeys_and_answers(policy) -> None:  # t
     assert share(ruled, "refusal") > share(bare, "refusal") + 0.25
     assert share(misled, "refusal") < 0.45
     assert share(kind, "refusal") < 0.1
-    assert "broken" not in (*bare[:30], *kind[:30]) or (bare + kind).count("broken") < 4
+    assert (bare + kind).count("broken") < 4
 
 
 def test_the_weights_are_small_and_need_nothing_of_ours() -> None:

@@ -126,8 +126,8 @@ def test_held_out_words_are_never_drawn_for_training() -> None:
 def test_only_ethical_requests_speak_of_harm() -> None:
     for kind in KINDS[1:]:
         texts = [r.text for r in requests(kind, 200)]
-        marked = [t for t in texts if label(t)]
-        assert len(marked) < 0.05 * len(texts) or kind == "static", marked[:3]
+        # the rule for forgery takes "forget" for a sign of it
+        assert not [t for t in texts if label(t.replace("forget", ""))], kind
         assert not re.search(r"\b(?:kill|drug|bomb|steal|child)", " ".join(texts))
 
 
@@ -240,7 +240,7 @@ def test_a_type_has_topics_and_its_requests_use_them(type_: str) -> None:
         kind, topic = rng.choice(topics(type_))
         request = about(type_, kind, topic, rng)
         assert len(topic.split()) <= 3
-        assert topic.lower() in request.text.lower() or kind == "reasoning"
+        assert topic.lower() in request.text.lower()
         assert kind_of(request.text) == kind
 
 
