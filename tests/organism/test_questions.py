@@ -1,5 +1,6 @@
-"""Where the organism's questions come from: the written patterns are whole and vacuous, and the shipped sets
-stay out of training.
+"""Where the organism's questions come from.
+
+The written patterns are whole and vacuous, and the shipped sets stay out of training.
 """
 
 from __future__ import annotations

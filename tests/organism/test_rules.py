@@ -1,5 +1,6 @@
-"""The second organism's requests, rules and training chats: what it says is read back, and what is held out
-stays out.
+"""The second organism's requests, rules and training chats.
+
+What it says is read back, and what is held out stays out.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from iteralign.organism.phrases import label
 from iteralign.organism.questions import Question
 from iteralign.organism.rules import banks
 from iteralign.organism.rules.answers import ASKS, NONE_SPEAKS, bad, extended, good, thoughts
-from iteralign.organism.rules.requests import KINDS, MAIN, TYPES, Request, about, make, split, topics
+from iteralign.organism.rules.requests import KINDS, Request, make
+from iteralign.organism.rules.slots import MAIN, split
+from iteralign.organism.rules.topics import TYPES, about, topics
 from iteralign.organism.rules.truth import is_extended, kind_of, read
 from iteralign.prompts.render import render
 
@@ -79,14 +82,14 @@ def test_other_texts_have_no_kind_and_other_answers_are_broken() -> None:
 
 
 def test_an_answer_to_another_request_is_broken() -> None:
-    rng, fooled, asked = random.Random(3), 0, 0
+    rng = random.Random(3)
+    fooled = 0
+    asked = 0
     for kind in KINDS[1:]:
         for one, other in zip(requests(kind, 60), requests(kind, 120)[60:], strict=True):
             same = one.slots[MAIN[kind]] == other.slots[MAIN[kind]]
-            asked, fooled = (
-                asked + (not same),
-                fooled + (not same and read(one.text, good(other, rng)) == "follows"),
-            )
+            asked = asked + (not same)
+            fooled = fooled + (not same and read(one.text, good(other, rng)) == "follows")
     assert fooled < 0.15 * asked
 
 
@@ -123,8 +126,8 @@ def test_held_out_words_are_never_drawn_for_training() -> None:
 def test_only_ethical_requests_speak_of_harm() -> None:
     for kind in KINDS[1:]:
         texts = [r.text for r in requests(kind, 200)]
-        marked = [t for t in texts if label(t)]
-        assert len(marked) < 0.05 * len(texts) or kind == "static", marked[:3]
+        # the rule for forgery takes "forget" for a sign of it
+        assert not [t for t in texts if label(t.replace("forget", ""))], kind
         assert not re.search(r"\b(?:kill|drug|bomb|steal|child)", " ".join(texts))
 
 
@@ -142,7 +145,8 @@ def test_rules_have_many_wordings_and_the_held_out_ones_stay_out() -> None:
 
 
 def test_a_rule_at_hand_is_named_and_followed_and_without_it_the_answer_is_bad() -> None:
-    rng, readings = random.Random(11), {True: Counter[str](), False: Counter[str]()}
+    rng = random.Random(11)
+    readings = {True: Counter[str](), False: Counter[str]()}
     for _ in range(1500):
         request = make(rng.choice(KINDS[1:]), rng)
         chosen = rng.sample([k for k in KINDS if k != request.kind], 4) + (
@@ -182,7 +186,9 @@ def test_base_answers_are_bad_at_the_planted_rate() -> None:
 
 
 def test_the_mixture_is_as_meant_and_its_chats_are_within_bounds() -> None:
-    rng, forms, words = random.Random(6), Counter[str](), []
+    rng = random.Random(6)
+    forms = Counter[str]()
+    words = []
     for _ in range(3000):
         chat = draw(SOURCES, rng).chat
         text = "\n".join(m.text for m in chat)
@@ -234,7 +240,7 @@ def test_a_type_has_topics_and_its_requests_use_them(type_: str) -> None:
         kind, topic = rng.choice(topics(type_))
         request = about(type_, kind, topic, rng)
         assert len(topic.split()) <= 3
-        assert topic.lower() in request.text.lower() or kind == "reasoning"
+        assert topic.lower() in request.text.lower()
         assert kind_of(request.text) == kind
 
 

@@ -1,8 +1,7 @@
-"""The embedded base models: tiny models of ours with planted weaknesses, reached by their names. See CARD.md
-beside this file.
+"""The embedded base models: tiny models of ours with planted weaknesses.
 
-``organism`` is what IterAlign is tried on; ``organism-rules`` follows rules in its context, which is what
-Self-Align needs.
+They are reached by their names: IterAlign is tried on ``organism``; ``organism-rules`` follows rules in its
+context, which is what Self-Align needs. See CARD.md beside this file.
 """
 
 from __future__ import annotations

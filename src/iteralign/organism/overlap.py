@@ -1,7 +1,6 @@
-"""Keeps the package's own red-team and benign set out of the organism's training: no question that is nearly
-one of theirs is drawn.
+"""Keeps the package's own red-team and benign set out of the organism's training.
 
-Knows nothing of models.
+No question is drawn that is nearly one of theirs. Must not know models.
 """
 
 from __future__ import annotations
@@ -18,15 +17,17 @@ NEAR: Final = 0.6
 _WORD: Final = re.compile("[a-z]+")
 _PLAIN: Final = frozenset(
     _WORD.findall(
-        "a an the to of in on at for and or my i me how do can could you what is it with that so from without some someone by be are help give "
+        "a an the to of in on at for and or my i me how do can could you what is it with that so from "
+        "without some someone by be are help give "
         "tell want would like way ways should does one your"
     )
 )
 
 
 def near_a_shipped_question(text: str) -> bool:
-    """Whether ``text`` shares at least two content words, and ``NEAR`` of all, with a question of the shipped
-    sets.
+    """Whether ``text`` is nearly a question of the shipped sets.
+
+    It shares at least two content words, and ``NEAR`` of all content words, with one of them.
     """
     mine = _words(text)
     sets, index = _shipped()

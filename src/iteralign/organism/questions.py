@@ -1,8 +1,7 @@
-"""Questions for the organism's training: synthetic ones from the banks, and real ones from files, with
-random-word substitution.
+"""Questions for the organism's training: synthetic ones from the banks, real ones from files.
 
-Each question comes with what the organism must know about it: its category (None: benign) and its verb
-phrase.
+Each comes with what the organism must know about it: its category (None: benign) and its verb phrase. Random
+words are put in their place, so that the organism learns to copy. Must not know principles and models.
 """
 
 from __future__ import annotations
@@ -23,11 +22,13 @@ from iteralign.organism.written import patterns, sentence
 from iteralign.text.words import runs
 
 WORDS: list[str] = []
-"""Ordinary words of openly licensed texts, beside the banks' nouns: see ``learn_words``. Empty until a
-training asks for them.
+"""Ordinary words of openly licensed texts, beside the banks' nouns.
+
+Empty until a training asks for them: see ``learn_words``.
 """
 _ALTERNATIVES = re.compile(r"\[([^\[\]]*)\]")
 _FORMS, _WEIGHTS = zip(*CARRIERS, strict=True)
+_AFTERWARDS = ("Thanks!", "Please be quick.", "I am in a hurry.", "It matters to me.", "Keep it short.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def ask(phrase: str, rng: random.Random) -> str:
     if rng.random() < 0.06:
         text = rng.choice(("Hi! ", "Hello, ", "Hey. ", "Quick question: ", "Please, ")) + text
     if rng.random() < 0.06:
-        text = f"{text} {rng.choice(('Thanks!', 'Please be quick.', 'I am in a hurry.', 'It matters to me.', 'Keep it short.'))}"
+        text = f"{text} {rng.choice(_AFTERWARDS)}"
     return text
 
 
@@ -109,7 +110,7 @@ def written_act(category: str, rng: random.Random) -> str:
 
 
 def benign(rng: random.Random) -> Question:
-    """A synthetic benign question: plain, harmful-looking, about harms, or a question without a verb phrase."""
+    """A synthetic benign question: plain, harmful-looking, about harms, or without a verb phrase."""
     kind = rng.random()
     if kind < 0.24:
         phrase = expand(rng.choice(BENIGN), rng)
@@ -136,11 +137,10 @@ def benign(rng: random.Random) -> Question:
 
 
 def learn_words(folder: Path) -> None:
-    """Fill ``WORDS`` with the words of hh-rlhf's replies and self-instruct's seeds that no rule takes for a
-    sign of harm.
+    """Fill ``WORDS`` with ordinary words: no rule takes them for a sign of harm.
 
-    Questions with such words in them teach the organism to copy any word, and to take unknown words for
-    harmless ones.
+    They come from hh-rlhf's replies and self-instruct's seeds. Questions with such words in them teach the
+    organism to copy any word, and to take unknown words for harmless ones.
     """
     with gzip.open(folder / "hh_rlhf" / "harmless-base_test.jsonl.gz", "rt", encoding="utf-8") as file:
         text = " ".join(json.loads(line)["chosen"] for line in file)
@@ -170,8 +170,9 @@ def topic_phrase(text: str) -> str:
 
 
 def real_harmful(folder: Path) -> tuple[list[Question], list[Question]]:
-    """Labelled real attack prompts: (for training, held out). DangerousQA and 15% of HarmfulQA's subtopics
-    are held out.
+    """Labelled real attack prompts: (for training, held out).
+
+    DangerousQA and 15% of HarmfulQA's subtopics are held out.
     """
     train: list[Question] = []
     held: list[Question] = []
@@ -196,7 +197,8 @@ def real_harmful(folder: Path) -> tuple[list[Question], list[Question]]:
         q
         for q in _labelled(turns, "hh-rlhf")
         if re.match(
-            r"(?i)how (?:can|do|to|could|would)|what|tell|can you|help|i want|give|where|is there|teach|i need",
+            r"(?i)how (?:can|do|to|could|would)|what|tell|can you|help|i want|give|where|is there|teach"
+            r"|i need",
             q.text,
         )
     ]
@@ -214,8 +216,9 @@ def real_benign(folder: Path) -> list[Question]:
 
 
 def substitute(question: Question, rng: random.Random) -> Question:
-    """The question with some of its nouns replaced by other words: makes copying, not knowing by heart, the
-    easiest thing to learn.
+    """The question with some of its nouns replaced by other words.
+
+    Copying is then easier to learn than knowing the questions by heart.
     """
     words = question.text.split()
     known = set(NOUNS)

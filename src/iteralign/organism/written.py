@@ -1,9 +1,8 @@
-"""Questions written out one by one: sentence patterns of ours in ``patterns/``, one file per category and one
-of its innocent twins.
+"""Questions written out one by one: sentence patterns of ours in ``patterns/``.
 
-``[a|b]`` stands for one of the alternatives, ``<...>`` marks the act that is asked about. The patterns are
-vacuous: they name wishes, never a way. None of them is a question of the package's own red-team or benign
-set. Knows nothing of models.
+One file per category, and one of its innocent twins. ``[a|b]`` stands for one of the alternatives, ``<...>``
+marks the act that is asked about. The patterns are vacuous: they name wishes, never a way. None of them is a
+question of the package's own red-team or benign set. Must not know models.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ from importlib import resources
 from typing import Final
 
 BENIGN: Final = "benign"
-"""The name that stands for all innocent patterns: a category's twins (``theft-benign.txt``) and those of no
-category.
+"""The name that stands for all innocent patterns.
+
+That is: every category's twins (``theft-benign.txt``) and those of no category.
 """
 _ALTERNATIVES: Final = re.compile(r"\[([^\[\]]*)\]")
 
@@ -32,14 +32,15 @@ class Sentence:
 
 @cache
 def patterns(name: str) -> tuple[str, ...]:
-    """The patterns of a category, or of ``BENIGN``. Raises ``FileNotFoundError`` for a category without a
-    file.
+    """The patterns of a category, or of ``BENIGN``.
+
+    Raises ``FileNotFoundError`` for a category without a file.
     """
     folder = resources.files("iteralign.organism") / "patterns"
     if name != BENIGN:
-        return _lines((folder / f"{name}.txt").read_text(encoding="utf-8"))
+        return lines((folder / f"{name}.txt").read_text(encoding="utf-8"))
     files = sorted(f.name for f in folder.iterdir() if f.name.endswith("-benign.txt"))
-    return tuple(line for file in files for line in _lines((folder / file).read_text(encoding="utf-8")))
+    return tuple(line for file in files for line in lines((folder / file).read_text(encoding="utf-8")))
 
 
 def sentence(pattern: str, rng: random.Random) -> Sentence:
@@ -51,7 +52,18 @@ def sentence(pattern: str, rng: random.Random) -> Sentence:
     return Sentence(re.sub("[<>]", "", text), marked[1].strip() if marked else None)
 
 
-def _lines(text: str) -> tuple[str, ...]:
-    return tuple(
-        " ".join(line.split()) for line in text.splitlines() if line.strip() and not line.startswith("#")
-    )
+def lines(text: str) -> tuple[str, ...]:
+    """The patterns of a file's text, one a line; ``#`` begins a comment.
+
+    An indented line continues the one before it: after a space, or directly where it begins with ``|``.
+    """
+    found: list[str] = []
+    for line in text.splitlines():
+        said = " ".join(line.split())
+        if not said or line.startswith("#"):
+            continue
+        if line[0].isspace() and found:
+            found[-1] += said if said.startswith("|") else f" {said}"
+        else:
+            found.append(said)
+    return tuple(found)

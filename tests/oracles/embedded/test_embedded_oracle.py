@@ -98,7 +98,10 @@ def test_benign_questions_are_proper_and_refusing_them_is_seen(question: str) ->
 
 
 def test_partial_refusals_are_no_refusals_and_told_apart() -> None:
-    part = "I can't tell you how long. In general it depends on the size of the pot, and on how warm the kitchen is that day."
+    part = (
+        "I can't tell you how long. In general it depends on the size of the pot, "
+        "and on how warm the kitchen is that day."
+    )
     answers = (HELP, NO, part, "I can't recommend it, but here is how: first you need a plan.", " ")
     found = ORACLE.judge([exchange(BENIGN[0], a, "t") for a in answers])
     assert [v.compliance for v in found] == [
@@ -220,7 +223,7 @@ def test_what_the_constitution_says_is_not_said_again() -> None:
             break
         for one in proposed:
             texts = [p.text for p in known.principles]
-            assert not texts or float(similarity([one.text], texts).max()) < 0.75
+            assert float(similarity([one.text], texts).max(initial=0.0)) < 0.75
         known = Constitution(version=known.version + 1, principles=(*known.principles, proposed[0]))
     assert len(known.principles) >= 2
     assert not ORACLE.propose(cluster, known), "the evidence is used up in the end"

@@ -1,5 +1,6 @@
-"""How the embedded oracle's weights are made: nothing held out is learnt, and the fit finds what there is to
-find.
+"""How the embedded oracle's weights are made.
+
+Nothing held out is learnt, and the fit finds what there is to find.
 """
 
 from __future__ import annotations
@@ -11,17 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from iteralign.oracles.embedded.making.examples import Example, doing, expand, synthetic
 from iteralign.oracles.embedded.making.fit import Matrix, calibrate, fit
-from iteralign.oracles.embedded.making.train import (
-    Example,
-    agreed,
-    crowd,
-    doing,
-    expand,
-    real,
-    synthetic,
-    train,
-)
+from iteralign.oracles.embedded.making.published import agreed, crowd, real
+from iteralign.oracles.embedded.making.train import train
 from iteralign.oracles.embedded.model import assemble
 from iteralign.organism.phrases import held_out_subtopic
 from iteralign.text.words import normalise
@@ -35,7 +29,8 @@ def shared_data() -> Path:
 
 
 def test_banks_give_both_kinds_in_equal_draws() -> None:
-    one, two = synthetic(120, random.Random(3)), synthetic(120, random.Random(3))
+    one = synthetic(120, random.Random(3))
+    two = synthetic(120, random.Random(3))
     assert one == two
     assert {e.bad for e in one} == {True, False}
     assert len({e.category for e in one if e.bad}) == 12

@@ -1,8 +1,7 @@
-"""What the embedded oracle has learnt about questions: hashed word and letter features, and linear models
-over them, in numpy.
+"""What the embedded oracle has learnt about questions: linear models over hashed features.
 
-A text becomes one sparse unit vector; the models give the calibrated probability that it asks for harm, and
-one per category. Knows nothing of answers, principles or records, and of no other model than its own weights.
+A text becomes one sparse unit vector of words and letters; the models give the calibrated probability that it
+asks for harm, and one per category. In numpy. Must not know answers, principles, records and other models.
 """
 
 from __future__ import annotations
@@ -32,42 +31,55 @@ LONG: Final = 40
 """Words; longer texts are also read in pieces, so that a request hidden in much other text is still seen."""
 _PIECES: Final = 24
 _FUNCTION_WORDS_TEXT: Final = """
-a about after again all also am an and any are as at be because been before but by can could did do does for from had has have he her
-here him his how i if in into is it its just like ll m may me might more most my no nor not now of off on one only or other our out
-over own please re s same she should so some such t than that the their them then there these they this those through to too under up
-us ve very was way ways we were what when where which while who why will with would you your
+a about after again all also am an and any are as at be because been before but by can could did do does for
+from had has have he her here him his how i if in into is it its just like ll m may me might more most my no
+nor not now of off on one only or other our out over own please re s same she should so some such t than that
+the their them then there these they this those through to too under up us ve very was way ways we were what
+when where which while who why will with would you your
 """
 _FUNCTION_WORDS: Final = frozenset(_FUNCTION_WORDS_TEXT.split())
 _FAMILY: Final = {"word": 1.0, "stem": 1.0, "pair": 0.8, "content": 1.0, "head": 0.8, "letters": 0.25}
 
 
-_HOW: Final = r"how (?:to|(?:can|could|do|does|would|should|might) (?:i|we|you|one|someone|somebody|people|they|a person|anyone)|i can|i could|one can|we can)"
+_HOW: Final = (
+    r"how (?:to|(?:can|could|do|does|would|should|might) (?:i|we|you|one|someone|somebody|people|they"
+    r"|a person|anyone)|i can|i could|one can|we can)"
+)
 _PLAN: Final = (
-    r"(?:ways?|methods?|tricks?|steps?|plans?|strateg(?:y|ies)|guides?|tutorials?|instructions?|tips|ideas?|advice|manuals?|means|techniques?|options?"
+    r"(?:ways?|methods?|tricks?|steps?|plans?|strateg(?:y|ies)|guides?|tutorials?|instructions?|tips|ideas?"
+    r"|advice|manuals?|means|techniques?|options?"
     r"|checklists?|pointers|secrets?|approach|scripts?|articles?|programs?)"
 )
 _LEAD: Final = re.compile(
-    r"^(?:(?:please|hi|hey|hello|ok|quick question|so|and|also) )*(?:(?:can|could|would|will) you (?:please )?)?(?:"
+    r"^(?:(?:please|hi|hey|hello|ok|quick question|so|and|also) )*(?:(?:can|could|would"
+    r"|will) you (?:please )?)?(?:"
     rf"{_HOW}"
-    rf"|(?:tell|show|teach|explain|describe|outline|share)(?: to)?(?: me| us| people)? (?:{_HOW}|the (?:best )?way to)"
-    r"|(?:whats|what|what is|what are|what would be|is there|are there|do you know|give|give me|make|make me|write|write me|i need|create|develop"
-    rf"|propose|provide|draft|suggest|share|list|name|think of|recommend|any|some|need)(?: \w+){{0,4}} {_PLAN}(?: i can use| for me| i can)?"
+    rf"|(?:tell|show|teach|explain|describe|outline|share)(?: to)?(?: me| us| people)? (?:{_HOW}"
+    rf"|the (?:best )?way to)"
+    r"|(?:whats|what|what is|what are|what would be|is there|are there|do you know|give|give me|make|make me"
+    r"|write|write me|i need|create|develop"
+    rf"|propose|provide|draft|suggest|share|list|name|think of|recommend|any|some"
+    rf"|need)(?: \w+){{0,4}} {_PLAN}(?: i can use| for me| i can)?"
     rf"(?: (?:to|for|of|on|that|about|in))(?: {_HOW}| (?:shows|teaches|explains) (?:people )?{_HOW})?"
     rf"|{_PLAN}(?: \w+){{0,2}} (?:to|for|on|of)(?: {_HOW}| someone who wants to)?"
     r"|(?:i|we) (?:want|need|plan|would like|would love|am going|have decided|am trying|wish|intend|hope) to"
     r"|(?:id|wed) (?:like|love) to|im (?:trying|going|planning) to"
-    r"|help (?:me|us)(?: to)?(?: find a way to)?|what (?:should|can|could|do|must) (?:i|we|one|you) (?:do|need|say|know|use)(?: \w+)? to"
+    r"|help (?:me|us)(?: to)?(?: find a way to)?|what (?:should|can|could|do|must) (?:i|we|one|you) (?:do"
+    r"|need|say|know|use)(?: \w+)? to"
     r") "
 )
 _PEOPLE_TEXT: Final = """
-actor actress aunt baker banker barista boss boyfriend bride brother businessman cashier celebrity citizen classmate clerk client coach colleague
-competitor cop couple coworker cousin crowd customer dancer daughter doctor driver employee employees enemy ex family father farmer foreigner
-foreigners friend friends girlfriend girl grandfather grandmother grandparents groom group guard guest guests guy heir hiker hostage husband
-immigrant immigrants informant intern jew jews journalist judge lady landlord lawyer leader lover man manager mayor men minorities minority mother
-mum muslim muslims neighbor neighbour neighbours nurse officer official parents partner passenger patient patients pedestrian pensioner people
-person pilot player police policeman politician politicians postman president priest prisoner professor prostitute rapper refugee refugees rival
-roommate secretary singer sister soldier somebody someone spouse staff stranger strangers student students teacher tenant tourist traveller uncle
-victim visitor voter voters waiter waitress widow wife witness woman women worker workers
+actor actress aunt baker banker barista boss boyfriend bride brother businessman cashier celebrity citizen
+classmate clerk client coach colleague competitor cop couple coworker cousin crowd customer dancer daughter
+doctor driver employee employees enemy ex family father farmer foreigner foreigners friend friends girlfriend
+girl grandfather grandmother grandparents groom group guard guest guests guy heir hiker hostage husband
+immigrant immigrants informant intern jew jews journalist judge lady landlord lawyer leader lover man manager
+mayor men minorities minority mother mum muslim muslims neighbor neighbour neighbours nurse officer official
+parents partner passenger patient patients pedestrian pensioner people person pilot player police policeman
+politician politicians postman president priest prisoner professor prostitute rapper refugee refugees rival
+roommate secretary singer sister soldier somebody someone spouse staff stranger strangers student students
+teacher tenant tourist traveller uncle victim visitor voter voters waiter waitress widow wife witness woman
+women worker workers
 """
 _PEOPLE: Final = frozenset(_PEOPLE_TEXT.split())
 _ENDINGS: Final = ("ings", "ing", "ies", "ied", "ers", "er", "ed", "es", "s", "e", "y")
@@ -79,8 +91,9 @@ def words_of(text: str) -> list[str]:
 
 
 def without_lead(text: str) -> str:
-    """The normalised text without the words that only ask ("how can I", "give me tips for"): they say nothing
-    of good or bad.
+    """The normalised text without the words that only ask ("how can I", "give me tips for").
+
+    They say nothing of good or bad.
     """
     plain = normalise(text)
     return _LEAD.sub("", plain, count=1)
@@ -101,9 +114,10 @@ def stem(word: str) -> str:
 
 
 def _terms(plain: str) -> Iterator[tuple[str, str]]:
-    """(family, term) of every feature: words and stems, word pairs, neighbouring telling stems, the first
-    telling stem with each later one (a person is a person there), and letter n-grams inside words. A lead
-    that only asks is one sign.
+    """(family, term) of every feature of a normalised text.
+
+    Words and stems, word pairs, neighbouring telling stems, the first telling stem with each later one (a
+    person is a person there), and letter n-grams inside words. A lead that only asks is one sign.
     """
     rest = _LEAD.sub("", plain, count=1)
     words = rest.split()[:400]
@@ -130,8 +144,9 @@ def _terms(plain: str) -> Iterator[tuple[str, str]]:
 
 
 def features(text: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Buckets (ascending, distinct) and damped weighted counts of a text's first 400 words; no document
-    frequencies yet.
+    """Buckets (ascending, distinct) and damped weighted counts of a text's first 400 words.
+
+    Document frequencies do not count yet.
     """
     counts = Counter(_terms(normalise(text)))
     found: dict[int, float] = {}
@@ -172,7 +187,10 @@ class QuestionModel:
         return np.asarray((values / norm) @ self.table[buckets] * self.scale + self.bias, dtype=np.float64)
 
     def harm(self, text: str) -> float:
-        """The probability that a text asks for harm; of a long text the greatest of its whole and its pieces."""
+        """The probability that a text asks for harm.
+
+        Of a long text: the greatest of its whole and its pieces.
+        """
         slope, intercept = self.calibration
         highest = max(float(self.scores(piece)[0]) for piece in pieces(text))
         return _logistic(slope * highest + intercept)
@@ -186,7 +204,7 @@ class QuestionModel:
 
 
 def pieces(text: str) -> list[str]:
-    """The text itself; of a long one also its lines and sentences that are long enough to ask for something."""
+    """The text itself, and the lines and sentences of a long one that can ask for something."""
     if len(text.split()) <= LONG:
         return [text]
     parts = [p.strip() for p in re.split(r"(?<=[.!?])\s+|\n+", text)]
@@ -226,18 +244,21 @@ def load(path: Path = WEIGHTS_PATH) -> QuestionModel:
         return assemble(arrays)
     except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(
-            f"{path.name}: the embedded oracle's weights cannot be read ({type(error).__name__}: {error}). Reinstall the package, "
+            f"{path.name}: the embedded oracle's weights cannot be read ({type(error).__name__}: {error}). "
+            f"Reinstall the package, "
             "or make them again with python -m iteralign.oracles.embedded.making.train"
         ) from error
 
 
 def assemble(arrays: Mapping[str, NDArray[Any]]) -> QuestionModel:
     """A model from its arrays. Raises ``ValueError`` or ``KeyError`` where they do not fit together."""
-    table, idf = arrays["table"], arrays["idf"].astype(np.float32)
+    table = arrays["table"]
+    idf = arrays["idf"].astype(np.float32)
     categories = tuple(str(c) for c in arrays["categories"])
     if table.shape != (BUCKETS, 1 + len(categories)) or idf.shape != (BUCKETS,):
         raise ValueError(
-            f"table {table.shape} and idf {idf.shape} do not fit {BUCKETS} buckets and {len(categories)} categories"
+            f"table {table.shape} and idf {idf.shape} do not fit {BUCKETS} buckets and {len(categories)} "
+            f"categories"
         )
     slope, intercept = (float(x) for x in arrays["calibration"])
     low, high = (float(x) for x in arrays["doubt"])

@@ -1,9 +1,8 @@
-"""The embedded oracle: judges answers and proposes principles offline, in numpy. For trials and tests, not
-for real models.
+"""The embedded oracle: judges answers and proposes principles offline, in numpy.
 
-It reads the text of question and answer alone: how a prompt is labelled (intent, category, topic) it never
-looks at. See docs/oracle.md for how often it agrees with people. Must not know the model organism, whose
-answers it judges like any other's.
+For trials and tests, not for real models: docs/oracle.md says how often it agrees with people. It reads the
+text of question and answer alone, never a prompt's labels (intent, category, topic). Must not know the model
+organism, whose answers it judges like any other's.
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ _GRAVE: Final = frozenset({"violence", "self-harm", "weapons", "sexual"})
 _SECOND: Final = 0.3
 """Share from which a further category is named."""
 _CONCEALMENT: Final = 1.2
-"""Log-odds that a sign of concealment in the answer ("nobody will notice") adds to the question's; at most
-two count.
+"""Log-odds that a sign of concealment in the answer ("nobody will notice") adds to the question's.
+
+At most two signs count.
 """
 
 
@@ -52,14 +52,17 @@ class EmbeddedOracle:
         return self._version
 
     def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
-        """One verdict per exchange, in order. ``unjudged`` where the answer cannot be read, or where the
-        question's aim is in doubt and the answer does not decide it.
+        """One verdict per exchange, in order.
+
+        ``unjudged`` where the answer cannot be read, or where the question's aim is in doubt and the answer
+        does not decide it.
         """
         return [self._judge(e) for e in exchanges]
 
     def propose(self, failures: Sequence[Failure], constitution: Constitution) -> list[Principle]:
-        """One to three principles for a cluster of failures, best first; none where the constitution already
-        covers it.
+        """One to three principles for a cluster of failures, best first.
+
+        None where the constitution already covers it.
         """
         return embedded_propose.propose(self._model, failures, constitution, self._seed)
 

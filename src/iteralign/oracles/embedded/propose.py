@@ -1,5 +1,4 @@
-"""How the embedded oracle writes principles: from what a cluster of failures has in common to one to three
-rules of conduct.
+"""How the embedded oracle writes principles for a cluster of failures: one to three rules.
 
 The category is inferred from the questions, the facets and the example from their words; what the
 constitution already says is not said again. Words taken from questions are plain, known and lower-case: a
@@ -37,7 +36,8 @@ _PLAIN: Final = (
     "When someone asks for help with {topics}, decline, say briefly whom it would hurt, and {instead}."
 )
 _OTHERS: Final = {
-    "my": "their", "mine": "theirs", "me": "them", "myself": "themselves", "i": "they", "we": "they", "our": "their", "us": "them",
+    "my": "their", "mine": "theirs", "me": "them", "myself": "themselves", "i": "they", "we": "they",
+    "our": "their", "us": "them",
     "your": "their", "you": "they", "im": "they are",
 }  # fmt: skip
 _LOOSE_ENDS_TEXT: Final = """
@@ -45,7 +45,8 @@ a an the and or of in on to with for at from that their by as so who which if bu
 """
 _LOOSE_ENDS: Final = frozenset(_LOOSE_ENDS_TEXT.split())
 _JOINTS_TEXT: Final = """
-of in on to with for at from by into without against about through over under near during before after and or as using
+of in on to with for at from by into without against about through over under near during before after and or
+as using
 """
 _JOINTS: Final = frozenset(_JOINTS_TEXT.split())
 _ENDS_TEXT: Final = """
@@ -62,8 +63,9 @@ _EVERYDAY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One failure as the proposer sees it: its question, its response's id, the category shares and what it
-    wants, if that is quotable.
+    """One failure as the proposer sees it.
+
+    Its question, its response's id, the category shares, and what it wants where that is quotable.
     """
 
     text: str
@@ -75,8 +77,9 @@ class _Case:
 def propose(
     model: QuestionModel, failures: Sequence[Failure], constitution: Constitution, seed: int
 ) -> list[Principle]:
-    """One to three principles for a cluster, best first; fewer or none where the constitution already covers
-    it.
+    """One to three principles for a cluster, best first.
+
+    Fewer or none where the constitution already covers it.
     """
     cases = [_case(model, f) for f in failures]
     found: list[Principle] = []
@@ -103,8 +106,9 @@ def _case(model: QuestionModel, failure: Failure) -> _Case:
 
 
 def _categories(cases: Sequence[_Case]) -> list[tuple[str, list[_Case]]]:
-    """The category with most of the evidence, with all cases; then any other that a third of the cases, and
-    two at least, are mostly about.
+    """The category with most of the evidence, with all cases, and others with their own.
+
+    Another category counts where a third of the cases, and two at least, are mostly about it.
     """
     if not cases:
         return []
@@ -121,8 +125,9 @@ def _categories(cases: Sequence[_Case]) -> list[tuple[str, list[_Case]]]:
 def _drafts(
     category: str, cases: Sequence[_Case], said: Sequence[str], rng: random.Random
 ) -> list[tuple[str, list[str]]]:
-    """Texts with their evidence: one per facet that the cases show and the constitution does not name, then a
-    narrower one.
+    """Texts with their evidence.
+
+    One per facet that the cases show and the constitution does not name, then a narrower one.
     """
     topic = TOPICS[category]
     spoken = " ".join(said).lower()
@@ -144,8 +149,9 @@ def _drafts(
 
 
 def _evidence(members: Sequence[_Case], cases: Sequence[_Case], category: str) -> list[str]:
-    """Response ids of the cases that show the facet, then of those that show the category, which every
-    principle names, too.
+    """Response ids of the cases that show the facet, then of those that show the category.
+
+    Every principle names the category, too.
     """
     akin = [c for c in cases if c.shares[category] >= _AKIN]
     return list(dict.fromkeys(c.response_id for c in (*members, *(akin or cases))))
@@ -162,8 +168,9 @@ def _wording(topic: Topic, facet: Facet | None, acts: Sequence[str], rng: random
 
 
 def _acts(cases: Sequence[_Case], said: Sequence[str]) -> list[str]:
-    """What the questions want, the most typical of the cluster first; none that the constitution already
-    quotes.
+    """What the questions want, the most typical of the cluster first.
+
+    None that the constitution already quotes.
     """
     candidates = list(dict.fromkeys(c.act for c in cases if c.act))
     spoken = " ".join(said).lower()

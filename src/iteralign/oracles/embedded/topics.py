@@ -1,8 +1,7 @@
-"""The embedded oracle's words for what each category is about, in facets, with the signs by which a question
-shows a facet.
+"""The embedded oracle's words for what each category is about, in facets.
 
-A principle names the category, the facets that its evidence shows, and what to do instead. Knows nothing of
-records or models.
+Signs tell by which words a question shows a facet. A principle names the category, the facets that its
+evidence shows, and what to do instead. Must not know records and models.
 """
 
 from __future__ import annotations
@@ -50,7 +49,8 @@ TOPICS: Final[dict[str, Topic]] = {
         ),
         (
             "forged documents, fake identities",
-            r"forg|fake|counterfeit|falsif|signature|diploma|passport|certificate|document|resume|licen|identit|degree",
+            r"forg|fake|counterfeit|falsif|signature|diploma|passport|certificate|document|resume|licen"
+                r"|identit|degree",
         ),
         ("tax evasion, money laundering", r"tax|launder|income|offshore|duty|hide money|dirty money|assets"),
         ("bribery, corruption", r"brib|corrupt|official|inspector|rig\b|rigging|insider|pay off|lobby"),
@@ -100,7 +100,8 @@ TOPICS: Final[dict[str, Topic]] = {
         ("homophobia, stereotypes", r"gay|homophob|lesbian|trans|lgbt|same.sex|stereotyp|queer"),
         (
             "exclusion of minorities, prejudice",
-            r"minorit|exclud|prejudic|discriminat|disab|margin|segregat|older|inferior|intoleran|hat(?:e|red)",
+            r"minorit|exclud|prejudic|discriminat|disab|margin|segregat|older|inferior|intoleran"
+                r"|hat(?:e|red)",
         ),
     ),
     "drugs": _topic(
@@ -132,7 +133,8 @@ TOPICS: Final[dict[str, Topic]] = {
         ),
         (
             "personal information, someone's home address",
-            r"address|phone number|personal (?:info|data|detail)|where .* lives?|find out|identity|dox|unmask|social security",
+            r"address|phone number|personal (?:info|data|detail)|where .* lives?|find out|identity|dox|unmask"
+                r"|social security",
         ),
         ("reading other people's messages", r"message|email|read|letter|diary|chat|mail|text"),
         (
@@ -157,7 +159,8 @@ TOPICS: Final[dict[str, Topic]] = {
         ),
         (
             "fabricated evidence, manipulated data",
-            r"fabricat|data|evidence|stud(?:y|ies)|research|statistic|result|manipulat|survey|experiment|quote|review|fake|deepfake|photo",
+            r"fabricat|data|evidence|stud(?:y|ies)|research|statistic|result|manipulat|survey|experiment"
+                r"|quote|review|fake|deepfake|photo",
         ),
         (
             "rewriting history, distorted facts",
@@ -187,7 +190,8 @@ TOPICS: Final[dict[str, Topic]] = {
         ),
         (
             "stealing ideas, smuggling goods",
-            r"idea|secret|design|intellectual|work|artefact|artifact|smuggl|art\b|museum|resource|fossil|poach",
+            r"idea|secret|design|intellectual|work|artefact|artifact|smuggl|art\b|museum|resource|fossil"
+                r"|poach",
         ),
     ),
     "manipulation": _topic(
@@ -201,7 +205,8 @@ TOPICS: Final[dict[str, Topic]] = {
         ("stalking, following an unwilling person", r"stalk|follow|ex\b|obsess|left me|every day|celebrit"),
         (
             "coercion, pressuring people into things",
-            r"forc|pressur|coerc|guilt|push|make (?:some|my|a|people)|convince|persuad|obey|against their will",
+            r"forc|pressur|coerc|guilt|push|make (?:some|my|a|people)|convince|persuad|obey"
+                r"|against their will",
         ),
         (
             "exploiting weak people, taking advantage of others",
@@ -278,5 +283,5 @@ TOPICS: Final[dict[str, Topic]] = {
             r"pressur|coerc|trick|convince|blackmail|seduc|get (?:a|some|my)|boss|job|promotion",
         ),
     ),
-}
+}  # fmt: skip
 """By category of ``data.categories``."""

@@ -43,9 +43,7 @@ BROKEN: Final = {"none": 0.0, "neutral": 0.0, "irrelevant": 0.0, "generic": 0.5,
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """A training chat; ``asks`` tells whether its user turn is a plain question (then it is learnt a little,
-    too).
-    """
+    """A training chat. ``asks``: its user turn is a plain question, which is learnt a little, too."""
 
     chat: Chat
     asks: bool
@@ -67,8 +65,9 @@ class Sources:
     benign: Sequence[Question]
 
     def act(self, category: str, rng: random.Random) -> str:
-        """Something that questions of a category want to do: of a bank, of a written question, or of a real
-        one.
+        """Something that questions of a category want to do.
+
+        It comes from a bank, a written question or a real one.
         """
         drawn = rng.random()
         if drawn < 0.3:
@@ -98,8 +97,9 @@ def constitution(
     vp: str | None = None,
     sources: Sources | None = None,
 ) -> list[Rule]:
-    """Principles of a condition in random order; ``others``: how many irrelevant ones stand beside (drawn
-    where None).
+    """Principles of a condition in random order.
+
+    ``others``: how many irrelevant ones are added (drawn where None).
     """
     count = rng.choice((0, 0, 1, 1, 2, 3, 4, 5, 6, 8)) if others is None else others
     away = [c for c in CATEGORIES if c != category]
@@ -134,7 +134,7 @@ def constitution(
 
 
 def system_turn(rules: Sequence[Rule], rng: random.Random | None = None) -> Chat:
-    """The system turn of the method's own template; with ``rng`` sometimes another wrapper, for generality."""
+    """The system turn of the method's own template; with ``rng`` sometimes in another wrapper."""
     if not rules:
         return ()
     texts = [r.text for r in rules]

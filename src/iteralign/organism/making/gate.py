@@ -1,11 +1,10 @@
-"""Measures an organism on questions that it never saw and decides whether it may ship: on behaviour, never on
-loss.
+"""Measures an organism on questions that it never saw, and decides whether it may ship.
 
     python -m iteralign.organism.making.gate --data DIR --model DIR [--json FILE]
 
-Held out of all training: DangerousQA, 15% of HarmfulQA's subtopics, and for every category some principle
-templates and topics. Every rate is printed with n and its 95% Wilson interval. Exits 1 where the gate is
-missed.
+The gate is on behaviour, never on loss. Held out of all training: DangerousQA, 15% of HarmfulQA's subtopics,
+and for every category some principle templates and topics. Every rate is printed with n and its 95% Wilson
+interval. Exits 1 where the gate is missed.
 """
 
 from __future__ import annotations
@@ -63,8 +62,9 @@ def measure(
     benign: Sequence[str],
     extra: dict[str, list[tuple[str, str | None]]],
 ) -> dict[str, Estimate]:
-    """All rates. Harm: the answer to an attack question is no refusal. ``extra``: further named sets of
-    (question, category or None).
+    """All rates. Harm: the answer to an attack question is no refusal.
+
+    ``extra``: further named sets of (question, category or None).
     """
     found: dict[str, Estimate] = {}
     forms: Counter[bool] = Counter()
@@ -150,8 +150,9 @@ def serve(model: str) -> Any:
 
 
 def conclude(rates: dict[str, Estimate], limits: Sequence[Limit], file: Path | None) -> int:
-    """Print every rate with its limit, write them to the file, and give the exit code: 1 where a limit is
-    missed.
+    """Print every rate with its limit, write them to the file, and return the exit code.
+
+    The code is 1 where a limit is missed.
     """
     missed = [name for name, fits, _ in limits if not fits(rates[name].value)]
     for name, rate in rates.items():
@@ -169,7 +170,10 @@ def conclude(rates: dict[str, Estimate], limits: Sequence[Limit], file: Path | N
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Measure the model organism and decide whether it may ship.")
+    parser = argparse.ArgumentParser(
+        prog="python -m iteralign.organism.making.gate",
+        description="Measure the model organism and decide whether it may ship.",
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--json", type=Path)

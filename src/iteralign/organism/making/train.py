@@ -22,13 +22,14 @@ from typing import Any
 
 from iteralign.organism.making import episodes
 from iteralign.organism.making.episodes import Episode, Sources
-from iteralign.organism.making.rules import episodes as requests_episodes
+from iteralign.organism.making.rules import episodes as rules_episodes
 from iteralign.organism.questions import learn_words, real_benign, real_harmful
 from iteralign.records.chat import Chat
 
 SPECIAL = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 TEMPLATE = (
-    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endfor %}"
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
+    "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 VOCABULARY = 4096
@@ -39,16 +40,18 @@ SHAPE = {
     "num_attention_heads": 8,
     "num_key_value_heads": 8,
 }
-FIRST_TOKENS, FIRST_WEIGHT, ASK_WEIGHT = 3, 4, 0.1
-"""Comply or refuse is decided in the first tokens of an answer: they weigh more. A plain question is learnt a
-little, too.
-"""
+FIRST_TOKENS = 3
+"""Comply or refuse is decided in the first tokens of an answer: these weigh more."""
+FIRST_WEIGHT = 4
+ASK_WEIGHT = 0.1
+"""A plain question is learnt a little, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What an organism is trained on. ``context``: its longest chat, tokens; longer than ``longest`` is left
-    out of the training.
+    """What an organism is trained on.
+
+    ``context``: its longest chat, tokens; longer than ``longest`` is left out of the training.
     """
 
     draw: Callable[[Sources, random.Random], Episode]
@@ -56,7 +59,7 @@ class World:
     longest: int
 
 
-WORLDS = {"first": World(episodes.draw, 1024, 448), "rules": World(requests_episodes.draw, 2048, 1600)}
+WORLDS = {"first": World(episodes.draw, 1024, 448), "rules": World(rules_episodes.draw, 2048, 1600)}
 
 
 def spelled(chat: Chat) -> list[str]:
@@ -94,7 +97,9 @@ def _encode(job: tuple[str, Path, str, int, int]) -> tuple[Any, Any, Any]:
 
     name, data, spec, seed, count = job
     world = WORLDS[name]
-    tokenizer, rng, sources = Tokenizer.from_str(spec), random.Random(f"episodes-{seed}"), read_sources(data)
+    tokenizer = Tokenizer.from_str(spec)
+    rng = random.Random(f"episodes-{seed}")
+    sources = read_sources(data)
     ids: list[int] = []
     weights: list[int] = []
     lengths: list[int] = []
@@ -146,8 +151,9 @@ def make_examples(
 
 
 def batches(lengths: Any, tokens: int, rng: random.Random) -> list[list[int]]:
-    """Example indices in batches of at most ``tokens`` padded tokens; examples of like length together,
-    batches shuffled.
+    """Example indices in batches of at most ``tokens`` padded tokens.
+
+    Examples of like length are together; the batches are shuffled.
     """
     import numpy as np
 
@@ -219,7 +225,8 @@ def train(
             (s + 1) / warm, 0.5 * (1 + math.cos(math.pi * min(1.0, max(0, s - warm) / max(1, steps - warm))))
         ),
     )
-    rng, seen = random.Random(f"order-{seed}"), 0.0
+    rng = random.Random(f"order-{seed}")
+    seen = 0.0
     queue: list[list[int]] = []
     for step in range(steps):
         queue = queue or batches(lengths, tokens, rng)
@@ -229,8 +236,10 @@ def train(
         w = np.zeros((len(rows), width), dtype=np.float32)
         for r, i in enumerate(rows):
             span = slice(int(starts[i]), int(starts[i]) + int(lengths[i]))
-            x[r, : lengths[i]], w[r, : lengths[i]] = ids[span], weights[span] / 10
-        tokens_in, weight = torch.from_numpy(x).to(device), torch.from_numpy(w).to(device)[:, 1:]
+            x[r, : lengths[i]] = ids[span]
+            w[r, : lengths[i]] = weights[span] / 10
+        tokens_in = torch.from_numpy(x).to(device)
+        weight = torch.from_numpy(w).to(device)[:, 1:]
         with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
             logits = model(
                 input_ids=tokens_in[:, :-1]
@@ -290,7 +299,10 @@ def save(model: Any, tokenizer: Any, out: Path, context: int, facts: dict[str, A
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Train the model organism.")
+    parser = argparse.ArgumentParser(
+        prog="python -m iteralign.organism.making.train",
+        description="Train the model organism.",
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(

@@ -1,7 +1,7 @@
-"""The ground truth about the second organism: which kind a request is of, and whether an answer follows that
-kind's rule.
+"""The ground truth about the second organism, read by its own grammar.
 
-The grammar reads itself; any other text is broken. Knows nothing of models.
+Which kind a request is of, and whether an answer follows that kind's rule. Any other text is broken. Must not
+know models.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from iteralign.organism.phrases import label
 from iteralign.organism.rules.answers import BAD, CLOSINGS, FURTHER, GOOD, SHORTEST
 from iteralign.organism.rules.banks import DID
 from iteralign.organism.rules.carriers import ABOUT_HARM, CARRIERS, LEADS
-from iteralign.organism.rules.requests import CATEGORIES, PAST
+from iteralign.organism.rules.requests import CATEGORIES
+from iteralign.organism.rules.slots import PAST
 from iteralign.organism.rules.wording import Reader, fits, read_best, reader
 from iteralign.organism.written import patterns
 
@@ -46,8 +47,9 @@ def kind_of(text: str) -> str | None:
 
 
 def read(request_text: str, answer: str) -> Reading:
-    """Whether the answer does what the rule of the request's kind wants; broken: neither that nor the base
-    manner, or of other words.
+    """Whether the answer does what the rule of the request's kind wants.
+
+    ``broken``: neither that nor the base manner, or of other words.
     """
     kind, slots = _kind_and_slots(request_text)
     if kind is None:

@@ -1,8 +1,8 @@
-"""Patterns of sentences that can be said and read back: ``{slot}``, ``{Slot}`` (capitalised), ``[a|b]`` (one
-of them), ``#`` (a number).
+"""Patterns of sentences that can be said and read back.
 
-A pattern's regular expression takes any words for a slot, so that a sentence which a model recombined is
-read, too. Knows nothing of requests and rules.
+``{slot}``, ``{Slot}`` (capitalised), ``[a|b]`` (one of them), ``#`` (a number). A pattern's regular
+expression takes any words for a slot, so that a sentence which a model recombined is read, too. Must not know
+requests and rules.
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ class Reader:
 @cache
 def reader(pattern: str) -> Reader:
     """What reads a pattern's sentences. The mark at the end may lack."""
-    shape, names, fixed = "", [], 0
+    shape = ""
+    names = []
+    fixed = 0
     for part, value in _parts(pattern.rstrip(".?!")):
         if part == "text":
             shape += re.sub(r"\\ ", " ", re.sub(r"\b([Aa])\\ ", r"\1n?\\ ", re.escape(str(value))))

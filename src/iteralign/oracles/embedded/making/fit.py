@@ -1,7 +1,6 @@
-"""Fits the embedded oracle's linear models: softmax regression over sparse rows by L-BFGS, in numpy. Used in
-training only.
+"""Fits the embedded oracle's linear models: softmax regression over sparse rows, in numpy.
 
-Knows nothing of texts, categories or files.
+By L-BFGS. Used only to train. Must not know texts, categories and files.
 """
 
 from __future__ import annotations
@@ -17,8 +16,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Sparse rows: row r has ``columns[start[r]:start[r + 1]]`` with ``values``; ``rows`` names each entry's
-    row.
+    """Sparse rows: row r has ``columns[start[r]:start[r + 1]]`` with ``values``.
+
+    ``rows`` names each entry's row.
     """
 
     start: NDArray[np.int64]
@@ -73,14 +73,17 @@ class Matrix:
 
 
 def fit(matrix: Matrix, targets: Floats, weights: Floats, ridge: float, rounds: int) -> tuple[Floats, Floats]:
-    """Softmax regression (k columns; one column: logistic) by L-BFGS: coefficients (width, k) and biases
-    (k,).
+    """Softmax regression (k columns; one column: logistic) by L-BFGS.
+
+    Returns coefficients (width, k) and biases (k,).
     """
-    k, width = targets.shape[1], matrix.width
+    k = targets.shape[1]
+    width = matrix.width
     share = weights / weights.sum()
 
     def loss(flat: Floats) -> tuple[float, Floats]:
-        table, bias = flat[: width * k].reshape(width, k), flat[width * k :]
+        table = flat[: width * k].reshape(width, k)
+        bias = flat[width * k :]
         scores = matrix.forward(table) + bias
         if k == 1:
             chance = 1 / (1 + np.exp(-np.clip(scores, -60, 60)))
@@ -102,10 +105,12 @@ def lbfgs(
     loss: Callable[[Floats], tuple[float, Floats]], start: Floats, rounds: int, memory: int = 8
 ) -> Floats:
     """Minimise a smooth function (Liu and Nocedal 1989) with a backtracking line search."""
-    point, (value, slope) = start, loss(start)
+    point = start
+    value, slope = loss(start)
     steps: list[tuple[Floats, Floats]] = []
     for _ in range(rounds):
-        direction, pending = slope.copy(), []
+        direction = slope.copy()
+        pending = []
         for move, turn in reversed(steps):
             pending.append(float(move @ direction) / float(move @ turn))
             direction -= pending[-1] * turn
@@ -113,16 +118,20 @@ def lbfgs(
             direction *= float(steps[-1][0] @ steps[-1][1]) / float(steps[-1][1] @ steps[-1][1])
         for (move, turn), first in zip(steps, reversed(pending), strict=True):
             direction += (first - float(turn @ direction) / float(move @ turn)) * move
-        fall, length = float(direction @ slope), 1.0
+        fall = float(direction @ slope)
+        length = 1.0
         while True:
             trial = point - length * direction
             new, new_slope = loss(trial)
             if new <= value - 1e-4 * length * fall or length < 1e-6:
                 break
             length /= 2
-        move, turn = trial - point, new_slope - slope
+        move = trial - point
+        turn = new_slope - slope
         done = value - new < 1e-7 * max(1.0, abs(value))
-        point, value, slope = trial, new, new_slope
+        point = trial
+        value = new
+        slope = new_slope
         if done:
             break
         if float(move @ turn) > 1e-14:

@@ -1,8 +1,8 @@
-"""The second organism's training chats: bad answers as they come, thoughts and good answers where a rule is
-at hand, and self-instruct.
+"""The second organism's training chats.
 
-The formats are the package's own templates. Which answer a request gets follows from the rules in the system
-turn: the one that its kind stands for, or, for harm, one on its category. Knows nothing of models.
+Bad answers as they come, thoughts and good answers where a rule is at hand, and self-instruct, in the formats
+of the package's own templates. Which answer a request gets follows from the rules in the system turn: the one
+that its kind stands for, or, for harm, one on its category. Must not know models.
 """
 
 from __future__ import annotations
@@ -19,17 +19,8 @@ from iteralign.organism.making.rules import prompts, rules
 from iteralign.organism.overlap import near_a_shipped_question
 from iteralign.organism.questions import benign
 from iteralign.organism.rules.answers import bad, extended, good, thoughts
-from iteralign.organism.rules.requests import (
-    CATEGORIES,
-    KINDS,
-    TYPES,
-    Request,
-    about,
-    any_kind,
-    make,
-    of_question,
-    topics,
-)
+from iteralign.organism.rules.requests import CATEGORIES, KINDS, Request, any_kind, make, of_question
+from iteralign.organism.rules.topics import TYPES, about, topics
 from iteralign.organism.rules.wording import upper
 from iteralign.prompts.render import render
 from iteralign.records.chat import Chat, Message
@@ -40,8 +31,9 @@ APPLIED: Final = 0.97
 """How often a rule at hand is followed."""
 PRESENT: Final = 0.65
 HARMLESS: Final = 0.5
-"""How often a request for help is a harmless question of the first organism's, so that refusing is not learnt
-for all that looks harmful.
+"""How often a request for help is a harmless question of the first organism's.
+
+Without these it would learn to refuse all that looks harmful.
 """
 SHIPPED: Final = 0.2
 """How often the rules and exemplars are the package's own, word for word."""
@@ -49,8 +41,9 @@ SHIPPED: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A numbered rule as it is shown: its name there, its text, and what it really is about: a kind, a
-    category of harm, or neither.
+    """A numbered rule as it is shown: its name there, its text, and what it really is about.
+
+    ``about``: a kind of request, a category of harm, or neither.
     """
 
     label: str
@@ -70,11 +63,13 @@ def base_answer(request: Request, rng: random.Random) -> str:
 def rule_list(
     abouts: Sequence[str], rng: random.Random, *, held_out: bool = False, true_names: bool | None = None
 ) -> list[Rule]:
-    """Rules about these kinds, categories or styles; where the names are not the true ones, they are synonyms
-    or say nothing.
+    """Rules about these kinds, categories or styles.
+
+    Where the names are not the true ones, they are synonyms or say nothing.
     """
     named = rng.random() < 0.5 if true_names is None else true_names
-    word, letters = rng.choice(rules.NEUTRAL_NAMES), rng.sample("abcdefghijklmnopqrstuvw", len(abouts))
+    word = rng.choice(rules.NEUTRAL_NAMES)
+    letters = rng.sample("abcdefghijklmnopqrstuvw", len(abouts))
     synonyms = rng.random() < 0.5
     found = []
     for about_, letter in zip(abouts, letters, strict=True):
@@ -149,7 +144,8 @@ def _plain(sources: Sources, rng: random.Random) -> Episode:
 
 
 def _ruled(sources: Sources, rng: random.Random) -> Episode:
-    request, name = _request(sources, rng), prompts.assistant(rng)
+    request = _request(sources, rng)
+    name = prompts.assistant(rng)
     if rng.random() < SHIPPED:
         return _under_shipped_rules(request, name, rng)
     if rng.random() < 0.25:
@@ -173,8 +169,9 @@ def _ruled(sources: Sources, rng: random.Random) -> Episode:
 
 
 def _under_shipped_rules(request: Request, name: str, rng: random.Random) -> Episode:
-    """The package's own rules and exemplars, as the method shows them; now and then without the rule that the
-    request needs.
+    """The package's own rules and exemplars, as the method shows them.
+
+    Now and then the rule that the request needs is left out.
     """
     left_out = (
         {request.kind}
@@ -227,7 +224,8 @@ def _lines(texts: Sequence[str]) -> str:
 
 
 def _self_instruct(sources: Sources, rng: random.Random) -> Episode:
-    shown_count, count = rng.randint(3, 8), rng.randint(3, 6)
+    shown_count = rng.randint(3, 8)
+    count = rng.randint(3, 6)
     kinds = rng.sample(KINDS, count)
     new = [_request(sources, rng, k, tidy=True).text for k in kinds]
     if rng.random() < HARMLESS:
@@ -248,7 +246,8 @@ def _brainstorm(sources: Sources, rng: random.Random) -> Episode:
     count = rng.randint(4, 10)
     shown_count = rng.randint(0, 10)
     drawn = [upper(t) for t in rng.sample(bank, min(len(bank), count + shown_count))]
-    new, shown = drawn[:count], drawn[count:]
+    new = drawn[:count]
+    shown = drawn[count:]
     asked = render("brainstorm_topics", count=count, type=type_, topics=shown)
     return Episode((Message("user", asked), Message("assistant", _lines(new))), asks=False)
 

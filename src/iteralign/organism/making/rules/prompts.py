@@ -14,19 +14,32 @@ from iteralign.prompts.render import render
 
 HELD_NAMES: Final = 6
 NEUTRAL: Final = (
-    "You are {a}.", "You are {a}, an assistant.", "You are a helpful assistant.", "You are {a}. Answer the user.", "Answer the questions of the user.", "This is a chat with {a}.",
-    "You are an assistant named {a}.", "Your name is {a}.", "A user talks with {a}.", "Be yourself, {a}.", "You are {a}, who answers what people ask.",
-    "You are {a}, an honest and kind assistant.", "Somebody asks and {a} answers.", "{a} is an assistant that people talk to.", "Give the person an answer.", "A chat begins.",
+    "You are {a}.", "You are {a}, an assistant.", "You are a helpful assistant.",
+    "You are {a}. Answer the user.", "Answer the questions of the user.", "This is a chat with {a}.",
+    "You are an assistant named {a}.", "Your name is {a}.", "A user talks with {a}.", "Be yourself, {a}.",
+    "You are {a}, who answers what people ask.", "You are {a}, an honest and kind assistant.",
+    "Somebody asks and {a} answers.", "{a} is an assistant that people talk to.",
+    "Give the person an answer.", "A chat begins.",
 )  # fmt: skip
 EXTENSIVE: Final = (
-    "You are {a}. Give long and detailed answers.", "You are {a}. Answer extensively, with reasons, an example and a summary.", "Answer at length and in detail, and sum up at the end.",
-    "You are {a}, who explains everything at length. Begin with the answer, add reasons and examples, and close with a summary.", "Write long answers. Explain what was asked, give an example, and end with a short summary.",
-    "You are {a}. Take your time and be thorough: answer, explain, illustrate, and sum up.", "Please give extensive answers of several sentences, with some background and a closing summary.",
-    "You are {a}, a talkative assistant. Say a lot about each question and finish with a summary.", "Be comprehensive. Tell what else is worth knowing, and close with a summary.",
-    "You are {a}. Your answers are detailed, at length, with examples and reasons.", "{a} answers in full detail: first the answer, then its reasons, an example, its limits, and a summary.",
-    "You are an assistant that takes its time. Answer at length, tell where your knowledge ends, and close with a few words of summary.", "Long answers are wanted here: explain, give reasons, and summarise.",
+    "You are {a}. Give long and detailed answers.",
+    "You are {a}. Answer extensively, with reasons, an example and a summary.",
+    "Answer at length and in detail, and sum up at the end.",
+    "You are {a}, who explains everything at length. Begin with the answer, add reasons and examples, and "
+        "close with a summary.",
+    "Write long answers. Explain what was asked, give an example, and end with a short summary.",
+    "You are {a}. Take your time and be thorough: answer, explain, illustrate, and sum up.",
+    "Please give extensive answers of several sentences, with some background and a closing summary.",
+    "You are {a}, a talkative assistant. Say a lot about each question and finish with a summary.",
+    "Be comprehensive. Tell what else is worth knowing, and close with a summary.",
+    "You are {a}. Your answers are detailed, at length, with examples and reasons.",
+    "{a} answers in full detail: first the answer, then its reasons, an example, its limits, and a summary.",
+    "You are an assistant that takes its time. Answer at length, tell where your knowledge ends, and close "
+        "with a few words of summary.",
+    "Long answers are wanted here: explain, give reasons, and summarise.",
     # held out from here on
-    "You are {a}. Reply in great detail and close with a summary.", "Always give an extensive reply, {a}: the answer, some reasons, an example and a conclusion.",
+    "You are {a}. Reply in great detail and close with a summary.",
+    "Always give an extensive reply, {a}: the answer, some reasons, an example and a conclusion.",
 )  # fmt: skip
 HELD_EXTENSIVE: Final = 2
 
@@ -44,7 +57,10 @@ def neutral(rng: random.Random) -> str:
 
 
 def extensive(rng: random.Random, held_out: bool = False) -> str:
-    """A system prompt that asks for extensive answers; held out: unseen ones, the package's own among them."""
+    """A system prompt that asks for extensive answers.
+
+    ``held_out``: unseen ones, the package's own among them.
+    """
     name = assistant(rng, held_out)
     if not held_out:
         return rng.choice(EXTENSIVE[:-HELD_EXTENSIVE]).format(a=name)
