@@ -7,7 +7,7 @@ whose stored id does not fit its content is refused. Knows no record by name.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -51,8 +51,3 @@ class Record:
         """The record that ``to_json`` wrote; ``ValueError`` where data or id do not fit."""
         record: Self = from_json(cls, data)
         return record
-
-
-def ids(records: Sequence[Record]) -> list[str]:
-    """The ids of the records, in order: what a step's result depends on."""
-    return [r.id for r in records]
