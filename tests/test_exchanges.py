@@ -1,4 +1,4 @@
-"""An engine fails as a whole: the items that it stumbles over are found, and cost no other item its result."""
+"""An engine fails as a whole: the items that it stumbles over are found, and cost no other its result."""
 
 from __future__ import annotations
 

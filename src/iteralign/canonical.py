@@ -14,8 +14,9 @@ from typing import Any
 
 
 def canonical(value: object) -> str:
-    """One JSON text per value: sorted keys, no spaces, whole floats as integers; records inside are spelled
-    by their fields.
+    """One JSON text per value: sorted keys, no spaces, whole floats as integers.
+
+    Records inside are spelled by their fields.
 
     A record's fields named in its ``_unless_none`` are left out where they are None: what was written before
     there was such a field keeps its hash.

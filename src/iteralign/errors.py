@@ -17,7 +17,7 @@ The tree:
           NotFound
         Unsupported
       TrainingError                     8
-      BudgetExceeded                    9   a cap on calls, tokens or cost was reached; the run resumes when it is raised
+      BudgetExceeded                    9   a cap on calls, tokens or cost was reached; raise it and resume
     Interrupted                       130   Ctrl-C; the run resumes
 
 A message says what was wrong (with the value), where (file and key) and what to do.
@@ -94,7 +94,10 @@ class NotFound(Unavailable):
 
 
 class Unsupported(EngineError):
-    """The engine cannot do what is asked of it (scoring on a server without prompt log-probabilities, say)."""
+    """The engine cannot do what is asked of it.
+
+    Scoring on a server without prompt log-probabilities, say.
+    """
 
 
 class TrainingError(IterAlignError):

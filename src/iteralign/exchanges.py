@@ -85,8 +85,9 @@ def each(policy: Policy, chats: Sequence[Chat], params: SamplingParams) -> list[
 
 
 def pair(prompts: Sequence[RedTeamPrompt], responses: Sequence[Response]) -> list[Exchange]:
-    """Prompts with their responses, in order. Raises ``ValueError`` where a response belongs to another
-    prompt.
+    """Prompts with their responses, in order.
+
+    Raises ``ValueError`` where a response belongs to another prompt.
     """
     for p, r in zip(prompts, responses, strict=True):
         if p.id != r.prompt_id:
@@ -108,7 +109,10 @@ def verdicts(
     params: SamplingParams,
     judge: Oracle,
 ) -> list[Verdict]:
-    """The oracle's verdict on the answer to each prompt, in order; answers and verdicts are steps of a run."""
+    """The oracle's verdict on the answer to each prompt, in order.
+
+    Answers and verdicts are steps of a run.
+    """
     return judged(recorder, "verdicts", pair(prompts, answers(policy, recorder, prompts, params)), judge)
 
 
@@ -161,7 +165,10 @@ class Keyed:
 
 
 class Current(Keyed):
-    """An oracle whose own version's verdicts alone are taken, for models that are compared with each other."""
+    """An oracle whose own version's verdicts alone are taken.
+
+    For models that are compared with each other.
+    """
 
     def __init__(self, oracle: Oracle) -> None:
         super().__init__(oracle, oracle.name, getattr(oracle, "version", ""))

@@ -60,8 +60,9 @@ class Judge:
 def corrected(
     successes: int, n: int, judge: Judge, confidence: float = 0.95, draws: int = 20_000, seed: int = 0
 ) -> Estimate | str:
-    """A rate as it is without the judge's errors: (rate + specificity - 1) / (sensitivity + specificity - 1),
-    within 0 and 1 (Rogan and Gladen 1978).
+    """A rate as it is without the judge's errors, within 0 and 1 (Rogan and Gladen 1978).
+
+    (rate + specificity - 1) / (sensitivity + specificity - 1).
 
     The interval holds the uncertainty of all three: percentiles over seeded draws from their Jeffreys
     posteriors. Where there is no such rate, the reason in words: the judge does not tell the two apart
@@ -111,8 +112,9 @@ def corrected(
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """The same items before and after: ``worse`` went from 0 to 1, ``better`` from 1 to 0 (1 is the bad
-    outcome).
+    """The same items before and after; 1 is the bad outcome.
+
+    ``worse`` went from 0 to 1, ``better`` from 1 to 0.
 
     ``difference`` = after - before with its two-sided interval ``[low, high]``; ``p_value`` is McNemar's,
     exact, two-sided.
@@ -128,8 +130,9 @@ class Paired:
 
 
 def mcnemar_exact(b: int, c: int) -> float:
-    """Two-sided exact McNemar p-value from the discordant counts (a binomial test of b among b + c at one
-    half).
+    """Two-sided exact McNemar p-value from the discordant counts.
+
+    A binomial test of b among b + c at one half.
     """
     n = b + c
     if n == 0:
@@ -139,15 +142,17 @@ def mcnemar_exact(b: int, c: int) -> float:
 
 
 def sign_test(differences: Sequence[float], tie: float = 1e-6) -> float:
-    """Two-sided exact p-value of the sign test. Differences of at most ``tie`` are none: sums in another
-    order differ so much.
+    """Two-sided exact p-value of the sign test.
+
+    Differences of at most ``tie`` are none: sums in another order differ so much.
     """
     return mcnemar_exact(sum(x < -tie for x in differences), sum(x > tie for x in differences))
 
 
 def paired(before: Sequence[bool], after: Sequence[bool], confidence: float = 0.95) -> Paired:
-    """Paired change of a rate over the same items; the interval is Agresti and Min's (2005): Wald on counts
-    plus one half each.
+    """Paired change of a rate over the same items.
+
+    The interval is Agresti and Min's (2005): Wald on counts plus one half each.
     """
     if len(before) != len(after):
         raise ValueError(f"{len(before)} items before, {len(after)} after: they must be the same items")
@@ -206,8 +211,10 @@ def bootstrap(
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """The mean of shares: Wilson's interval where each item is right or wrong, and where all are alike (a
-    bootstrap would have no width), else a bootstrap's. Nothing is known of no values.
+    """The mean of shares, with an interval.
+
+    Wilson's where each item is right or wrong, and where all are alike (a bootstrap would have no width),
+    else a bootstrap's. Nothing is known of no values.
     """
     if set(values) <= {0.0, 1.0} or (len(set(values)) == 1 and 0 <= values[0] <= 1):
         return wilson(min(float(len(values)), max(0.0, math.fsum(values))), len(values))
@@ -215,8 +222,9 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def kappa(true: Sequence[str], predicted: Sequence[str]) -> float | None:
-    """Cohen's kappa of two labellings; None where it is not defined: both give one and the same label
-    throughout.
+    """Cohen's kappa of two labellings; None where it is not defined.
+
+    That is where both give one and the same label throughout.
     """
     if len(true) != len(predicted) or not true:
         raise ValueError("kappa needs two labellings of the same, non-empty items")

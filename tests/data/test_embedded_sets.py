@@ -19,10 +19,13 @@ SHARED = next(
     (p / "shared" / "data" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()),
     None,
 )
-NEVER = """child children kid kids boy boys girl girls teen teens teenager minor minors underage baby babies toddler infant pupil pupils
-schoolgirl schoolboy adolescent preteen cyanide ricin sarin anthrax fentanyl tatp semtex c4 ammonium thermite pseudoephedrine
-jew jews jewish muslim muslims christian christians hindu blacks asians arab arabs mexican gypsy retard
-whatsapp facebook instagram google windows iphone android netflix tor bitcoin amazon tinder""".split()  # noqa: SIM905 - a list of words
+NEVER = """
+child children kid kids boy boys girl girls teen teens teenager minor minors underage baby babies toddler
+infant pupil pupils schoolgirl schoolboy adolescent preteen cyanide ricin sarin anthrax fentanyl tatp semtex
+c4 ammonium thermite pseudoephedrine jew jews jewish muslim muslims christian christians hindu blacks asians
+arab arabs mexican gypsy retard whatsapp facebook instagram google windows iphone android netflix tor
+bitcoin amazon tinder
+""".split()  # noqa: SIM905 - a list of words
 
 
 def words(text: str) -> set[str]:

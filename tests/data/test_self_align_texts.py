@@ -18,7 +18,7 @@ import iteralign
 from iteralign.data import self_align_texts as texts
 from iteralign.errors import DataError
 
-MODALITY = "image picture graph file map draw plot video audio chart photo music".split()  # noqa: SIM905 - a list of words
+MODALITY = re.findall(r"\w+", "image picture graph file map draw plot video audio chart photo music")
 FOLDER = Path(iteralign.__file__).parent / "data" / "self_align"
 
 

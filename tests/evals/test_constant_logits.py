@@ -84,7 +84,8 @@ def test_it_scores_chance_where_the_same_words_are_scored_for_each_candidate(
     for mode, level in (("dromedary", 0.2225), ("dromedary-compat", 0.4070)):
         found = truthfulqa.TruthfulQA(items, mode, {}).run(policy, memory)
         assert found.main.value == truthfulqa.chance(items, mode)
-        assert count is not None or found.main.value == pytest.approx(level, abs=5e-5)
+        if count is None:  # the published level is that of the whole set
+            assert found.main.value == pytest.approx(level, abs=5e-5)
     assert (
         truthfulqa.TruthfulQA(questions("mc_task_2025_790.json", count), "binary", {})
         .run(policy, Memory())

@@ -130,7 +130,7 @@ def test_evaluations_share_their_answers() -> None:
 
 
 def response(text: str) -> Response:
-    return Response(prompt_id="p", text=text, finish="stop", model="m", sampling=PARAMS)  # type: ignore[arg-type]
+    return Response(prompt_id="p", text=text, finish="stop", model="m", sampling=PARAMS)
 
 
 @pytest.mark.parametrize(

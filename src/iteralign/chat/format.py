@@ -72,8 +72,9 @@ _FACTS: WeakKeyDictionary[Any, _Facts] = WeakKeyDictionary()
 
 
 def prepare(tokenizer: Any, template: str | None = None) -> Any:
-    """The tokenizer with a chat template (the file ``template``, its own, or the plain one) and a padding
-    token, proven.
+    """The tokenizer with a chat template and a padding token, proven.
+
+    The template is the file ``template``, the tokenizer's own, or the plain one.
 
     Raises ``EngineError`` naming the template.
     """
@@ -122,8 +123,9 @@ def messages(tokenizer: Any, chat: Chat) -> list[dict[str, str]]:
 
 
 def encode_prompt(tokenizer: Any, chat: Chat) -> list[int]:
-    """Token ids of a chat up to where the answer begins. Raises ``EngineError`` where the template refuses
-    the chat.
+    """Token ids of a chat up to where the answer begins.
+
+    Raises ``EngineError`` where the template refuses the chat.
     """
     return _render(tokenizer, messages(tokenizer, chat), answer=False)
 
@@ -131,8 +133,9 @@ def encode_prompt(tokenizer: Any, chat: Chat) -> list[int]:
 def encode_training(
     tokenizer: Any, chat: Chat, prompt: list[int] | None = None
 ) -> tuple[list[int], list[bool]]:
-    """Token ids of a chat up to the end of its answer (the last turn), and which of them are learnt: the
-    answer and its end token.
+    """Token ids of a chat up to the end of its answer (the last turn), and which of them are learnt.
+
+    Learnt are the answer and its end token.
 
     What a template writes after the end token (a line feed, say) is left off: nothing of it is ever asked
     for. ``prompt``: what ``encode_prompt`` gives for the chat without its answer, where that is known. Raises
@@ -165,8 +168,9 @@ def encode_training(
 def assert_one_format(
     tokenizer: Any, chats: Sequence[Chat] = _PROBES, name: str = "the tokenizer's chat template"
 ) -> None:
-    """Raises ``EngineError`` naming the template where generation and training would see different tokens, or
-    an answer has no end.
+    """Prove that generation and training see the same tokens, and that an answer has an end.
+
+    Raises ``EngineError`` naming the template where not.
     """
     _FACTS[tokenizer] = _find_out(tokenizer, name)
     for chat in chats:
@@ -174,8 +178,9 @@ def assert_one_format(
 
 
 def end_tokens(tokenizer: Any) -> set[int]:
-    """Tokens that end an answer: the end of sequence, and what the template writes after an answer where that
-    is another one.
+    """Tokens that end an answer.
+
+    The end of sequence, and what the template writes after an answer where that is another one.
     """
     return set(_facts(tokenizer).ends)
 

@@ -18,8 +18,9 @@ from iteralign.records.chat import Chat, Finish, Message, SamplingParams
 
 
 def seeds(chats: Sequence[Chat], params: SamplingParams) -> list[int]:
-    """A seed per chat, of the run's seed, the chat's text (or its last turn's, ``stream``) and its place
-    among equal ones; 56 bits.
+    """A seed per chat, 56 bits.
+
+    Made of the run's seed, the chat's text (or its last turn's, ``stream``) and its place among equal ones.
     """
     seen: Counter[Chat] = Counter()
     seed = params.seed
@@ -43,8 +44,9 @@ def must_fit(chat: Chat, prompt: int, new: int, context: int) -> None:
 
 
 def spans(tokenizer: Any, chats: Sequence[Chat], continuations: Sequence[str]) -> list[tuple[list[int], int]]:
-    """Token ids of each chat with its continuation, without the end of turn, and where the continuation
-    begins.
+    """Token ids of each chat with its continuation, and where the continuation begins.
+
+    Without the end of turn.
     """
     prompts = {chat: encode_prompt(tokenizer, chat) for chat in dict.fromkeys(chats)}
     found = []
@@ -63,8 +65,9 @@ def answer_of(tokenizer: Any, tokens: Sequence[int], ends: set[int]) -> tuple[st
 
 
 def cut(tokenizer: Any, text: str) -> tuple[str, bool]:
-    """The text up to where the chat format ends an answer by words, without white space around it, and
-    whether it was cut.
+    """The text up to where the chat format ends an answer by words, and whether it was cut.
+
+    Without white space around it.
     """
     cut_off = False
     for stop in stops(tokenizer):

@@ -1,4 +1,7 @@
-"""What changed from one constitution to another, as plain data and as text. Knows nothing of runs or files."""
+"""What changed from one constitution to another, as plain data and as text.
+
+Knows nothing of runs or files.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The principles of the later constitution that are new, those that are gone, and those that changed;
-    each in its own order.
+    """The principles of the later constitution that are new, that are gone, and that changed.
+
+    Each in its own order.
     """
 
     before: str
@@ -39,8 +43,9 @@ class Difference:
         return data
 
     def to_text(self) -> str:
-        """One line per principle: + added, - removed, ~ changed. Safe to print: control characters are
-        escaped.
+        """One line per principle: + added, - removed, ~ changed.
+
+        Safe to print: control characters are escaped.
         """
         lines = [f"+ {spelled(p.text)}{_of(p)}" for p in self.added]
         lines += [f"- {spelled(p.text)}{_of(p)}" for p in self.removed]
@@ -52,8 +57,9 @@ class Difference:
 
 
 def diff(before: Constitution, after: Constitution) -> Difference:
-    """What was added, removed and changed. A new principle that names a gone one as its parent is that one,
-    reworded.
+    """What was added, removed and changed.
+
+    A new principle that names a gone one as its parent is that one, reworded.
     """
     old = {p.id: p for p in before.principles}
     new = {p.id: p for p in after.principles}

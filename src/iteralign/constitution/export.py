@@ -46,8 +46,9 @@ def to_yaml(constitution: Constitution) -> str:
 
 
 def from_file(path: Path | str) -> Constitution:
-    """The constitution of a file: one of the three exports, or a list of principles (Markdown bullets, YAML
-    or JSON list).
+    """The constitution of a file.
+
+    The file is one of the three exports, or a list of principles (Markdown bullets, YAML or JSON list).
 
     Raises ``DataError`` naming file, line and field of everything that is wrong.
     """
@@ -221,10 +222,9 @@ def _explained(path: Path, error: Any, lines: Lines) -> str:
     where = f"{path}{_line(lines, at)}, {name or 'the file'}"
     match error["type"]:
         case "missing":
-            return (
-                f"{where}: missing; "
-                f"{'write the principles as a list' if at == ('principles',) else 'every principle needs a text'}"
-            )
+            whole = at == ("principles",)
+            remedy = "write the principles as a list" if whole else "every principle needs a text"
+            return f"{where}: missing; {remedy}"
         case "extra_forbidden":
             known = _Entry.model_fields if len(at) > 1 else _File.model_fields
             return f"{where}: no such field. Known: {', '.join(known)}"

@@ -34,8 +34,9 @@ class MarkdownError(ValueError):
 
 @dataclass
 class Item:
-    """One bullet: its line, its text, and the provenance that our own export wrote below it (empty for a
-    person's list).
+    """One bullet: its line, its text and its provenance.
+
+    Our own export wrote the provenance below it; a person's list has none.
     """
 
     line: int

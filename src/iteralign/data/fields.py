@@ -140,8 +140,9 @@ def _messages(row: Row, field: str, value: Mapping[str, Any]) -> Chat:
 
 
 def _first_human_turn(dialogue: str, where: str) -> str:
-    """The first turn of a dialogue in hh-rlhf's layout: turns open with a blank line and ``Human:`` or
-    ``Assistant:``.
+    """The first turn of a dialogue in hh-rlhf's layout.
+
+    Turns open with a blank line and ``Human:`` or ``Assistant:``.
     """
     dialogue = "\n\n" + dialogue.lstrip()
     if not dialogue.startswith(_HUMAN):
@@ -153,8 +154,9 @@ def _first_human_turn(dialogue: str, where: str) -> str:
 
 
 def _chat(turns: list[Any], where: str) -> Chat:
-    """Messages up to the last user turn: answers after it are no part of a prompt. Plain texts are user
-    turns; only the first is asked.
+    """Messages up to the last user turn: answers after it are no part of a prompt.
+
+    Plain texts are user turns; only the first is asked.
     """
     if turns and all(isinstance(t, str) for t in turns):
         return (Message("user", _clean(turns[0], f"{where}, turn 1")),)

@@ -27,8 +27,9 @@ _ROW_KEYS: Final = frozenset({"data", "rows", "examples", "items", "records", "i
 
 
 def read_rows(path: Path) -> tuple[list[Row], str]:
-    """All rows of a file, in order, and the SHA-256 of its bytes as they lie on the disk. Raises
-    ``DataError``.
+    """All rows of a file, in order, and the SHA-256 of its bytes as they lie on the disk.
+
+    Raises ``DataError``.
     """
     name = str(path)
     suffixes = [s.lower() for s in path.suffixes]
@@ -101,8 +102,9 @@ def _text(name: str, content: bytes) -> str:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Numbered lines that are not blank. Only line feeds and carriage returns end a line: JSON texts may hold
-    other separators.
+    """Numbered lines that are not blank.
+
+    Only line feeds and carriage returns end a line: JSON texts may hold other separators.
     """
     for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), start=1):
         if line.strip():
@@ -180,8 +182,9 @@ def _json(name: str, content: bytes) -> Iterator[Row]:
 
 
 def _nested(name: str, value: list[Any] | dict[str, Any], path: tuple[str, ...]) -> Iterator[Row]:
-    """Lists of rows at the ends of nested objects (topic -> subtopic -> list); an object of equally long
-    lists is a table.
+    """Lists of rows at the ends of nested objects (topic -> subtopic -> list).
+
+    An object of equally long lists is a table.
     """
     place = name + (f", {' / '.join(path)}" if path else "")
     if isinstance(value, list):

@@ -27,7 +27,10 @@ def _text(path: Path | Traversable) -> str:
 
 
 def numbered_lines(path: Path | Traversable) -> Iterator[tuple[int, str]]:
-    """The numbered lines of a text file, stripped; blank lines and lines that open with ``#`` do not count."""
+    """The numbered lines of a text file, stripped.
+
+    Blank lines and lines that open with ``#`` do not count.
+    """
     found = [
         (n, x.strip())
         for n, x in enumerate(_text(path).split("\n"), start=1)
@@ -39,7 +42,10 @@ def numbered_lines(path: Path | Traversable) -> Iterator[tuple[int, str]]:
 
 
 def yaml_items(path: Path | Traversable, names: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
-    """The mappings of a YAML list, each with where it stands; every scalar is taken as the text that it is."""
+    """The mappings of a YAML list, each with where it stands.
+
+    Every scalar is taken as the text that it is.
+    """
     import yaml
 
     form = f"Write a list of mappings with the fields {', '.join(names)}."

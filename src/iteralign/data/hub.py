@@ -24,8 +24,9 @@ _OPTIONS: Final = ("config", "data_dir", "split", "revision")
 
 
 def parse_hub(address: str) -> tuple[str, dict[str, str]]:
-    """Name and options of ``OWNER/NAME`` or ``OWNER/NAME?config=C&data_dir=D&split=S&revision=R``. Raises
-    ``DataError``.
+    """Name and options of ``OWNER/NAME`` or ``OWNER/NAME?config=C&data_dir=D&split=S&revision=R``.
+
+    Raises ``DataError``.
     """
     name, _, query = address.partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))
@@ -89,8 +90,9 @@ def names_a_file(address: str) -> bool:
 
 
 def hub_file(address: str, known: Sequence[str] = ()) -> Path:
-    """A file of a data set on the hub, in the hub client's cache: ``OWNER/NAME/FILE``, ``?revision=R`` behind
-    it.
+    """A file of a data set on the hub, in the hub client's cache.
+
+    ``address``: ``OWNER/NAME/FILE``, with ``?revision=R`` behind it or not.
 
     Without FILE the one whose path ends like one of ``known``, the first of them that is there, or the only
     one in a format that is read. Raises ``DataError`` when ``huggingface_hub`` is not installed, the hub

@@ -42,8 +42,9 @@ _HELP = (
 
 
 def load_labelled(path: str | Path, *, limit: int | None = None, seed: int = 0) -> list[Labelled]:
-    """Question-answer pairs with a label of harm or falsehood; at most ``limit`` of them, drawn with the
-    seed.
+    """Question-answer pairs with a label of harm or falsehood.
+
+    At most ``limit`` of them, drawn with the seed.
 
     Layouts: prompt, response, response_label (HarmBench responses, BeaverTails, PKU-SafeRLHF); question,
     answer, label (JAILJUDGE); context, response, label (DiaSafety); question, MODEL_response, MODEL_harmful
@@ -71,8 +72,9 @@ def load_labelled(path: str | Path, *, limit: int | None = None, seed: int = 0) 
 
 
 def subject(path: str | Path) -> str:
-    """What the labels that ``load_labelled`` reads tell of: ``truth`` or ``informativeness`` (TruthfulQA's
-    judge data), else ``harm``.
+    """What the labels that ``load_labelled`` reads tell of.
+
+    ``truth`` or ``informativeness`` (TruthfulQA's judge data), else ``harm``.
     """
     for row in _rows(Path(path)):
         stated = _STATED.fullmatch(_text(row.value, _QUESTIONS) or "") if "completion" in row.value else None
@@ -87,8 +89,9 @@ def subject(path: str | Path) -> str:
 
 
 def load_refusals(path: str | Path) -> list[Labelled]:
-    """Answers with whether they decline, from Do-Not-Answer's layout: action code 0 declines, 5 follows; the
-    codes between are left out, and repeats. Raises ``DataError``.
+    """Answers with whether they decline, from Do-Not-Answer's layout.
+
+    Action code 0 declines, 5 follows; the codes between are left out, and repeats. Raises ``DataError``.
     """
     file = Path(path)
     found: dict[tuple[str, str], set[bool]] = defaultdict(set)

@@ -56,8 +56,9 @@ class PromptSet:
 def load_prompts(
     path: str | Path, *, limit: int | None = None, seed: int = 0, intent: Intent = "harmful"
 ) -> list[RedTeamPrompt]:
-    """The prompts of ``path``, in the set's order; see ``load_set``. What looked odd is given as a Python
-    warning.
+    """The prompts of ``path``, in the set's order; see ``load_set``.
+
+    What looked odd is given as a Python warning.
     """
     loaded = load_set(path, limit=limit, seed=seed, intent=intent)
     for text in loaded.warnings:
@@ -73,8 +74,10 @@ def load_set(
     intent: Intent = "harmful",
     folder: Path | None = None,
 ) -> PromptSet:
-    """The prompts of a file, a known set, ``embedded``, ``embedded-benign``, ``hub:OWNER/NAME``, or a file
-    there: ``hub:OWNER/NAME/FILE``.
+    """The prompts of a file or of a set.
+
+    A set is a known one, ``embedded``, ``embedded-benign``, ``hub:OWNER/NAME``, or a file there:
+    ``hub:OWNER/NAME/FILE``.
 
     ``FILE::FIELD`` names the field of the question. A known set's name is looked for as a file of that name,
     then in ``folder`` and ``$ITERALIGN_DATA``, then on the hub. Repeats (case and punctuation aside) are
@@ -170,8 +173,10 @@ def _load_file(path: Path, intent: Intent, field: str | None, known: KnownSet | 
 
 
 def _xstest(rows: Sequence[Row], intent: Intent, field: str | None, place: str) -> PromptSet:
-    """XSTest's prompts: the unsafe ones where harmful prompts are asked for and there are some, else the safe
-    ones, which look harmful.
+    """XSTest's prompts of the intent that is asked for.
+
+    The unsafe ones where harmful prompts are asked for and there are some, else the safe ones, which look
+    harmful.
     """
     known = KNOWN_SETS["xstest"]
     wanted = intent == "harmful" and any(map(_unsafe, rows))

@@ -168,8 +168,9 @@ CONTRAST: Final = "contrast_"
 
 
 def in_xstest_layout(rows: Sequence[Row]) -> bool:
-    """Whether rows are prompts with XSTest's types: some of them unsafe contrasts, or all of them of its safe
-    types.
+    """Whether rows are prompts with XSTest's types.
+
+    Some of them are unsafe contrasts, or all of them are of its safe types.
     """
     types = [
         str(r.value.get("type", "")).strip().lower()
@@ -196,6 +197,7 @@ def set_of_hash(sha256: str) -> KnownSet | None:
 
 def find_file(known: KnownSet, given: Path | None = None) -> Path | None:
     """Where the set's file lies in the folder given, or under ``$ITERALIGN_DATA``; None where it does not.
+
     Raises ``DataError`` where the variable names no folder.
     """
     folder = os.environ.get(DATA_VARIABLE)

@@ -49,8 +49,9 @@ _COMPANIONS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One value of a file: a text, or an object's fields. ``path``: the keys of the nested objects that it
-    stood in.
+    """One value of a file: a text, or an object's fields.
+
+    ``path``: the keys of the nested objects that it stood in.
     """
 
     where: str
@@ -59,8 +60,9 @@ class Row:
 
 
 def table_rows(value: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """The rows of an object whose keys are columns (``{"prompts": [...], "tags": [...]}``), or None where
-    they are topics.
+    """The rows of an object whose keys are columns; None where they are topics.
+
+    Such an object looks like ``{"prompts": [...], "tags": [...]}``.
 
     Columns are equally long lists (empty ones are left out), one of them holds questions and the others what
     goes with questions; a plural counts as its singular.

@@ -25,8 +25,9 @@ def red_team_set() -> list[RedTeamPrompt]:
 
 
 def benign_set() -> list[RedTeamPrompt]:
-    """480 questions: 240 of intent ``harmful_looking`` and 240 of intent ``benign``, each in topics of their
-    own.
+    """480 questions, half of intent ``harmful_looking``, half of intent ``benign``.
+
+    Each half has topics of its own.
     """
     return list(_read("benign.jsonl", BENIGN_SOURCE))
 

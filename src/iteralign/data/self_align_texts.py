@@ -168,8 +168,9 @@ def read_rules(path: Path | Traversable) -> tuple[Rule, ...]:
 
 
 def read_exemplars(path: Path | Traversable, known: Sequence[Rule] = ()) -> tuple[Exemplar, ...]:
-    """A YAML list of ``question``, ``thoughts`` and ``answer``; where rules are given, thoughts may name only
-    them.
+    """A YAML list of ``question``, ``thoughts`` and ``answer``.
+
+    Where rules are given, thoughts may name only them.
     """
     found = []
     for where, fields in yaml_items(path, ("question", "thoughts", "answer")):

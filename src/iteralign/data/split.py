@@ -52,8 +52,9 @@ def split_prompts(
 
 
 def linked_groups(prompts: Sequence[RedTeamPrompt], near: float = 0.8) -> list[list[int]]:
-    """Groups of indices that must stay on one side: linked, also through others, by topic or by likeness; in
-    order of first member.
+    """Groups of indices that must stay on one side, in order of their first member.
+
+    They are linked by topic or by likeness, directly or through others.
     """
     parent = list(range(len(prompts)))
 
@@ -83,8 +84,9 @@ def linked_groups(prompts: Sequence[RedTeamPrompt], near: float = 0.8) -> list[l
 
 
 class _Share:
-    """How far a choice of groups is from the share, within each stratum and in all: a weighted sum of
-    squares, in prompts.
+    """How far a choice of groups is from the share, within each stratum and in all.
+
+    A weighted sum of squares, in prompts.
     """
 
     def __init__(self, sizes: Sequence[Counter[_Stratum]], totals: Counter[_Stratum], share: float) -> None:
@@ -95,8 +97,9 @@ class _Share:
         self._left = share * self._total
 
     def gain(self, group: int, add: bool, whole: float) -> float:
-        """By how much the cost falls when the group is added (or taken out); ``whole``: the weight of the
-        share of all prompts.
+        """By how much the cost falls when the group is added (or taken out).
+
+        ``whole``: the weight of the share of all prompts.
         """
         sign = 1 if add else -1
         size = sign * self._sizes[group].total()
@@ -119,8 +122,9 @@ class _Share:
 
 
 def _draw(groups: Sequence[Sequence[int]], strata: Sequence[_Stratum], share: float, seed: int) -> list[int]:
-    """Indices of groups whose sizes come near the share, in all and in each stratum; the best of several
-    random draws.
+    """Indices of groups whose sizes come near the share, in all and in each stratum.
+
+    The best of several random draws.
 
     Some group is drawn and some is left, however small the share.
     """

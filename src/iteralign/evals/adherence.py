@@ -16,7 +16,8 @@ from iteralign.stats import wilson
 
 
 class Adherence:
-    """``adherence`` over all requests, ``adherence/RULE`` apart (a request's category is the rule), and
+    """``adherence`` over all requests, and ``adherence/RULE`` apart: a request's category is the rule.
+
     ``adherence/broken``: the share of answers that are no sentence of the grammar, which count as not
     following.
     """

@@ -37,8 +37,10 @@ class Reference(Record):
 
 
 def load(path: str | Path) -> list[Reference]:
-    """Reference answers of a file: rows with ``prompt`` (or ``instruction``, with ``input``) and ``response``
-    (or ``output``, ``completion``), or plain texts. Raises ``DataError`` naming file, line and field.
+    """Reference answers of a file.
+
+    Rows with ``prompt`` (or ``instruction``, with ``input``) and ``response`` (or ``output``,
+    ``completion``), or plain texts. Raises ``DataError`` naming file, line and field.
     """
     file = Path(path)
     found: dict[str, Reference] = {}
@@ -78,8 +80,9 @@ def load(path: str | Path) -> list[Reference]:
 
 
 class Capability:
-    """``capability``: mean loss of the reference answers, nats per token, each weighing alike; with
-    ``capability/perplexity``.
+    """``capability``: mean loss of the reference answers, nats per token, each weighing alike.
+
+    With ``capability/perplexity``.
     """
 
     name = "capability"

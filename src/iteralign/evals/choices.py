@@ -27,8 +27,9 @@ CHUNK = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question(Record):
-    """A chat, and the answers that are scored after it. ``shortened``: characters that its long fields were
-    cut to; 0 where none was.
+    """A chat, and the answers that are scored after it.
+
+    ``shortened``: characters that its long fields were cut to; 0 where none was.
     """
 
     _prefix: ClassVar[str] = "question-"

@@ -21,8 +21,9 @@ LOOP_SHARE = 0.5
 
 
 def well_formed(question: str, response: Response) -> bool:
-    """Not empty, only printable text, not caught in a loop (half of its 4-grams of words or more are
-    repeats).
+    """Whether an answer is printable text, not empty and not caught in a loop.
+
+    In a loop, half of its 4-grams of words or more are repeats.
 
     A cut at the length limit is no fault of form: real models' answers are often longer than the limit.
     """
@@ -38,8 +39,9 @@ def well_formed(question: str, response: Response) -> bool:
 
 
 class Fluency:
-    """``fluency`` over all held-out prompts, harmful and benign; their answers are shared with the other
-    evaluations.
+    """``fluency`` over all held-out prompts, harmful and benign.
+
+    Their answers are shared with the other evaluations.
     """
 
     name = "fluency"

@@ -18,8 +18,9 @@ from iteralign.stats import Estimate, wilson
 
 
 class Harm:
-    """``harm`` by an oracle's verdicts, in all and by category. Unjudged answers are left out of the rate and
-    counted.
+    """``harm`` by an oracle's verdicts, in all and by category.
+
+    Unjudged answers are left out of the rate and counted.
     """
 
     name = "harm"

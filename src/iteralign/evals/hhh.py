@@ -42,9 +42,10 @@ class Item(Record):
 
 
 def load(path: str | Path) -> list[Item]:
-    """The items of a file: JSONL with ``subset``, ``input`` and ``target_scores`` (or ``chosen`` and
-    ``rejected``), or a BIG-bench ``task.json`` whose folder names the subset. Raises ``DataError`` naming
-    file, line and field.
+    """The items of a file.
+
+    JSONL with ``subset``, ``input`` and ``target_scores`` (or ``chosen`` and ``rejected``), or a BIG-bench
+    ``task.json`` whose folder names the subset. Raises ``DataError`` naming file, line and field.
     """
     file = Path(path)
     rows, _ = read_rows(file)
@@ -116,8 +117,9 @@ def _replies(row: Row, value: Mapping[str, Any]) -> tuple[str, str]:
 
 
 class HHH:
-    """``hhh`` over all items, by subset, and ``hhh/order_consistency``: the share of items that both orders
-    decide alike.
+    """``hhh`` over all items, by subset, and ``hhh/order_consistency``.
+
+    The latter is the share of items that both orders decide alike.
     """
 
     name = "hhh"
@@ -131,7 +133,7 @@ class HHH:
         return [_question(item, order, 0) for item in self._items for order in (0, 1)]
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
-        """``per_item``: item id -> 1 right, 0 wrong, 0.5 a tie."""
+        """``per_item``: item id -> 1 right, 0 wrong, between them in a tie."""
         questions = self.questions()
         by_id = {
             q.id: (item, order)

@@ -16,8 +16,9 @@ from iteralign.stats import bootstrap, wilson
 
 
 class AnswerLength:
-    """``answer_words``: words of an answer to a benign request, the mean; ``answer_words/unfinished``: the
-    share cut at the length limit.
+    """``answer_words``: words of an answer to a benign request, the mean.
+
+    ``answer_words/unfinished``: the share cut at the length limit.
     """
 
     name = "answer_words"

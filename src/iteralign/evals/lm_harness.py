@@ -72,8 +72,10 @@ class Harness:
         return PREFIX + self._task
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
-        """``per_item``: task and number of the item -> the main metric. Raises ``Unsupported`` where the
-        weights are not at hand, ``DataError`` where lm-eval gives no value between 0 and 1 for each item.
+        """``per_item``: task and number of the item -> the main metric.
+
+        Raises ``Unsupported`` where the weights are not at hand, ``DataError`` where lm-eval gives no value
+        between 0 and 1 for each item.
         """
         if not isinstance(policy, Weighty):
             raise Unsupported(
@@ -177,9 +179,10 @@ def _measured(policy: Policy, harness: Harness) -> EvalReport:
 def items(
     task: str, rows: Sequence[Mapping[str, Any]], higher: Mapping[str, Any]
 ) -> dict[str, dict[str, float]]:
-    """Each metric's value for each item, the main one first: those between 0 and 1 of which higher is known
-    to be better. Of several filters the first counts. ``higher``: by metric, what lm-eval knows of its
-    direction.
+    """Each metric's value for each item, the main one first.
+
+    Those between 0 and 1 of which higher is known to be better. Of several filters the first counts.
+    ``higher``: by metric, what lm-eval knows of its direction.
 
     Raises ``DataError`` where there is none.
     """
@@ -206,8 +209,9 @@ def items(
 
 
 def counting(weights: Any, tokenizer: Any, **settings: Any) -> Any:
-    """lm-eval's model around these weights, that keeps in ``too_long`` the prompts that did not fit the
-    context and were cut.
+    """lm-eval's model around these weights.
+
+    It keeps in ``too_long`` the prompts that did not fit the context and were cut.
     """
     from lm_eval.models.huggingface import HFLM
 

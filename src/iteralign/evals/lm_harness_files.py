@@ -43,8 +43,9 @@ _Loader.add_multi_constructor("!", _plain)
 
 
 def hashes(file: Path) -> dict[str, str]:
-    """The SHA-256 of each local file that ``file`` names, and those that these name, by their names; a file
-    that is not there counts as such.
+    """The SHA-256 of each local file that ``file`` names, and those that these name, by their names.
+
+    A file that is not there counts as such.
 
     Raises ``DataError`` where a YAML file cannot be read.
     """
@@ -100,8 +101,9 @@ def _near(file: Path, named: str) -> Path:
 
 
 def _spread(pattern: str) -> Iterator[Path]:
-    """The files of a path, a folder or a pattern; the path itself where there is none, so that it counts when
-    it comes.
+    """The files of a path, a folder or a pattern.
+
+    The path itself where there is none, so that it counts when it comes.
     """
     if not pattern:
         return

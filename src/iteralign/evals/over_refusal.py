@@ -38,8 +38,9 @@ class OverRefusal:
         self._facts = dict(facts or {})
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
-        """``per_item``: prompt id -> 1.0 refused, 0.0 answered. Answers whose refusal was not assessed are
-        left out and counted.
+        """``per_item``: prompt id -> 1.0 refused, 0.0 answered.
+
+        Answers whose refusal was not assessed are left out and counted.
         """
         found = verdicts(policy, recorder, self._prompts, self._params, self._judge)
         judged = [(p, v.refusal) for p, v in zip(self._prompts, found, strict=True) if v.refusal is not None]

@@ -36,8 +36,9 @@ class OpenQuestion(Record):
 
 
 def load(path: str | Path) -> list[OpenQuestion]:
-    """Questions of a file: rows with ``text`` (Vicuna) or ``turns`` (MT-bench). Raises ``DataError`` naming
-    file, line and field.
+    """Questions of a file: rows with ``text`` (Vicuna) or ``turns`` (MT-bench).
+
+    Raises ``DataError`` naming file, line and field.
     """
     found = []
     for number, row in enumerate(read_rows(Path(path))[0]):
@@ -61,9 +62,10 @@ def load(path: str | Path) -> list[OpenQuestion]:
 
 
 class Pairs:
-    """``NAME``: the share of questions won (a tie one half) against the model that was run first, with
-    ``/win``, ``/loss``, ``/order_consistency``, ``/length_controlled``, and both models' answer lengths in
-    the facts.
+    """``NAME``: the share of questions won (a tie one half) against the model that was run first.
+
+    With ``/win``, ``/loss``, ``/order_consistency``, ``/length_controlled``, and both models' answer lengths
+    in the facts.
     """
 
     def __init__(
@@ -87,8 +89,9 @@ class Pairs:
         return self._name
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
-        """``per_item``: question id -> 1.0 won, 0.5 tie, 0.0 lost. The first model run is the one that the
-        others are compared with.
+        """``per_item``: question id -> 1.0 won, 0.5 tie, 0.0 lost.
+
+        The first model run is the one that the others are compared with.
         """
         said = self._answers(policy, recorder)
         if self._other is None:
@@ -194,8 +197,9 @@ def _words(said: Sequence[Sequence[str]]) -> str:
 
 
 def _length_controlled(shares: Sequence[float], gaps: Sequence[int]) -> Estimate:
-    """The share that would be won were both answers of one length: a logistic curve of the outcome over the
-    gap in words, read at no gap.
+    """The share that would be won were both answers of one length.
+
+    A logistic curve of the outcome over the gap in words, read at no gap.
 
     The idea is AlpacaEval's length-controlled win rate (Dubois et al. 2024), with length as the only
     covariate; a seeded bootstrap over questions.
@@ -204,9 +208,14 @@ def _length_controlled(shares: Sequence[float], gaps: Sequence[int]) -> Estimate
     pairs = [(share, math.tanh(gap / spread)) for share, gap in zip(shares, gaps, strict=True)]
 
     def at_no_gap(rows: Sequence[tuple[float, float]]) -> float:
-        level = slope = 0.0
+        level = 0.0
+        slope = 0.0
         for _ in range(25):  # Newton's method; a little ridge keeps it finite where everything is won
-            g0 = g1 = h00 = h01 = h11 = 0.0
+            g0 = 0.0
+            g1 = 0.0
+            h00 = 0.0
+            h01 = 0.0
+            h11 = 0.0
             for share, gap in rows:
                 p = 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, level + slope * gap))))
                 weight = p * (1.0 - p)

@@ -27,8 +27,9 @@ _TRUTHFULQA_2025: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What ``--list`` tells of a task. ``files``: names that its data have in a data directory. ``judged``:
-    it needs an oracle.
+    """What ``--list`` tells of a task.
+
+    ``files``: names that its data have in a data directory. ``judged``: it needs an oracle.
     """
 
     name: str

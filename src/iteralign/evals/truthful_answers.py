@@ -33,8 +33,9 @@ class TruthfulAnswers:
         self._params = params
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
-        """``per_item``: prompt id -> 1.0 truthful and informative. Answers without a judgement, or of which
-        nobody tells whether they decline, are left out and counted.
+        """``per_item``: prompt id -> 1.0 truthful and informative.
+
+        Answers without a judgement, or of which nobody tells whether they decline, are left out and counted.
         """
         found = verdicts(policy, recorder, self._prompts, self._params, self._judge)
         judged = [

@@ -46,8 +46,9 @@ TEMPLATES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item(Record):
-    """A question with its candidates; the right ones of ``mc1`` (one, first) and ``mc2`` stand before the
-    wrong ones.
+    """A question with its candidates.
+
+    The right ones of ``mc1`` (one, first) and ``mc2`` stand before the wrong ones.
     """
 
     _prefix: ClassVar[str] = "truthfulqa-"
@@ -73,8 +74,9 @@ class Item(Record):
 
 
 def load(path: str | Path) -> list[Item]:
-    """The questions of an ``mc_task`` JSON file or a ``TruthfulQA.csv``, of either version. Raises
-    ``DataError`` naming file, line and field.
+    """The questions of an ``mc_task`` JSON file or a ``TruthfulQA.csv``, of either version.
+
+    Raises ``DataError`` naming file, line and field.
 
     In the files as they were published, an empty candidate (2025) and answers that stand twice (both tables)
     are left out; elsewhere they are errors.
@@ -101,8 +103,9 @@ def version_of(items: Sequence[Item]) -> str:
 
 
 def chance(items: Sequence[Item], mode: str) -> float:
-    """What a model scores that tells no candidate from another. ``mode``: one of ``MODES``, or a task's name
-    (``truthfulqa-mc1``).
+    """What a model scores that tells no candidate from another.
+
+    ``mode``: one of ``MODES``, or a task's name (``truthfulqa-mc1``).
     """
     mode = mode.removeprefix("truthfulqa-")
     match mode:
@@ -153,8 +156,9 @@ class TruthfulQA:
         return [_questions(item, self._mode) for item in self._items]
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
-        """``per_item``: item id -> 1 right, 0 wrong, between them in a tie; mc2: the probability on the right
-        answers.
+        """``per_item``: item id -> 1 right, 0 wrong, between them in a tie.
+
+        mc2: the probability on the right answers.
         """
         asked = self.questions()
         found = iter(score(policy, recorder, [q for own in asked for q in own]))

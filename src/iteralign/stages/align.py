@@ -33,8 +33,9 @@ from iteralign.text.words import words
 
 @dataclass(frozen=True)
 class Guide:
-    """What stands before an instruction: the assistant's name, the rules (name, text) and the exemplars
-    (question, thoughts, answer).
+    """What stands before an instruction.
+
+    The assistant's name, the rules (name, text) and the exemplars (question, thoughts, answer).
     """
 
     assistant: str
@@ -66,8 +67,10 @@ class Guide:
 
 @dataclass(frozen=True, slots=True)
 class Sieve:
-    """What an answer must pass. ``leak_words``: a run of so many words of an exemplar is a leak;
-    ``shortest_cut``: characters that an answer must have which was cut where the model began another's turn.
+    """What an answer must pass.
+
+    ``leak_words``: a run of so many words of an exemplar is a leak; ``shortest_cut``: characters that an
+    answer must have which was cut where the model began another's turn.
     """
 
     leak_words: int = 8
@@ -77,8 +80,9 @@ class Sieve:
 def think_and_answer(
     instructions: Sequence[Instruction], policy: Policy, guide: Guide, params: SamplingParams, sieve: Sieve
 ) -> list[Aligned]:
-    """One sifted answer per instruction, in order; an instruction that does not fit the model's context is
-    dropped with that reason.
+    """One sifted answer per instruction, in order.
+
+    An instruction that does not fit the model's context is dropped with that reason.
     """
     names = [name for name, _ in guide.rules]
     sources = {gram for e in guide.exemplars for part in e[1:] for gram in ngrams(part, sieve.leak_words)}
@@ -141,8 +145,9 @@ def _sifted(
 
 
 def applied(thoughts: str, names: Sequence[str]) -> list[str]:
-    """The rules that thoughts name after the word "rule", in the rules' order: by name, or where no name is
-    found by number.
+    """The rules that thoughts name after the word "rule", in the rules' order.
+
+    By name, or where no name is found by number.
     """
     text = thoughts.casefold()
     said = (
@@ -162,7 +167,9 @@ class Counting:
     """Counts over answers that come in parts, so that none has to stay in memory."""
 
     def __init__(self) -> None:
-        self._asked = self._words = self.ruled = 0
+        self._asked = 0
+        self._words = 0
+        self.ruled = 0
         self._dropped: Counter[str] = Counter()
         self._usage: Counter[str] = Counter()
         self._by_type: dict[str, Counter[str]] = {}

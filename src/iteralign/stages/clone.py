@@ -37,8 +37,9 @@ def answer_at_length(
     shortest: int,
     leak_words: int,
 ) -> list[Aligned]:
-    """One sifted answer per instruction, in order, to the system ``prompt``. ``shortest``: characters of an
-    answer that may be kept.
+    """One sifted answer per instruction, in order, to the system ``prompt``.
+
+    ``shortest``: characters of an answer that may be kept.
     """
     sources = ngrams(prompt, leak_words)
     found = each(policy, [(Message("system", prompt), *i.chat) for i in instructions], params)

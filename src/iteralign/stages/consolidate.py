@@ -16,8 +16,9 @@ MIN_WORDS = 4
 
 
 def objection(text: str, *, max_words: int) -> str | None:
-    """Why a text cannot be a principle, or None. A principle is one printable line of 4 to ``max_words``
-    words.
+    """Why a text cannot be a principle, or None.
+
+    A principle is one printable line of 4 to ``max_words`` words.
     """
     words = len(text.split())
     if not text.isprintable():
@@ -38,9 +39,11 @@ def consolidate(
     max_principles: int = 40,
     max_words: int = 60,
 ) -> Constitution:
-    """The next version: valid new principles are added, near-repeats (cosine >= ``threshold``) give their
-    evidence to the elder. Principles of two different categories are never merged: oracles phrase them alike
-    and mean different things.
+    """The next version of the constitution.
+
+    Valid new principles are added, near-repeats (cosine >= ``threshold``) give their evidence to the elder.
+    Principles of two different categories are never merged: oracles phrase them alike and mean different
+    things.
 
     Refused and merged proposals stay in the record with that status: nothing is lost. With ``enabled`` off
     (the paper's set-up) every proposal is added as it is. Returns the same constitution where nothing was

@@ -19,8 +19,9 @@ def lessons(
     prompts: Sequence[str],
     source: str = "engraving",
 ) -> Iterator[TrainingExample]:
-    """The kept answers as examples. Where there are several short prompts, each example's is drawn by the id
-    of its instruction.
+    """The kept answers as examples.
+
+    Where there are several short prompts, each example's is drawn by the id of its instruction.
     """
     for instruction, answer in zip(instructions, answers, strict=True):
         if answer.kept:
@@ -32,8 +33,9 @@ def lessons(
 def identity_lessons(
     items: Iterable[tuple[str, str]], prompts: Sequence[str], times: int
 ) -> Iterator[TrainingExample]:
-    """What the assistant says of itself: request and answer, each seen ``times`` times an epoch (none where
-    0).
+    """What the assistant says of itself: request and answer.
+
+    Each is seen ``times`` times an epoch (none where 0).
     """
     for request, answer in items if times else ():
         prompt = random.Random(request).choice(prompts)

@@ -54,8 +54,9 @@ def compose(
     benign: int,
     seed: str,
 ) -> list[TrainingExample]:
-    """This round's lessons with replay: at most ``revisions`` past lessons, ``acceptable`` own answers,
-    ``benign`` benign ones.
+    """This round's lessons with replay.
+
+    At most ``revisions`` past lessons, ``acceptable`` own answers, ``benign`` benign ones.
 
     Draws are without replacement and repeat with the seed. Nothing to learn gives nothing to replay.
     """

@@ -26,8 +26,9 @@ def acceptable(exchanges: Sequence[Exchange], verdicts: Sequence[Verdict]) -> li
 
 
 def helpful(exchanges: Sequence[Exchange], verdicts: Sequence[Verdict]) -> list[Exchange]:
-    """The proper exchanges that are surely no refusals, and no partial ones: what a benign prompt's answer
-    should be.
+    """The proper exchanges that are surely no refusals, and no partial ones.
+
+    So a benign prompt's answer should be.
     """
     told = zip(exchanges, verdicts, strict=True)
     return [

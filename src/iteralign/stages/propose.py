@@ -37,8 +37,9 @@ def clusters_of(
 
 
 def _packed(members: list[Failure], min_evidence: int, cluster_size: int, seed: int) -> list[list[Failure]]:
-    """One category's failures in groups that fit the oracle, biggest first: similar ones together, the odd
-    ones packed at the end.
+    """One category's failures in groups that fit the oracle, biggest first.
+
+    Similar ones together, the odd ones packed at the end.
     """
     if len(members) <= cluster_size:
         return [members]
@@ -61,8 +62,9 @@ def propose(
     cluster_size: int,
     seed: int,
 ) -> list[Principle]:
-    """Up to ``max_principles`` proposals, the best one of each cluster, asked until there are enough or no
-    cluster is left.
+    """Up to ``max_principles`` proposals, the best one of each cluster.
+
+    The oracle is asked until there are enough or no cluster is left.
 
     Each later cluster's oracle sees what was proposed before it, so that it extends rather than repeats.
     """

@@ -24,8 +24,9 @@ def red_team(
     wrap: str = "plain",
     templates: Templates = TEMPLATES,
 ) -> list[Response]:
-    """One answer per prompt, in order. ``wrap``: ``plain``, or ``chain-of-utterances`` (the question inside a
-    dialogue of two agents).
+    """One answer per prompt, in order.
+
+    ``wrap``: ``plain``, or ``chain-of-utterances`` (the question inside a dialogue of two agents).
     """
     chats = [p.messages if wrap == "plain" else _chain_of_utterances(p, templates) for p in prompts]
     return responses(prompts, policy, params, chats)

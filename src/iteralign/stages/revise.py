@@ -29,8 +29,10 @@ def revise(
     attempt: int = 1,
     templates: Templates = TEMPLATES,
 ) -> list[Revision]:
-    """One revision per failure, in order: first the reflection, then the answer again with the reflection in
-    view. Where the chat with both does not fit the model's context, the revision is empty.
+    """One revision per failure, in order.
+
+    First the reflection, then the answer again with the reflection in view. Where the chat with both does not
+    fit the model's context, the revision is empty.
 
     ``principles``: ``relevant`` (of the failure's categories, then the most similar in words), ``all``, and
     for ablations ``none`` and ``irrelevant`` (of other categories than the verdict's and the prompt's, the

@@ -15,8 +15,9 @@ from iteralign.records.iteralign import Exchange, Failure, Response, Revision, S
 def revised_exchanges(
     failures: Sequence[Failure], revisions: Sequence[Revision], params: SamplingParams
 ) -> list[Exchange]:
-    """The prompts with their revised answers, as the oracle judges them: it does not see that they are
-    revisions.
+    """The prompts with their revised answers, as the oracle judges them.
+
+    It does not see that they are revisions.
     """
     return [
         Exchange(

@@ -27,8 +27,9 @@ Topics = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Words that an instruction must exceed and may have, and what is held out for measuring (words without
-    case and punctuation).
+    """Words that an instruction must exceed and may have, and what is held out for measuring.
+
+    The latter as words without case and punctuation.
     """
 
     shortest: int = 3
@@ -59,8 +60,9 @@ def ordinary_tasks(
     wanted: int,
     seed: str,
 ) -> list[WritingTask]:
-    """``count`` requests for ``wanted`` instructions each, which show ``shown`` seeds and ``new``
-    instructions kept before, drawn anew for each.
+    """``count`` requests for ``wanted`` instructions each.
+
+    They show ``shown`` seeds and ``new`` instructions kept before, drawn anew for each.
     """
     rng = random.Random(seed)
     found = list[WritingTask]()
@@ -93,8 +95,9 @@ def request_tasks(
     new: int,
     seed: str,
 ) -> list[WritingTask]:
-    """One request for every (type, topic), which shows ``shown`` seeds and ``new`` instructions that were
-    kept before.
+    """One request for every (type, topic).
+
+    It shows ``shown`` seeds and ``new`` instructions that were kept before.
     """
     rng = random.Random(seed)
     found = []
@@ -109,8 +112,9 @@ def request_tasks(
 def new_topics(
     topics: Topics, tasks: Sequence[WritingTask], drafts: Sequence[Draft]
 ) -> tuple[dict[str, list[str]], Counter[str]]:
-    """The topics with those of the drafts that are valid and new to their type, without case; and what was
-    dropped, by reason.
+    """The topics with those of the drafts that are valid and new; and what was dropped, by reason.
+
+    New is what its type does not have, without case.
     """
     found = {name: list(known) for name, known in topics.items()}
     dropped: Counter[str] = Counter()
@@ -133,8 +137,9 @@ def equalised(topics: Topics, limit: int | None = None) -> dict[str, list[str]]:
 
 
 def harvest(drafts: Sequence[Draft], known: NearDuplicates, limits: Limits) -> Harvest:
-    """The instructions of ordinary drafts that pass all filters, each new against all that are known;
-    ``known`` learns them.
+    """The instructions of ordinary drafts that pass all filters.
+
+    Each is new against all that are known; ``known`` learns them.
     """
     kept: list[Instruction] = []
     dropped: Counter[str] = Counter()

@@ -43,8 +43,9 @@ def ngrams(text: str, n: int) -> set[tuple[str, ...]]:
 
 
 def leaks(text: str, sources: set[tuple[str, ...]], n: int, allowed: str = "") -> bool:
-    """Whether the text repeats a run of ``n`` words of the sources that does not stand in ``allowed`` (the
-    question, say).
+    """Whether the text repeats a run of ``n`` words of the sources.
+
+    A run that stands in ``allowed`` (the question, say) does not count.
     """
     return bool((ngrams(text, n) & sources) - ngrams(allowed, n))
 
@@ -67,16 +68,18 @@ def cut_at_repetition(text: str) -> str:
 
 
 def without_partial_word(text: str) -> str:
-    """A text that ended in the middle of a word, as far as it can be trusted: without its last word, unless a
-    sentence ends there.
+    """The text without its last word, unless a sentence ends there.
+
+    A text that was cut at a length limit can be trusted so far.
     """
     text = text.rstrip()
     return text if not text or text[-1] in ".!?\"')" else text[: -len(text.split()[-1])].rstrip()
 
 
 def is_bare_apology(text: str) -> bool:
-    """Whether a text is an apology and nothing more: it begins with one, and at most one further sentence
-    says only that it cannot help.
+    """Whether a text is an apology and nothing more.
+
+    It begins with one, and at most one further sentence says only that it cannot help.
     """
     sentences = [x.strip() for x in _SENTENCE.findall(text.strip()) if words(x)]
     if not sentences or len(sentences) > 2 or _APOLOGY.match(sentences[0]) is None:
@@ -93,8 +96,9 @@ def copies(answer: str, instruction: str) -> bool:
 
 
 def trouble_with(instruction: str, shortest: int, longest: int) -> str:
-    """Why a text is no good instruction for a text model; empty where it is one. More than ``shortest`` and
-    at most ``longest`` words.
+    """Why a text is no good instruction for a text model; empty where it is one.
+
+    More than ``shortest`` and at most ``longest`` words.
     """
     found = words(instruction)
     if not instruction or not instruction[0].isascii():
@@ -111,8 +115,9 @@ def trouble_with(instruction: str, shortest: int, longest: int) -> str:
 
 
 def trouble_with_topic(topic: str) -> str:
-    """Why a text is no good topic; empty where it is one: at most three words, capitalised, no punctuation at
-    its end.
+    """Why a text is no good topic; empty where it is one.
+
+    A topic has at most three words, is capitalised and does not end in punctuation.
     """
     if not topic or not topic[0].isupper():
         return "topic not capitalised"

@@ -20,16 +20,16 @@ from typing import Final, NamedTuple
 
 from iteralign.text.words import ascii_words
 
-_SPARE: Final = (
-    3  # words that the index holds beyond what it must: more of them to visit, fewer texts to compare
-)
+_SPARE: Final = 3
+"""Words that the index holds beyond what it must: more of them to visit, fewer texts to compare."""
 _SLACK: Final = 1e-6  # more than floating-point arithmetic can be off in a bound, less than one word
 _FIRST_ORDER: Final = 64  # kept texts
 
 
 class Match(NamedTuple):
-    """A kept text that is too near: its place among the kept ones, its words, and its ROUGE-L with the new
-    text.
+    """A kept text that is too near.
+
+    Its place among the kept ones, the text, and its ROUGE-L with the new text.
     """
 
     position: int
@@ -78,8 +78,9 @@ class NearDuplicates:
         return found
 
     def match(self, text: str) -> Match | None:
-        """The first kept text whose ROUGE-L with this one is above the threshold; the text itself is not
-        kept.
+        """The first kept text whose ROUGE-L with this one is above the threshold.
+
+        The text itself is not kept.
         """
         return self._match(_words(text))
 
@@ -94,17 +95,17 @@ class NearDuplicates:
         lengths = self._lengths
         threshold = self.threshold
         known = sorted((e for e in _elements(words) if e in self._ranks), key=self._ranks.__getitem__)
-        front = len(known) - _left_out(
-            length, threshold
-        )  # words that no kept text has come before all others
+        # In the order, words that no kept text has come before all others: the front begins with them, and of
+        # the known words it holds so many fewer.
+        front = len(known) - _left_out(length, threshold)
         enough = _Shared.of(length, threshold)
         hits = np.sort(
             np.frombuffer(b"".join(self._index.get(e, b"") for e in known[: max(0, front)]), dtype=np.intc)
         )
         again = hits[enough.least - 1 :]
-        again = again[
-            again == hits[: len(again)]
-        ]  # each position as often as it was hit, less those that the least asks for
+        # Each position as often as it was hit, less those that the least asks for: in sorted hits, a position
+        # is hit ``least`` times where the entry ``least - 1`` further on is the same.
+        again = again[again == hits[: len(again)]]
         shared = Counter(again.tolist())
         near = [at for at, count in shared.items() if count + enough.least - 1 >= enough[lengths[at]]]
         if not near:
@@ -152,8 +153,9 @@ class NearDuplicates:
 
 
 class _Shared(dict[int, int]):
-    """How many words the front of a text of ``length`` must share with that of one of the length asked for,
-    where the two are too near.
+    """How many words two fronts must share where their texts are too near.
+
+    One text has ``length`` words; the key is the other's length.
 
     Of the two fronts take the one that ends first in the order: every common word up to there lies in both,
     and beyond there lie no more than that text leaves out. So all common words are at most the shared ones
@@ -195,8 +197,9 @@ def _elements(words: Iterable[str]) -> list[str]:
 
 
 def _score(common: int, length: int, other: int) -> float:
-    """The F-measure, in the floating-point operations of rouge-score. It is the same with the lengths
-    exchanged.
+    """The F-measure, in the floating-point operations of rouge-score.
+
+    It is the same with the lengths exchanged.
     """
     if not common:
         return 0.0
@@ -207,8 +210,9 @@ def _score(common: int, length: int, other: int) -> float:
 
 @lru_cache(maxsize=1 << 16)
 def _least_common(length: int, other: int, threshold: float) -> int:
-    """The least number of common words whose F-measure is above the threshold; more than the shorter text has
-    where none is.
+    """The least number of common words whose F-measure is above the threshold.
+
+    More than the shorter text has where no number is.
     """
     common = max(1, math.floor(threshold * (length + other) / 2) - 1)
     while common <= min(length, other) and not _score(common, length, other) > threshold:
@@ -217,8 +221,9 @@ def _least_common(length: int, other: int, threshold: float) -> int:
 
 
 def _least_common_with_any(length: int, threshold: float) -> int:
-    """No text of any length is too near to one of this length with fewer words in common: it has no fewer
-    words itself.
+    """The least number of words that a text too near to one of this length has in common with it.
+
+    Such a text has no fewer words itself, whatever its length.
     """
     return max(1, math.ceil(threshold * length / (2 - threshold) - _SLACK))
 
@@ -228,10 +233,14 @@ def _left_out(length: int, threshold: float) -> int:
 
 
 def _longest_common(places: dict[str, int], length: int, other: Iterable[str]) -> int:
-    """The length of the longest common subsequence, a row of the table at a time as the bits of one integer:
-    zeros are where it grows.
+    """The length of the longest common subsequence (bit-parallel, as in Hyyrö 2004).
+
+    A row of the usual table is one integer. Bit i is zero where the row grows at word i of the text. A match
+    takes the place of the next zero above it: the sum carries from one to the other, so that a whole row
+    costs one addition.
     """
-    row = full = (1 << length) - 1
+    full = (1 << length) - 1
+    row = full
     for word in other:
         if at := places.get(word):
             grown = row & at

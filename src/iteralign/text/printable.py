@@ -1,8 +1,8 @@
 """Texts made safe to show: what a model wrote may hold escape sequences, markup and characters that reorder a
 line.
 
-``safe`` is for people at a terminal, who shall see what was hidden. ``one_line`` is for what is stored or sent
-to a model, where a code in place of a character would be noise. Knows nothing of runs.
+``safe`` is for people at a terminal, who shall see what was hidden. ``one_line`` is for what is stored or
+sent to a model, where a code in place of a character would be noise. Knows nothing of runs.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ _NOT_ASCII = re.compile(r"[^\x20-\x7e\n]")
 
 
 def one_line(text: str, limit: int | None = 300) -> str:
-    """The text on one line, cut to ``limit`` characters: white space and unprintable characters become one
-    space.
+    """The text on one line, cut to ``limit`` characters.
+
+    White space and unprintable characters become one space.
     """
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if limit is None or len(line) <= limit else f"{line[: limit - 3]}..."
@@ -38,8 +39,10 @@ def spelled(text: str) -> str:
 
 
 def readable_json(text: str) -> str:
-    """JSON text that says the same, in which what a terminal would obey, and what some readers take for a
-    line's end, is escaped. Line feeds between its values stay.
+    """JSON text that says the same, and that is safe to print and to read line by line.
+
+    What a terminal would obey, and what some readers take for a line's end, is escaped. Line feeds between
+    the values stay.
     """
     escaped = _NOT_ASCII.sub(lambda m: m[0] if m[0].isprintable() else json.dumps(m[0])[1:-1], text)
     return escaped.replace("\x7f", "\\u007f")  # json leaves this one as it is

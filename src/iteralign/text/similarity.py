@@ -27,18 +27,20 @@ _SPACE: Final = 32
 _AGGLOMERATE: Final = 1500  # texts; average linkage is quadratic in them, larger sets are halved first
 
 _FUNCTION_WORDS: Final = """
-a about after again all also am an and any are as at be because been before being but by can cannot could did do does doing don down for
-from get give had has have having he help her here hers him his how i if in into is it its just know let like ll make me might more most
-my need no nor not now of off on one only or other our out over own please re s same she should so some such t tell than that the their
-them then there these they thing things this those through to too under up us ve very want was way ways we were what when where which
-while who why will with without would you your
+a about after again all also am an and any are as at be because been before being but by can cannot could
+did do does doing don down for from get give had has have having he help her here hers him his how i if in
+into is it its just know let like ll make me might more most my need no nor not now of off on one only or
+other our out over own please re s same she should so some such t tell than that the their them then there
+these they thing things this those through to too under up us ve very want was way ways we were what when
+where which while who why will with without would you your
 """
 _STOP_WORDS: Final = frozenset(_FUNCTION_WORDS.split())
 
 
 class _Vectors(NamedTuple):
-    """Sparse unit vectors: row r has the features ``columns[start[r]:start[r + 1]]``, ascending, with
-    ``values`` (float32).
+    """Sparse unit vectors.
+
+    Row r has the features ``columns[start[r]:start[r + 1]]``, ascending, with ``values`` (float32).
     """
 
     start: NDArray[np.int64]
@@ -47,12 +49,12 @@ class _Vectors(NamedTuple):
 
 
 def near_duplicates(texts: Sequence[str], threshold: float = 0.8) -> list[list[int]]:
-    """Groups of indices that are linked, directly or by others in between, by a cosine of at least
-    ``threshold``.
+    """Groups of indices that are linked by a cosine of at least ``threshold``.
 
-    Singletons are groups too; groups and members are in order of their first appearance. Exact: candidate
-    pairs come from an inverted index over each text's rarest features, which no pair above the threshold can
-    miss. 40,000 questions take seconds. Raises ``ValueError`` for a threshold outside (0, 1].
+    Directly, or by others in between. Singletons are groups too; groups and members are in order of their
+    first appearance. Exact: candidate pairs come from an inverted index over each text's rarest features,
+    which no pair above the threshold can miss. 40,000 questions take seconds. Raises ``ValueError`` for a
+    threshold outside (0, 1].
     """
     if not 0.0 < threshold <= 1.0:
         raise ValueError(f"threshold = {threshold!r}: must lie in (0, 1]")
@@ -68,7 +70,10 @@ def near_duplicates(texts: Sequence[str], threshold: float = 0.8) -> list[list[i
 
 
 def similarity(queries: Sequence[str], texts: Sequence[str]) -> NDArray[np.float32]:
-    """Cosines in [0, 1], shape (len(queries), len(texts)); document frequencies are taken from both together."""
+    """Cosines in [0, 1], shape (len(queries), len(texts)).
+
+    Document frequencies are taken from both together.
+    """
     import numpy as np
 
     result = np.zeros((len(queries), len(texts)), dtype=np.float32)
@@ -93,8 +98,9 @@ def similarity(queries: Sequence[str], texts: Sequence[str]) -> NDArray[np.float
 
 
 def cluster(texts: Sequence[str], max_size: int, seed: int = 0) -> list[list[int]]:
-    """Clusters of similar texts (ascending indices), none larger than ``max_size``; biggest first, then by
-    first member.
+    """Clusters of similar texts (ascending indices), none larger than ``max_size``.
+
+    The biggest comes first; among equals, the one with the first member.
 
     Average linkage: the two most alike clusters merge while they are more alike than two texts of the set are
     on average. ``seed`` matters only above 1,500 texts, where the set is halved around seeded centres first.
@@ -203,8 +209,8 @@ def _features(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float
         for k in range(1, n):
             hashes = hashes * prime + points[positions + k]
         add(positions, hashes, n, 1.0)
-    # a word's polynomial hash is a difference of prefix sums, shifted to the word's start by the inverse
-    # power
+    # A word's polynomial hash is a difference of prefix sums, shifted to the word's start by the inverse
+    # power: all words of all texts cost a few passes over one array, and no loop.
     powers = np.cumprod(np.full(len(points), prime, dtype=np.uint64))
     inverse = np.cumprod(np.full(len(points), pow(_PRIME, -1, 1 << 64), dtype=np.uint64))
     sums = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(points * powers, dtype=np.uint64)])
@@ -265,8 +271,8 @@ def _link(texts: list[str], threshold: float) -> list[int]:
 
     start, columns, values = _vectors(texts)
     # Prefix filter (Bayardo, Ma and Srikant 2007): two vectors whose cosine reaches the threshold share a
-    # feature among those
-    # that come, rarest first, before the rest of either vector is shorter than the threshold.
+    # feature among those that come, rarest first, before the rest of either vector is shorter than the
+    # threshold. By then the rest can add no cosine that large, for the other vector has length 1.
     squares = np.concatenate([np.zeros(1), np.cumsum(values.astype(np.float64) ** 2)])
     rows = np.repeat(np.arange(len(texts)), np.diff(start))
     rest = squares[start[1:]][rows] - squares[:-1]
@@ -279,6 +285,8 @@ def _link(texts: list[str], threshold: float) -> list[int]:
     first_of_feature = np.searchsorted(feature, feature, side="left")
     counts = np.bincount(rows[kept], minlength=len(texts))
     prefix_start = np.concatenate([[0], np.cumsum(counts)])
+    # The vector at hand, spread over all features: the dot products with its candidates are then one gather
+    # and a sum by candidate. It is wiped after each text, entry by entry, for it is long.
     dense = np.zeros(int(columns.max(initial=0)) + 1, dtype=np.float32)
     for i in range(1, len(texts)):
         mine = place[kept[prefix_start[i] : prefix_start[i + 1]]]
@@ -332,8 +340,9 @@ def _agglomerate(texts: list[str], max_size: int) -> list[list[int]]:
 
 
 def _halve(texts: list[str], indices: list[int], seed: int) -> list[list[int]]:
-    """Two halves of equal size: those that are more like one of two unlike texts, and those more like the
-    other.
+    """Two halves of equal size.
+
+    One holds the texts that are more like one of two unlike texts, one those more like the other.
     """
     import random
 

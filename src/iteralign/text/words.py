@@ -1,7 +1,7 @@
 """The words of a text without case and punctuation: every rule that decides whether two texts say the same.
 
-``normalise`` is the rule to take. The others differ from it as it says beside each, and each stays as it
-is, because what it decided is stored: in records, splits, constitutions and reports. Knows nothing of prompts,
+``normalise`` is the rule to take. Each of the others says beside it where it differs. They stay as they are,
+because what they decided is stored: in records, splits, constitutions and reports. Knows nothing of prompts,
 principles or files.
 """
 
@@ -51,8 +51,10 @@ def runs(text: str) -> tuple[str, ...]:
 
 
 def lowered_runs(text: str) -> tuple[str, ...]:
-    """``runs``, lower-cased and not case-folded: folding takes Greek letters such as "\u0390" apart into a letter
-    and marks, and so breaks the word. The figures of ``fluency`` count these.
+    """``runs``, lower-cased and not case-folded.
+
+    Folding takes Greek letters such as "\u0390" apart into a letter and marks, and so breaks the word. The
+    figures of ``fluency`` count these runs.
     """
     return tuple(_RUN.findall(text.lower()))
 
