@@ -19,6 +19,7 @@ import pytest
 from iteralign.chat.format import encode_training
 from iteralign.engines.hf.host import HFHost
 from iteralign.errors import TrainingError
+from iteralign.recipe.sections import TrainingSection
 from iteralign.records.iteralign import Chat, Checkpoint, Message, SamplingParams, TrainingExample
 from tiny_model import as_cached, make_tokenizer
 
@@ -52,16 +53,13 @@ LESSONS = [lesson(q, a) for q, a in ANSWERS.items()] + [
 
 
 def trainer(**settings: Any) -> Any:
+    """A trainer; what is no key of a recipe's training is an argument of its own."""
     from iteralign.training.sft import SFT
 
-    defaults: dict[str, Any] = {
-        "learning_rate": 3e-3,
-        "epochs": 2,
-        "batch_size": 2,
-        "device": "cpu",
-        "locate": lambda c: c.path,
-    }
-    return SFT(**(defaults | settings))
+    given = {"learning_rate": 3e-3, "epochs": 2, "batch_size": 2} | settings
+    training = {k: v for k, v in given.items() if k in TrainingSection.model_fields}
+    others = {k: v for k, v in given.items() if k not in TrainingSection.model_fields}
+    return SFT(TrainingSection(**training), **{"device": "cpu", "locate": lambda c: c.path, **others})
 
 
 def answers(checkpoint: Checkpoint, chats: Sequence[Chat]) -> list[tuple[str, str]]:
@@ -151,7 +149,7 @@ def test_trl_would_tokenise_and_mask_the_same_way(base: Checkpoint, tmp_path: Pa
     turns = [[{"role": m.role, "content": m.text} for m in e.messages] for e in LESSONS]
     peer = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(base.path),
-        args=arguments(ours._settings, tmp_path, "cpu", bf16=False, save_steps=None),
+        args=arguments(ours._settings, tmp_path, device="cpu", bf16=False, seed=0),
         train_dataset=Dataset.from_list([{"prompt": t[:-1], "completion": t[-1:]} for t in turns]),
         processing_class=tokenizer,
     )
@@ -198,7 +196,7 @@ def test_another_process_leaves_the_same_bytes_and_prints_nothing(base: Checkpoi
     here, there, threads = tmp_path / "here", tmp_path / "there", torch.get_num_threads()
     environment = {
         **os.environ,
-        "PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parent.parent}",
+        "PYTHONPATH": os.pathsep.join(sys.path),
         "PYTHONHASHSEED": "7",
         "OMP_NUM_THREADS": "1",
     }
@@ -430,6 +428,49 @@ def test_the_fingerprint_follows_what_the_result_depends_on(tmp_path: Path) -> N
     ]
     assert len({plain, styled, *others}) == 6
     assert trainer(save_steps=3).fingerprint == plain
+
+
+GOLDEN: dict[str, tuple[dict[str, Any], str]] = {
+    "full": ({}, "eb04e6beb7aac850"),
+    "lora": (
+        {"method": "lora", "lora_r": 8, "lora_alpha": 16, "lora_dropout": 0.05},
+        "0ab6a215fb61ad12",
+    ),
+    "kept adapter": (
+        {"method": "lora", "keep_adapter": True, "learning_rate": 1e-3, "epochs": 1},
+        "5f34c41328b0d5b0",
+    ),
+    "qlora": (
+        {
+            "method": "qlora",
+            "schedule": "cosine",
+            "warmup_steps": 10,
+            "batch_size": 4,
+            "gradient_accumulation": 4,
+        },
+        "70c78bc5a6d4fbdd",
+    ),
+    "packing": ({"packing": True, "max_length": 64, "weight_decay": 0.1}, "46dd79b041d8a60d"),
+    "save_steps": ({"save_steps": 5}, "eb04e6beb7aac850"),
+}
+
+
+@pytest.mark.parametrize(("settings", "expected"), GOLDEN.values(), ids=GOLDEN.keys())
+def test_the_fingerprint_of_stored_checkpoints_stays(settings: dict[str, Any], expected: str) -> None:
+    """Ids of checkpoints are made of it: another value would train anew what a run has trained."""
+    from iteralign.training.sft import SFT
+
+    assert SFT(TrainingSection(**settings), locate=lambda c: c.path).fingerprint == expected
+
+
+def test_the_fingerprint_of_seed_and_machine_stays() -> None:
+    from iteralign.training.sft import SFT
+
+    def made(**facts: Any) -> str:
+        return SFT(TrainingSection(), locate=lambda c: c.path, **facts).fingerprint
+
+    assert made(seed=7) == "f79b41195796a1ec"
+    assert made(device="cpu", dtype="bfloat16") == "4fbae849d00db7cb"
 
 
 def test_the_engine_is_told_before_memory_is_needed(base: Checkpoint, tmp_path: Path) -> None:

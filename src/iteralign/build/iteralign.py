@@ -290,7 +290,7 @@ def trainer(
 
     use_threads(recipe.model.threads)
     return SFT(
-        **recipe.training.model_dump(),
+        recipe.training,
         seed=recipe.seed,
         device=recipe.model.device,
         dtype=recipe.model.dtype,

@@ -16,6 +16,7 @@ import pytest
 from iteralign.engines.hf.host import HFHost
 from iteralign.engines.openai.host import ServerHost
 from iteralign.errors import EngineError, NotFound, PromptTooLong, Unavailable, Unsupported
+from iteralign.recipe.sections import TrainingSection
 from iteralign.records.iteralign import Chat, Checkpoint, Message, SamplingParams, TrainingExample
 from model_server import ModelServer
 from tiny_model import save
@@ -60,15 +61,8 @@ def adapters(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Check
     from iteralign.training.sft import SFT
 
     out = tmp_path_factory.mktemp("adapters")
-    sft = SFT(
-        method="lora",
-        keep_adapter=True,
-        epochs=10,
-        learning_rate=1e-2,
-        batch_size=2,
-        device="cpu",
-        locate=lambda c: c.path,
-    )
+    training = TrainingSection(method="lora", keep_adapter=True, epochs=10, learning_rate=1e-2, batch_size=2)
+    sft = SFT(training, device="cpu", locate=lambda c: c.path)
     first = sft.finetune(Checkpoint(path=str(tiny)), LESSONS, out / "first")
     return [first, sft.finetune(first, LESSONS, out / "second")]
 
