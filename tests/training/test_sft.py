@@ -365,7 +365,10 @@ def test_examples_that_cannot_be_trained_on_are_refused(base: Checkpoint, tmp_pa
     long = lesson("How do I fold it?", "Take a square sheet. " * 20)
     with pytest.raises(
         TrainingError,
-        match=rf"1 of 1 examples are longer than training\.max_length = 64 tokens; the longest has \d+: {long.id}",
+        match=(
+            r"1 of 1 examples are longer than training\.max_length = 64 tokens; "
+            rf"the longest has \d+: {long.id}"
+        ),
     ):
         trainer(max_length=64).finetune(base, [long], tmp_path / "out")
     said: list[str] = []

@@ -1,6 +1,7 @@
 """QLoRA's base: weights in 4 bits while an adapter is trained on them, and the adapter on the whole weights.
 
-The 4 bits are NF4, doubly quantised. Knows nothing of examples. bitsandbytes does the work; it runs on NVIDIA GPUs, and slowly on CPUs.
+The 4 bits are NF4, doubly quantised. Knows nothing of examples. bitsandbytes does the work; it runs on
+NVIDIA GPUs, and slowly on CPUs.
 """
 
 from __future__ import annotations

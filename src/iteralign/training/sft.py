@@ -61,7 +61,8 @@ class SFT:
     ) -> None:
         if settings.keep_adapter and settings.method == "full":
             raise TrainingError(
-                "keep_adapter needs training.method = lora or qlora, not 'full': full training makes no adapter"
+                "keep_adapter needs training.method = lora or qlora, not 'full': "
+                "full training makes no adapter"
             )
         self._settings = settings
         self._seed = seed
@@ -158,8 +159,9 @@ class SFT:
             trainer.train(resume_from_checkpoint=str(state) if state else None)
         except torch.OutOfMemoryError as error:
             raise TrainingError(
-                f"training ran out of memory on {device}: halve training.batch_size ({s.batch_size}) and double "
-                f"training.gradient_accumulation ({s.gradient_accumulation}), or use training.method = lora"
+                f"training ran out of memory on {device}: halve training.batch_size ({s.batch_size}) "
+                f"and double training.gradient_accumulation ({s.gradient_accumulation}), "
+                "or use training.method = lora"
             ) from error
         losses = [{"step": h["step"], "loss": h["loss"]} for h in trainer.state.log_history if "loss" in h]
         # without the wrapper, else the probe would run in bfloat16
@@ -257,7 +259,8 @@ def _assert_one_format(trainer: Any, known: set[int]) -> None:
     """The trainer's own collator makes of its first rows what the chat format gives.
 
     Token for token and label for label: a version of TRL that tokenised or masked anew would train on
-    something that is never generated. A packed row is taken apart at the positions that begin anew. Raises ``TrainingError``.
+    something that is never generated. A packed row is taken apart at the positions that begin anew. Raises
+    ``TrainingError``.
     """
     data = trainer.train_dataset
     batch = trainer.data_collator([data[i] for i in range(min(4, len(data)))])
@@ -272,9 +275,9 @@ def _assert_one_format(trainer: Any, known: set[int]) -> None:
         found = [(ids[0][a:b], labels[0][a:b]) for a, b in pairwise(cuts)]
     if not found or any(_hash(a, b) not in known for a, b in found):
         raise TrainingError(
-            "training would see other tokens, or learn other ones, than the chat format gives: this version of "
-            "TRL prepares ready-made rows in another way. Use the versions that iteralign is tested with "
-            "(constraints.txt)"
+            "training would see other tokens, or learn other ones, than the chat format gives: "
+            "this version of TRL prepares ready-made rows in another way. "
+            "Use the versions that iteralign is tested with (constraints.txt)"
         )
 
 
