@@ -206,7 +206,7 @@ def served_here(run: Run, recipe: Recipe, warn: Callable[[str], None]) -> Policy
     whether it takes adapters, both before any other work.
     """
     from iteralign.engines.openai.host import ServerHost
-    from iteralign.engines.weights import local_probe
+    from iteralign.engines.probe import local_probe
 
     base, model = base_checkpoint(recipe), recipe.model
     precision = "float32" if model.dtype == "float32" else "bfloat16"

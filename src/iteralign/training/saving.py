@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from iteralign.chat.format import end_tokens
-from iteralign.engines.weights import ADAPTER_FILE, write_probe
+from iteralign.engines.probe import write_probe
+from iteralign.engines.weights import ADAPTER_FILE
 from iteralign.errors import TrainingError
 from iteralign.training.arguments import diverged
 

@@ -33,7 +33,8 @@ def copy(tiny: Path, tmp_path: Path) -> Path:
 
 
 def with_probe(folder: Path) -> None:
-    from iteralign.engines.weights import load, write_probe
+    from iteralign.engines.probe import write_probe
+    from iteralign.engines.weights import load
 
     model, tokenizer = load(str(folder), device="cpu", precision="float32", template=None, warn=print)
     write_probe(model, tokenizer, folder)

@@ -175,7 +175,8 @@ def test_a_server_that_does_not_swap_is_an_error_and_never_an_answer(
 def test_a_base_with_other_weights_or_another_vocabulary_is_found(
     start: Start, tiny: Path, tmp_path: Path
 ) -> None:
-    from iteralign.engines.weights import load, write_probe
+    from iteralign.engines.probe import write_probe
+    from iteralign.engines.weights import load
 
     copy = Path(shutil.copytree(tiny, tmp_path / "copy"))
     write_probe(*load(str(copy), device="cpu", precision="float32", template=None, warn=print), copy)
@@ -352,7 +353,7 @@ def test_an_adapter_without_a_probe_is_not_trusted(
 def test_lessons_below_the_servers_precision_are_warned_of(
     start: Start, tiny: Path, adapters: list[Checkpoint]
 ) -> None:
-    from iteralign.engines.weights import PROBE_FILE
+    from iteralign.engines.probe import PROBE_FILE
 
     server, said = start(), list[str]()
     served = host(server, tiny, said, dtype="auto")
@@ -410,7 +411,7 @@ def test_what_is_booked_is_what_the_server_tells_and_other_models_limits_do_not_
 def test_the_base_is_compared_with_the_weights_that_are_trained_here(
     start: Start, tiny: Path, tmp_path: Path
 ) -> None:
-    from iteralign.engines.weights import local_probe
+    from iteralign.engines.probe import local_probe
 
     probe = local_probe(str(tiny), "float32", None, print)
     base = Checkpoint(path=str(tiny))

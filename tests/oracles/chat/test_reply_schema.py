@@ -1,4 +1,4 @@
-"""What is sent to servers as the form of a reply: the ledger finds paid replies by it, so it stays as it is."""
+"""What is sent to servers as the form of a reply. The ledger finds paid replies by it: it stays as it is."""
 
 from __future__ import annotations
 

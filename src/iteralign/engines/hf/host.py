@@ -16,7 +16,8 @@ from iteralign.chat import rows
 from iteralign.chat.format import encode_prompt
 from iteralign.engines.hf.model import Loaded
 from iteralign.engines.hf.tree import tree_of
-from iteralign.engines.weights import load, pick_device, pick_dtype, prove
+from iteralign.engines.probe import prove
+from iteralign.engines.weights import load, pick_device, pick_dtype
 from iteralign.errors import EngineError
 from iteralign.records.iteralign import Chat, Checkpoint, Completion, SamplingParams, Score
 

@@ -36,7 +36,8 @@ OTHER = "other"
 MANY = 8
 """Answers without one usable reply that show a judge to be of no use."""
 _NUMBERING = re.compile(r"^(?:[-*\u2022]|\(?\d{1,3}[.):])\s+")
-_MIN_WORDS, _MAX_WORDS = 4, 80
+_MIN_WORDS = 4
+_MAX_WORDS = 80
 
 
 @dataclass(frozen=True, slots=True)
