@@ -1,7 +1,7 @@
 """The probe that proves a load: a fixed text gets what the trainer wrote beside the weights.
 
-That is its log-probability. A silent half-load, or another model behind the same name, gives other ones. Knows nothing of where weights
-come from, sampling or training.
+That is its log-probability. A silent half-load, or another model behind the same name, gives another one.
+Knows nothing of where weights come from, sampling or training.
 """
 
 from __future__ import annotations
