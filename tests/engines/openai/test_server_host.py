@@ -136,10 +136,11 @@ def test_a_restarted_server_is_given_the_adapter_again(
     server = start()
     with host(server, tiny).serve(adapters[0]) as policy:
         before = policy.generate(CHATS, GREEDY)
+        scores = policy.logprobs(CHATS, CONTINUATIONS)
         server.restart()
         assert policy.generate(CHATS, GREEDY) == before
         server.restart()
-        assert policy.logprobs(CHATS, CONTINUATIONS)
+        assert policy.logprobs(CHATS, CONTINUATIONS) == scores
     assert server.count("/load_lora_adapter") == 3
 
 
