@@ -1,4 +1,4 @@
-"""A real HTTP server on this machine that answers chat completions by a script: late, wrong, or not at all."""
+"""A real HTTP server here that answers chat completions by a script: late, wrong, or not at all."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""A tiny random Llama with a byte-level tokenizer and a chat template of its own, made in the test session.
-Import its fixture.
+"""A tiny random Llama with a byte-level tokenizer and a chat template of its own.
+
+It is made in the test session: import its fixture.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from typing import Any
 
 import pytest
 
-TEMPLATE = "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>\n{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+TEMPLATE = (
+    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
 SPECIALS = ["<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>", "<s>"]
 CORPUS = [
     "What is a good way to begin the day? Open the window and take a breath, then make some tea.",

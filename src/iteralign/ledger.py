@@ -1,13 +1,14 @@
-"""What paid requests are known by, what they cost, and how much may be spent.
+"""What paid requests are known by, what is replied to them, what they cost, and how much may be spent.
 
-``protocols.Ledger`` is the seam: engines ask it before they send and tell it what came back, and the store
-keeps it. This module knows neither HTTP nor files.
+``protocols.Ledger`` is the seam: engines ask it before they send and say what came back, and the store keeps
+it. This module knows neither HTTP nor files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from iteralign.canonical import content_hash
 from iteralign.errors import BudgetExceeded
@@ -18,9 +19,33 @@ NOT_SENT = "not sent"
 
 
 @dataclass(frozen=True, slots=True)
+class Scores:
+    """The reply to a request for log-probabilities of a given text: nats, by token."""
+
+    logprobs: tuple[float, ...]
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a server says of itself, as it said it: JSON that only its reader understands."""
+
+    said: Any
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+Reply = Completion | Scores | Facts
+"""What a server may be paid for. The request's path and body say which one it is."""
+R = TypeVar("R", bound=Reply)
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """A request to a server as the ledger knows it. ``most_input`` and ``most_output``: tokens that it takes
-    at most.
+    """A request to a server as the ledger knows it.
+
+    ``most_input`` and ``most_output``: tokens that it takes at most.
     """
 
     key: str
@@ -31,8 +56,9 @@ class Request:
 
 
 def key_of(endpoint: str, body: Mapping[str, object]) -> str:
-    """The key of a request: a hash of where it goes and all that it says (model, messages with their
-    template's words, sampling, seed, form).
+    """The key of a request: a hash of where it goes and all that it says.
+
+    That is the model, the messages with their template's words, the sampling, the seed, and the form.
     """
     return content_hash([endpoint, body])
 
@@ -62,8 +88,9 @@ class Caps:
 
 @dataclass(slots=True)
 class Spending:
-    """A running sum. ``cost`` leaves out what models without a price cost; ``unpriced``: requests to such
-    models.
+    """A running sum.
+
+    ``cost`` leaves out what models without a price cost; ``unpriced``: requests to such models.
     """
 
     calls: int = 0
@@ -84,8 +111,9 @@ class Spending:
             self.cost += cost
 
     def room(self, caps: Caps, request: Request) -> str | None:
-        """None where the request fits under every cap, else the cap (``calls``, ``tokens`` or ``cost``) that
-        it would pass.
+        """None where the request fits under every cap, else the cap that it would pass.
+
+        A cap is ``calls``, ``tokens`` or ``cost``.
         """
         tokens = self.input_tokens + self.output_tokens + request.most_input + request.most_output
         if caps.calls is not None and self.calls + 1 > caps.calls:
@@ -99,42 +127,50 @@ class Spending:
 
 
 def exceeded(cap: str, caps: Caps, spent: Spending, request: Request, run: str | None) -> BudgetExceeded:
-    """The error at a cap: what was spent, what the next request may take, and how to go on; without a ``run``
-    nothing was kept.
+    """The error at a cap: what was spent, what the next request may take, and how to go on.
+
+    Without a ``run`` nothing was kept.
     """
     most = request.most_input + request.most_output
-    if cap == "cost" and caps.cost_of(request.model, 0, 0) is None:
+    most_cost = caps.cost_of(request.model, request.most_input, request.most_output)
+    if cap == "cost" and most_cost is None:
+        example = f'budget.prices={{"{request.model}": {{"input": 0.15, "output": 0.60}}}}'
         return BudgetExceeded(
             f"budget.cost is set, but the price of {request.model!r} is not known: add it, for instance\n"
-            f'  {f"iteralign resume {run} " if run else ""}--set \'budget.prices={{"{request.model}": {{"input": 0.15, "output": 0.60}}}}\''
+            f"  {f'iteralign resume {run} ' if run else ''}--set '{example}'"
         )
+    used = spent.input_tokens + spent.output_tokens
     state = {
         "calls": f"{spent.calls} of budget.calls = {caps.calls} requests were sent",
-        "tokens": f"{spent.input_tokens + spent.output_tokens} of budget.tokens = {caps.tokens} were used, and the next request may take {most}",
-        "cost": f"{spent.cost:.4f} of budget.cost = {caps.cost} were spent, and the next request may cost "
-        f"{caps.cost_of(request.model, request.most_input, request.most_output) or 0:.4f}",
+        "tokens": f"{used} of budget.tokens = {caps.tokens} were used, and the next request may take {most}",
+        "cost": f"{spent.cost:.4f} of budget.cost = {caps.cost} were spent, "
+        f"and the next request may cost {most_cost or 0:.4f}",
     }[cap]
     if run is None:
         return BudgetExceeded(f"the budget is used up: {state}. Raise it (--set budget.{cap}=...)")
     return BudgetExceeded(
-        f"the budget is used up: {state}. Nothing is lost: raise it with `iteralign resume {run} --set budget.{cap}=...`"
+        f"the budget is used up: {state}. "
+        f"Nothing is lost: raise it with `iteralign resume {run} --set budget.{cap}=...`"
     )
 
 
 class InMemory:
-    """``protocols.Ledger`` that lasts as long as its process: for a stage alone, which has a budget but no
-    run. Threads may not share it.
+    """``protocols.Ledger`` that lasts as long as its process.
+
+    For a stage alone, which has a budget but no run. Threads may not share it.
     """
 
     def __init__(self, caps: Caps) -> None:
-        self._caps, self.spent = caps, Spending()
-        self._replies: dict[str, Completion] = {}
+        self._caps = caps
+        self.spent = Spending()
+        self._replies: dict[str, Reply] = {}
         self._under_way: dict[int, Request] = {}
         self._tickets = 0
 
-    def recall(self, key: str) -> Completion | None:
+    def recall(self, key: str, kind: type[R]) -> R | None:
         """The reply, if this process was given one."""
-        return self._replies.get(key)
+        reply = self._replies.get(key)
+        return reply if isinstance(reply, kind) else None
 
     def admit(self, request: Request) -> int | None:
         """A ticket, or None to wait. Raises ``BudgetExceeded``."""
@@ -152,7 +188,7 @@ class InMemory:
         self,
         ticket: int,
         outcome: str,
-        reply: Completion | None = None,
+        reply: Reply | None = None,
         *,
         unpaid: bool = False,
         used: tuple[int, int] = (0, 0),
@@ -172,11 +208,10 @@ class InMemory:
         )
 
 
-def settled(
-    request: Request, reply: Completion | None, *, unpaid: bool, used: tuple[int, int]
-) -> tuple[int, int]:
-    """Tokens of request and reply that count: what the server told, nothing where it refused before any work,
-    the most where it does not tell.
+def settled(request: Request, reply: Reply | None, *, unpaid: bool, used: tuple[int, int]) -> tuple[int, int]:
+    """Tokens of request and reply that count.
+
+    What the server told, nothing where it refused before any work, the most where it does not tell.
     """
     told = used if reply is None else (reply.prompt_tokens, reply.completion_tokens)
     return told if unpaid else (told[0] or request.most_input, told[1] or request.most_output)
@@ -185,7 +220,7 @@ def settled(
 class Unmetered:
     """A ledger that remembers nothing and allows everything: for what is free, and for tests."""
 
-    def recall(self, key: str) -> Completion | None:
+    def recall(self, key: str, kind: type[R]) -> R | None:
         """Nothing."""
         return None
 
@@ -197,7 +232,7 @@ class Unmetered:
         self,
         ticket: int,
         outcome: str,
-        reply: Completion | None = None,
+        reply: Reply | None = None,
         *,
         unpaid: bool = False,
         used: tuple[int, int] = (0, 0),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from iteralign.errors import EngineError
-from iteralign.ledger import Request
+from iteralign.ledger import Reply, Request
 from iteralign.records.base import Record
 from iteralign.records.chat import Chat, Completion, SamplingParams, Score
 from iteralign.records.iteralign import (
@@ -31,6 +31,7 @@ from iteralign.records.pairs import Contest, Preference
 T = TypeVar("T")
 Item = TypeVar("Item", bound=Record)
 R = TypeVar("R", bound=Record)
+Said = TypeVar("Said", bound=Reply)
 
 
 class Generator(Protocol):
@@ -86,8 +87,8 @@ class Weighty(Protocol):
 class Ledger(Protocol):
     """Remembers what was asked of paid servers: a reply is paid once, and spending has its caps."""
 
-    def recall(self, key: str) -> Completion | None:
-        """The reply to this very request, if one was ever paid for."""
+    def recall(self, key: str, kind: type[Said]) -> Said | None:
+        """The reply of this kind to this very request, if one was ever paid for."""
         ...
 
     def admit(self, request: Request) -> int | None:
@@ -102,7 +103,7 @@ class Ledger(Protocol):
         self,
         ticket: int,
         outcome: str,
-        reply: Completion | None = None,
+        reply: Reply | None = None,
         *,
         unpaid: bool = False,
         used: tuple[int, int] = (0, 0),

@@ -56,10 +56,9 @@ def test_equal_trainings_leave_equal_files(tmp_path: Path) -> None:
 
 
 def test_it_needs_no_heavy_library() -> None:
-    code = "import sys, iteralign.engines.scripted; print([m for m in ('torch', 'transformers', 'numpy') if m in sys.modules])"
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        == "[]"
+    code = (
+        "import sys, iteralign.engines.scripted\n"
+        "print([m for m in ('torch', 'transformers', 'numpy') if m in sys.modules])"
     )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -23,6 +23,7 @@ from iteralign.engines.openai.host import ServerHost
 from iteralign.errors import EngineError
 from iteralign.oracles.chat.oracle import Judgement, _judgement_schema
 from iteralign.organism import ORGANISM_PATH
+from iteralign.recipe.sections import TrainingSection
 from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.iteralign import Checkpoint, TrainingExample
 from iteralign.report.summary import spent
@@ -59,15 +60,8 @@ def train(start: Checkpoint, answer: str, out: Path) -> Checkpoint:
     lessons = [
         TrainingExample(messages=(*c, Message("assistant", answer)), source="test") for c in CHATS[:16]
     ]
-    sft = SFT(
-        method="lora",
-        keep_adapter=True,
-        epochs=4,
-        learning_rate=5e-3,
-        batch_size=8,
-        device="cpu",
-        locate=lambda c: c.path,
-    )
+    training = TrainingSection(method="lora", keep_adapter=True, epochs=4, learning_rate=5e-3, batch_size=8)
+    sft = SFT(training, device="cpu", locate=lambda c: c.path)
     return sft.finetune(start, lessons, out)
 
 
@@ -158,7 +152,8 @@ def test_an_adapter_too_large_for_the_server_is_told_with_the_remedy(
     from iteralign.training.sft import SFT
 
     lessons = [TrainingExample(messages=(*CHATS[0], Message("assistant", "No.")), source="test")]
-    sft = SFT(method="lora", keep_adapter=True, lora_r=32, epochs=1, device="cpu", locate=lambda c: c.path)
+    training = TrainingSection(method="lora", keep_adapter=True, lora_r=32, epochs=1)
+    sft = SFT(training, device="cpu", locate=lambda c: c.path)
     large = sft.finetune(BASE, lessons, tmp_path / "large")
     with (
         there(vllm).serve(large) as policy,

@@ -19,6 +19,7 @@ import pytest
 from iteralign.chat.format import encode_training
 from iteralign.engines.hf.host import HFHost
 from iteralign.errors import TrainingError
+from iteralign.recipe.sections import TrainingSection
 from iteralign.records.chat import Chat, Message, SamplingParams
 from iteralign.records.iteralign import Checkpoint, TrainingExample
 from tiny_model import as_cached, make_tokenizer
@@ -53,16 +54,13 @@ LESSONS = [lesson(q, a) for q, a in ANSWERS.items()] + [
 
 
 def trainer(**settings: Any) -> Any:
+    """A trainer; what is no key of a recipe's training is an argument of its own."""
     from iteralign.training.sft import SFT
 
-    defaults: dict[str, Any] = {
-        "learning_rate": 3e-3,
-        "epochs": 2,
-        "batch_size": 2,
-        "device": "cpu",
-        "locate": lambda c: c.path,
-    }
-    return SFT(**(defaults | settings))
+    given = {"learning_rate": 3e-3, "epochs": 2, "batch_size": 2} | settings
+    training = {k: v for k, v in given.items() if k in TrainingSection.model_fields}
+    others = {k: v for k, v in given.items() if k not in TrainingSection.model_fields}
+    return SFT(TrainingSection(**training), **{"device": "cpu", "locate": lambda c: c.path, **others})
 
 
 def answers(checkpoint: Checkpoint, chats: Sequence[Chat]) -> list[tuple[str, str]]:
@@ -152,7 +150,7 @@ def test_trl_would_tokenise_and_mask_the_same_way(base: Checkpoint, tmp_path: Pa
     turns = [[{"role": m.role, "content": m.text} for m in e.messages] for e in LESSONS]
     peer = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(base.path),
-        args=arguments(ours._settings, tmp_path, "cpu", bf16=False, save_steps=None),
+        args=arguments(ours._settings, tmp_path, device="cpu", bf16=False, seed=0),
         train_dataset=Dataset.from_list([{"prompt": t[:-1], "completion": t[-1:]} for t in turns]),
         processing_class=tokenizer,
     )
@@ -180,8 +178,8 @@ def test_what_is_loaded_is_what_was_trained_even_from_bfloat16(base: Checkpoint,
         after["model.layers.0.mlp.up_proj.weight"].bfloat16() == before["model.layers.0.mlp.up_proj.weight"]
     ).float().mean() > 0.95
     host = HFHost(locate=lambda c: c.path, warn=print, device="cpu")
-    with host.serve(made) as policy:  # the probe compares with the weights that were in memory
-        assert policy.generate([LESSONS[0].messages[:-1]], GREEDY)
+    with host.serve(made) as policy:  # raises where the probe differs from the weights that were in memory
+        policy.generate([LESSONS[0].messages[:-1]], GREEDY)
 
 
 ADAPTER: dict[str, Any] = {"method": "lora", "keep_adapter": True, "lora_dropout": 0.1}
@@ -199,7 +197,7 @@ def test_another_process_leaves_the_same_bytes_and_prints_nothing(base: Checkpoi
     here, there, threads = tmp_path / "here", tmp_path / "there", torch.get_num_threads()
     environment = {
         **os.environ,
-        "PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parent.parent}",
+        "PYTHONPATH": os.pathsep.join(sys.path),
         "PYTHONHASHSEED": "7",
         "OMP_NUM_THREADS": "1",
     }
@@ -339,8 +337,8 @@ def test_training_in_bfloat16_leaves_weights_that_load_in_either_precision(
     made = trainer(dtype="bfloat16", **settings).finetune(base, LESSONS, tmp_path / "out")
     for dtype in ("float32", "bfloat16"):
         host = HFHost(locate=lambda c: c.path, warn=print, device="cpu", dtype=dtype)
-        with host.serve(made) as policy:  # the probe was written for each
-            assert policy.generate([LESSONS[0].messages[:-1]], GREEDY)
+        with host.serve(made) as policy:  # raises where the probe, written for each, differs
+            policy.generate([LESSONS[0].messages[:-1]], GREEDY)
 
 
 def test_packing_learns_the_same_tokens(base: Checkpoint, tmp_path: Path) -> None:
@@ -368,7 +366,10 @@ def test_examples_that_cannot_be_trained_on_are_refused(base: Checkpoint, tmp_pa
     long = lesson("How do I fold it?", "Take a square sheet. " * 20)
     with pytest.raises(
         TrainingError,
-        match=rf"1 of 1 examples are longer than training\.max_length = 64 tokens; the longest has \d+: {long.id}",
+        match=(
+            r"1 of 1 examples are longer than training\.max_length = 64 tokens; "
+            rf"the longest has \d+: {long.id}"
+        ),
     ):
         trainer(max_length=64).finetune(base, [long], tmp_path / "out")
     said: list[str] = []
@@ -433,6 +434,49 @@ def test_the_fingerprint_follows_what_the_result_depends_on(tmp_path: Path) -> N
     assert trainer(save_steps=3).fingerprint == plain
 
 
+GOLDEN: dict[str, tuple[dict[str, Any], str]] = {
+    "full": ({}, "eb04e6beb7aac850"),
+    "lora": (
+        {"method": "lora", "lora_r": 8, "lora_alpha": 16, "lora_dropout": 0.05},
+        "0ab6a215fb61ad12",
+    ),
+    "kept adapter": (
+        {"method": "lora", "keep_adapter": True, "learning_rate": 1e-3, "epochs": 1},
+        "5f34c41328b0d5b0",
+    ),
+    "qlora": (
+        {
+            "method": "qlora",
+            "schedule": "cosine",
+            "warmup_steps": 10,
+            "batch_size": 4,
+            "gradient_accumulation": 4,
+        },
+        "70c78bc5a6d4fbdd",
+    ),
+    "packing": ({"packing": True, "max_length": 64, "weight_decay": 0.1}, "46dd79b041d8a60d"),
+    "save_steps": ({"save_steps": 5}, "eb04e6beb7aac850"),
+}
+
+
+@pytest.mark.parametrize(("settings", "expected"), GOLDEN.values(), ids=GOLDEN.keys())
+def test_the_fingerprint_of_stored_checkpoints_stays(settings: dict[str, Any], expected: str) -> None:
+    """Ids of checkpoints are made of it: another value would train anew what a run has trained."""
+    from iteralign.training.sft import SFT
+
+    assert SFT(TrainingSection(**settings), locate=lambda c: c.path).fingerprint == expected
+
+
+def test_the_fingerprint_of_seed_and_machine_stays() -> None:
+    from iteralign.training.sft import SFT
+
+    def made(**facts: Any) -> str:
+        return SFT(TrainingSection(), locate=lambda c: c.path, **facts).fingerprint
+
+    assert made(seed=7) == "f79b41195796a1ec"
+    assert made(device="cpu", dtype="bfloat16") == "4fbae849d00db7cb"
+
+
 def test_the_engine_is_told_before_memory_is_needed(base: Checkpoint, tmp_path: Path) -> None:
     told: list[str] = []
     trainer(before=lambda: told.append("free"), epochs=1).finetune(base, LESSONS[:1], tmp_path / "out")
@@ -454,7 +498,7 @@ def test_an_adapter_names_its_base_as_the_hub_does(
             json.loads((tmp_path / name / "adapter_config.json").read_text())["base_model_name_or_path"]
             == "owner/tiny"
         )
-    assert answers(second, [LESSONS[0].messages[:-1]])
+    answers(second, [LESSONS[0].messages[:-1]])  # raises where its base is not found by that name
     assert all(str(tmp_path) not in p.read_text(errors="replace") for p in (tmp_path / "second").iterdir())
 
 
@@ -471,11 +515,12 @@ def test_qlora_trains_on_four_bits_and_leaves_whole_weights(base: Checkpoint, tm
     assert changed
     assert all("proj" in n for n in changed), "norms and embeddings keep their full precision"
     assert not any(p.is_dir() for p in (tmp_path / "out").iterdir())
-    assert dict(answers(done, [e.messages[:-1] for e in LESSONS]))
+    learnt = answers(done, [e.messages[:-1] for e in LESSONS])
+    assert learnt == [(e.messages[-1].text, "stop") for e in LESSONS]
 
     kept = trainer(method="qlora", keep_adapter=True, epochs=1).finetune(base, LESSONS, tmp_path / "adapter")
     assert (tmp_path / "adapter" / "adapter_config.json").is_file()
-    assert answers(kept, [LESSONS[0].messages[:-1]])
+    answers(kept, [LESSONS[0].messages[:-1]])  # raises where the probe differs
     with pytest.raises(TrainingError, match="starts from a whole model"):
         trainer(method="qlora").finetune(kept, LESSONS, tmp_path / "again")
 

@@ -243,7 +243,7 @@ class Here:
 
 def probe_here(here: Here, precision: str, chat_template: str | None) -> dict[str, float]:
     """What weights on this machine say of the fixed texts of the probe."""
-    from iteralign.engines.weights import local_probe
+    from iteralign.engines.probe import local_probe
 
     return local_probe(here.locate(here.base), precision, chat_template, here.warn)
 
@@ -313,7 +313,7 @@ def trainer(
 
     use_threads(recipe.model.threads)
     return SFT(
-        **recipe.training.model_dump(),
+        recipe.training,
         seed=recipe.seed,
         device=recipe.model.device,
         dtype=recipe.model.dtype,

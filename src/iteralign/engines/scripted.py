@@ -44,7 +44,7 @@ class ScriptedPolicy:
 
 @dataclass
 class ScriptedHost:
-    """Serves ``say(chat, memory)``, where ``memory`` is what ``ScriptedTrainer`` learnt: question -> answer."""
+    """Serves ``say(chat, memory)``; the memory is what ``ScriptedTrainer`` learnt: question -> answer."""
 
     say: Callable[[Chat, dict[str, str]], str]
     locate: Callable[[Checkpoint], str] = lambda checkpoint: checkpoint.path

@@ -1,26 +1,20 @@
-"""Finds, loads and proves a language model's weights: what the engine and the trainer share. Knows no
-sampling and no training.
+"""Finds and loads a language model's weights: what the engines and the trainer share.
 
-A load is proven by a probe: a fixed text gets finite log-probabilities, and the ones that the trainer wrote
-beside the weights.
+Knows no sampling and no training, and nothing of how a load is proven (``probe``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from iteralign.chat.format import PROBE, encode_training, prepare
+from iteralign.chat.format import prepare
 from iteralign.errors import EngineError, Unavailable
 
-PROBE_FILE = "probe.json"
 ADAPTER_FILE = "adapter_config.json"
-TOLERANCE = {"float32": 1e-3, "bfloat16": 0.2, "float16": 0.2}
-"""Nats, for the sum over the probe's answer (a dozen tokens)."""
 _PATTERNS = ["*.json", "*.jinja", "*.model", "*.txt", "*.safetensors"]
 
 
@@ -34,9 +28,8 @@ def quiet() -> None:
     disable_progress_bars()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    standard.getLogger("bitsandbytes").setLevel(
-        standard.ERROR
-    )  # peft imports it where it is there, needed or not
+    # peft imports it where it is there, needed or not
+    standard.getLogger("bitsandbytes").setLevel(standard.ERROR)
 
 
 def pick_device(asked: str) -> str:
@@ -48,7 +41,8 @@ def pick_device(asked: str) -> str:
         return next(name for name, present in there.items() if present)
     if not there.get(asked, False):
         raise Unavailable(
-            f"model.device = {asked!r} is not available here; available: auto, {', '.join(n for n, p in there.items() if p)}"
+            f"model.device = {asked!r} is not available here; "
+            f"available: auto, {', '.join(n for n, p in there.items() if p)}"
         )
     return asked
 
@@ -63,9 +57,9 @@ def pick_dtype(asked: str, device: str) -> str:
 
 
 def folder_of(place: str, warn: Callable[[str], None] = lambda text: None, *, weights: bool = True) -> Path:
-    """The folder of a model: a local one, or the hub's in the local cache, downloaded (and said so) if need
-    be. Raises ``Unavailable``. Without ``weights`` it may lack them.
+    """The folder of a model: a local one, or the hub's in the local cache.
 
+    It is downloaded if need be, and said so. Raises ``Unavailable``. Without ``weights`` it may lack them.
     The cache is asked before the network: offline, transformers itself would try again for most of a minute
     per file.
     """
@@ -74,7 +68,8 @@ def folder_of(place: str, warn: Callable[[str], None] = lambda text: None, *, we
         return folder
     if folder.is_absolute() or place.startswith((".", "~")) or place.count("/") > 1:
         raise Unavailable(
-            f"model {place!r} is no folder here: give a folder with a model, or a hub name such as 'owner/model'"
+            f"model {place!r} is no folder here: "
+            "give a folder with a model, or a hub name such as 'owner/model'"
         )
     import huggingface_hub as hub
 
@@ -86,18 +81,18 @@ def folder_of(place: str, warn: Callable[[str], None] = lambda text: None, *, we
         pass  # not in the cache: the hub is asked
     try:
         files = [s.rfilename for s in hub.HfApi().model_info(place, timeout=20).siblings or []]
-        pickled = (
-            [] if any(f.endswith(".safetensors") for f in files) else ["*.bin"]
-        )  # transformers reads them without running them
-        warn(
-            f"{'model' if weights else 'the tokenizer of'} {place!r} is not in the cache: downloading it from the hub"
-        )
+        # transformers reads pickled weights without running them
+        pickled = [] if any(f.endswith(".safetensors") for f in files) else ["*.bin"]
+        what = "model" if weights else "the tokenizer of"
+        warn(f"{what} {place!r} is not in the cache: downloading it from the hub")
         wanted = [*_PATTERNS, *pickled] if weights else [p for p in _PATTERNS if p != "*.safetensors"]
         return Path(hub.snapshot_download(place, allow_patterns=wanted))
     except (OSError, ValueError, _http_error()) as error:
         raise Unavailable(
-            f"model {place!r} is neither a folder here nor in the cache, and the hub does not give it: {_first_line(error)}. "
-            "Give a folder with a model, or a hub name that this machine can reach (a gated model needs HF_TOKEN; HF_HUB_OFFLINE must not be set)"
+            f"model {place!r} is neither a folder here nor in the cache, "
+            f"and the hub does not give it: {first_line(error)}. "
+            "Give a folder with a model, or a hub name that this machine can reach "
+            "(a gated model needs HF_TOKEN; HF_HUB_OFFLINE must not be set)"
         ) from error
 
 
@@ -110,10 +105,10 @@ def load(
     warn: Callable[[str], None],
     merge: bool = True,
 ) -> tuple[Any, Any]:
-    """Model and tokenizer of a folder or hub name, on a device. Adapters are put on their base and merged,
-    unless ``merge`` is off.
+    """Model and tokenizer of a folder or hub name, on a device.
 
-    Raises ``EngineError`` (``Unavailable`` where nothing is there) naming the place and the remedy.
+    Adapters are put on their base and merged, unless ``merge`` is off. Raises ``EngineError``
+    (``Unavailable`` where nothing is there) naming the place and the remedy.
     """
     import torch
 
@@ -126,7 +121,8 @@ def load(
         return model.to(device).eval(), tokenizer
     except torch.OutOfMemoryError as error:
         raise EngineError(
-            f"model {place!r} does not fit into the memory of {device}: use a smaller model, or model.dtype = bfloat16"
+            f"model {place!r} does not fit into the memory of {device}: "
+            "use a smaller model, or model.dtype = bfloat16"
         ) from error
 
 
@@ -141,92 +137,6 @@ def base_of(place: str) -> str | None:
     return str(name)
 
 
-def probe_total(model: Any, tokenizer: Any) -> float:
-    """Summed log-probability, nats, of the probe's answer and its end."""
-    import torch
-
-    ids, learnt = encode_training(tokenizer, PROBE)
-    start = learnt.index(True)
-    tokens = torch.tensor([ids], device=model.device)
-    with torch.inference_mode():
-        logits = model(input_ids=tokens).logits[0, start - 1 : -1].float()  # (answer, vocabulary)
-    return float(torch.log_softmax(logits, -1).gather(-1, tokens[0, start:, None]).sum().item())
-
-
-def write_probe(
-    model: Any, tokenizer: Any, out: Path, precisions: Sequence[str] = ("float32", "bfloat16")
-) -> None:
-    """Write the probe by the weights in memory, in these precisions in turn. The model is left in the last:
-    call it at the end.
-    """
-    import torch
-
-    totals = {}
-    for precision in precisions:
-        totals[precision] = probe_total(model.to(getattr(torch, precision)), tokenizer)
-    (out / PROBE_FILE).write_text(
-        json.dumps({"question": PROBE[0].text, "answer": PROBE[1].text, "logprob": totals}, indent=1),
-        encoding="utf-8",
-    )
-
-
-def local_probe(
-    place: str, precision: str, template: str | None, warn: Callable[[str], None]
-) -> dict[str, float]:
-    """The probe by the weights of a folder or hub name, loaded on the CPU for it; what the trainer wrote
-    beside them, where it did.
-    """
-    import torch
-
-    written = written_probe(folder_of(place, warn))
-    if written is not None:
-        return written
-    model, tokenizer = load(place, device="cpu", precision=precision, template=template, warn=warn)
-    with torch.inference_mode():
-        return {precision: probe_total(model, tokenizer)}
-
-
-def prove(model: Any, tokenizer: Any, place: str, precision: str) -> None:
-    """The loaded weights answer, and as the trainer's did: catches half-loaded and swapped weights. Raises
-    ``EngineError``.
-    """
-    total = probe_total(model, tokenizer)
-    if not math.isfinite(total):
-        raise EngineError(
-            f"{place}: a fixed text gets the log-probability {total}: the weights are damaged, or too large for {precision} (model.dtype)"
-        )
-    written = written_probe(folder_of(place))
-    if written is None:
-        return
-    by = precision if precision in written else next(iter(written))
-    expected = written[by]
-    if abs(total - expected) > max(TOLERANCE[precision], TOLERANCE.get(by, 0.0)):
-        raise EngineError(
-            f"{place}: the loaded weights give the probe {total:.4f} nats, the trainer's gave {expected:.4f}: half-loaded or replaced. "
-            "Delete the folder and resume: it is trained again"
-        )
-
-
-def written_probe(folder: Path) -> dict[str, float] | None:
-    """What the trainer wrote: precision -> the probe's log-probability, nats; None where there is none of
-    this version. Raises ``EngineError``.
-    """
-    file = folder / PROBE_FILE
-    if not file.is_file():
-        return None
-    try:
-        written = json.loads(file.read_text(encoding="utf-8"))
-        if [written["question"], written["answer"]] != [m.text for m in PROBE]:
-            return None  # another version's probe
-        found = {str(k): float(v) for k, v in written["logprob"].items()}
-        next(iter(found))
-    except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
-        raise EngineError(
-            f"{file} is damaged ({_first_line(error)}): delete the checkpoint's folder and resume: it is trained again"
-        ) from error
-    return found
-
-
 def load_tokenizer(
     place: str,
     template: str | None,
@@ -234,8 +144,9 @@ def load_tokenizer(
     *,
     weights: bool = False,
 ) -> Any:
-    """The tokenizer of a folder or hub name, prepared (``chat.format.prepare``); a hub's weights are left
-    where they are, unless asked for.
+    """The tokenizer of a folder or hub name, prepared (``chat.format.prepare``).
+
+    A hub's weights are left where they are, unless asked for.
     """
     from transformers import AutoTokenizer
 
@@ -245,7 +156,7 @@ def load_tokenizer(
             template,
         )
     except (OSError, ValueError, ImportError, KeyError) as error:
-        raise Unavailable(f"the tokenizer of {place!r} cannot be loaded: {_first_line(error)}") from error
+        raise Unavailable(f"the tokenizer of {place!r} cannot be loaded: {first_line(error)}") from error
 
 
 def _model(place: str, precision: str, warn: Callable[[str], None]) -> Any:
@@ -259,20 +170,21 @@ def _model(place: str, precision: str, warn: Callable[[str], None]) -> Any:
             folder, dtype=getattr(torch, precision), output_loading_info=True, trust_remote_code=False
         )
     except (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError) as error:
-        raise Unavailable(f"the weights in {str(folder)!r} cannot be loaded: {_first_line(error)}") from error
+        raise Unavailable(f"the weights in {str(folder)!r} cannot be loaded: {first_line(error)}") from error
     lacking = sorted(report["missing_keys"])
     if lacking:
         raise EngineError(
-            f"{folder}: the weights lack {', '.join(lacking[:3])} ({len(lacking)} in all): the checkpoint is incomplete"
+            f"{folder}: the weights lack {', '.join(lacking[:3])} ({len(lacking)} in all): "
+            "the checkpoint is incomplete"
         )
     foreign = sorted(report["unexpected_keys"])
     if foreign:
         warn(
-            f"{folder}: {len(foreign)} tensors are not the model's and were left aside: {', '.join(foreign[:3])}"
+            f"{folder}: {len(foreign)} tensors are not the model's and were left aside: "
+            f"{', '.join(foreign[:3])}"
         )
-    model.name_or_path = (
-        place  # an adapter that is trained on it names it so, and not by a folder of this machine's cache
-    )
+    # an adapter that is trained on it names it so, and not by a folder of this machine's cache
+    model.name_or_path = place
     return model
 
 
@@ -284,13 +196,14 @@ def _adapted(folder: Path, precision: str, warn: Callable[[str], None], merge: b
     try:
         model = PeftModel.from_pretrained(base, folder, is_trainable=not merge)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise Unavailable(f"the adapter in {str(folder)!r} cannot be loaded: {_first_line(error)}") from error
+        raise Unavailable(f"the adapter in {str(folder)!r} cannot be loaded: {first_line(error)}") from error
     return model.merge_and_unload() if merge else model
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether a cached snapshot has its configuration and all its weights (a download may have been broken
-    off).
+    """Whether a cached snapshot has its configuration and all its weights.
+
+    A download may have been broken off.
     """
     if (folder / ADAPTER_FILE).is_file():
         return any(folder.glob("adapter_model.*"))
@@ -299,9 +212,8 @@ def _is_whole(folder: Path) -> bool:
             (folder / f).is_file()
             for f in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
         )
-    return (folder / "config.json").is_file() and any(folder.glob("*.safetensors")) | any(
-        folder.glob("pytorch_model*.bin")
-    )
+    weights = any(folder.glob("*.safetensors")) or any(folder.glob("pytorch_model*.bin"))
+    return (folder / "config.json").is_file() and weights
 
 
 def _http_error() -> type[Exception]:
@@ -313,13 +225,15 @@ def _http_error() -> type[Exception]:
     return error
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error of a library says, without the pages that some add to it."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def sampled_hash(folder: Path, sample: int = 2**16, stride: int = 2**26) -> str:
-    """A hash of a model folder: names and sizes of its files, and a sample of every 64 MiB of their bytes, so
-    that it is fast for large ones.
+    """A hash of a model folder: names and sizes of its files, and a sample of their bytes.
+
+    The sample is the first 64 KiB of every 64 MiB and the last ones, so that it is fast for large models.
     """
     digest = hashlib.sha256()
     for file in sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")):

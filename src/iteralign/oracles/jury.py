@@ -31,7 +31,8 @@ class Jury:
     @property
     def name(self) -> str:
         """The jurors' names, and what they are where that is another name."""
-        return f"jury({'+'.join(n if n == j.name else f'{n}={j.name}' for n, j in zip(self._names, self._jurors, strict=True))})"
+        named = zip(self._names, self._jurors, strict=True)
+        return f"jury({'+'.join(n if n == j.name else f'{n}={j.name}' for n, j in named)})"
 
     @property
     def version(self) -> str:

@@ -1,9 +1,8 @@
-"""Every request to a paid server: what it was for, what it used, and its reply, so that no reply is paid for
-twice.
+"""Every request to a paid server: what it was for, what it used, and its reply.
 
-``Calls`` is ``protocols.Ledger`` over table ``calls``. A request is stored before it is sent, with the most
-that it may use, and again when it is answered: one that a killed process had under way stays ``sent`` and
-counts as spent. Knows nothing of HTTP.
+``Calls`` is ``protocols.Ledger`` over table ``calls``, so that no reply is paid for twice. A request is
+stored before it is sent, with the most that it may use, and again when it is answered: one that a killed
+process had under way stays ``sent`` and counts as spent. Knows nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ from __future__ import annotations
 import json
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from iteralign.ledger import NOT_SENT, Caps, Request, Spending, exceeded, settled
+from iteralign.ledger import NOT_SENT, Caps, Facts, R, Reply, Request, Scores, Spending, exceeded, settled
 from iteralign.records.chat import Completion
 from iteralign.store.database import Database
 from iteralign.store.steps import Event
@@ -25,8 +24,9 @@ _IS_THERE = "SELECT 1 FROM sqlite_master WHERE name = 'calls'"
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What one part of a run used at one model. ``lost``: of the unanswered, those under way now, or when a
-    process was killed.
+    """What one part of a run used at one model.
+
+    ``lost``: of the unanswered, those under way now, or when a process was killed.
     """
 
     scope: str
@@ -43,14 +43,19 @@ class Calls:
     """The ledger of a run. Threads may share it."""
 
     def __init__(self, database: Database, directory: Path) -> None:
-        self._database, self._directory = database, directory
-        self._caps, self._sum, self._under_way = Caps(), Spending(), dict[int, Request]()
-        self._step, self._mutex = ("start", "check"), threading.Lock()
+        self._database = database
+        self._directory = directory
+        self._caps = Caps()
+        self._sum = Spending()
+        self._under_way: dict[int, Request] = {}
+        self._step = ("start", "check")
+        self._mutex = threading.Lock()
 
     def limit(self, caps: Caps) -> None:
         """Hold the run to these caps, counting what was spent before."""
         with self._mutex:
-            self._caps, self._sum = caps, Spending()
+            self._caps = caps
+            self._sum = Spending()
             for row in self.spent():
                 self._sum.add(caps, row.model, row.input_tokens, row.output_tokens, row.calls)
 
@@ -59,11 +64,12 @@ class Calls:
         if event.kind == "step":
             self._step = (str(event.fields["scope"]), str(event.fields["name"]))
 
-    def recall(self, key: str) -> Completion | None:
+    def recall(self, key: str, kind: type[R]) -> R | None:
         """The reply to this very request, if one was ever paid for."""
-        query = "SELECT text, finish, input_tokens, output_tokens FROM calls WHERE key = ? AND outcome = 'answered' ORDER BY seq LIMIT 1"
+        query = "SELECT reply FROM calls WHERE key = ? AND outcome = 'answered' ORDER BY seq LIMIT 1"
         rows = self._database.rows(query, (key,))
-        return Completion(json.loads(rows[0][0]), *rows[0][1:]) if rows else None
+        reply = _read(rows[0][0], kind) if rows else None
+        return reply if isinstance(reply, kind) else None
 
     def admit(self, request: Request) -> int | None:
         """A ticket to send one request, or None to wait. Raises ``BudgetExceeded``."""
@@ -76,16 +82,12 @@ class Calls:
             most = (request.most_input, request.most_output)
             with self._database.write(durable=False) as db:
                 insert = (
-                    "INSERT INTO calls (time, scope, step, key, endpoint, model, outcome, input_tokens, output_tokens) "
+                    "INSERT INTO calls "
+                    "(time, scope, step, key, endpoint, model, outcome, input_tokens, output_tokens) "
                     "VALUES (?, ?, ?, ?, ?, ?, 'sent', ?, ?)"
                 )
-                ticket = (
-                    db.execute(
-                        insert,
-                        (time.time(), *self._step, request.key, request.endpoint, request.model, *most),
-                    ).lastrowid
-                    or 0
-                )
+                values = (time.time(), *self._step, request.key, request.endpoint, request.model, *most)
+                ticket = db.execute(insert, values).lastrowid or 0
             self._sum.add(self._caps, request.model, *most)
             self._under_way[ticket] = request
             return ticket
@@ -94,24 +96,28 @@ class Calls:
         self,
         ticket: int,
         outcome: str,
-        reply: Completion | None = None,
+        reply: Reply | None = None,
         *,
         unpaid: bool = False,
         used: tuple[int, int] = (0, 0),
     ) -> None:
-        """What came of a request. One that the server refused used no tokens; one that was ``NOT_SENT`` is
-        taken out again; where the server may have worked and does not tell how much (0), the request counts
-        for the most that it may use, input and output apart.
+        """What came of a request.
+
+        One that the server refused used no tokens; one that was ``NOT_SENT`` is taken out again; where the
+        server may have worked and does not tell how much (0), the request counts for the most that it may
+        use, input and output apart.
         """
         with self._mutex:
             request = self._under_way.pop(ticket)
             used = settled(request, reply, unpaid=unpaid, used=used)
-            answer = (None, None) if reply is None else (json.dumps(reply.text), reply.finish)
             with self._database.write(durable=False) as db:
                 if outcome == NOT_SENT:
                     db.execute("DELETE FROM calls WHERE seq = ?", (ticket,))
-                update = "UPDATE calls SET outcome = ?, input_tokens = ?, output_tokens = ?, text = ?, finish = ? WHERE seq = ?"
-                db.execute(update, (outcome, *used, *answer, ticket))
+                update = (
+                    "UPDATE calls SET outcome = ?, input_tokens = ?, output_tokens = ?, reply = ? "
+                    "WHERE seq = ?"
+                )
+                db.execute(update, (outcome, *used, None if reply is None else _written(reply), ticket))
             self._sum.add(
                 self._caps,
                 request.model,
@@ -127,3 +133,24 @@ class Calls:
             "SUM(input_tokens), SUM(output_tokens) FROM calls GROUP BY scope, step, model ORDER BY MIN(seq)"
         )
         return [Spent(*row) for row in self._database.rows(query)] if self._database.rows(_IS_THERE) else []
+
+
+_KINDS: dict[str, type[Reply]] = {"Completion": Completion, "Scores": Scores, "Facts": Facts}
+
+
+def _written(reply: Reply) -> str:
+    """A reply as JSON, in ASCII: a model may write half of a surrogate pair, which SQLite does not take."""
+    return json.dumps({"kind": type(reply).__name__, **asdict(reply)})
+
+
+def _read(written: str, kind: type[R]) -> Reply:
+    """The reply that ``_written`` wrote."""
+    fields = json.loads(written)
+    reply = _KINDS[fields.pop("kind")](**fields)
+    if isinstance(reply, Scores):
+        return Scores(tuple(reply.logprobs), reply.prompt_tokens, reply.completion_tokens)
+    if kind is Scores and isinstance(reply, Completion):
+        # Runs of schema 2 and before kept log-probabilities as the text of a completion, in hex.
+        values = tuple(float.fromhex(word) for word in reply.text.split())
+        return Scores(values, reply.prompt_tokens, reply.completion_tokens)
+    return reply

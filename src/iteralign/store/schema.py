@@ -10,7 +10,7 @@ from typing import Any
 
 from iteralign.canonical import canonical
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE steps (
@@ -18,21 +18,43 @@ CREATE TABLE steps (
     place INTEGER NOT NULL, current INTEGER NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL,
     PRIMARY KEY (scope, name, key, item)
 );
-CREATE TABLE events (seq INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, kind TEXT NOT NULL, fields TEXT NOT NULL);
-CREATE TABLE files (checkpoint TEXT NOT NULL, file TEXT NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (checkpoint, file));
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, kind TEXT NOT NULL, fields TEXT NOT NULL
+);
+CREATE TABLE files (
+    checkpoint TEXT NOT NULL, file TEXT NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL,
+    PRIMARY KEY (checkpoint, file)
+);
 CREATE TABLE discarded (checkpoint TEXT PRIMARY KEY);
 """
-CALLS = """
+_CALLS = """
 CREATE TABLE calls (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, scope TEXT NOT NULL, step TEXT NOT NULL, key TEXT NOT NULL,
-    endpoint TEXT NOT NULL, model TEXT NOT NULL, outcome TEXT NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
-    text TEXT, finish TEXT
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, scope TEXT NOT NULL, step TEXT NOT NULL,
+    key TEXT NOT NULL, endpoint TEXT NOT NULL, model TEXT NOT NULL, outcome TEXT NOT NULL,
+    input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, {reply}
 );
 CREATE INDEX calls_by_key ON calls (key);
 """
+CALLS = _CALLS.format(reply="reply TEXT")
+_CALLS_2 = _CALLS.format(reply="text TEXT, finish TEXT")
+_TO_3 = f"""
+DROP INDEX calls_by_key;
+ALTER TABLE calls RENAME TO calls_2;
+{CALLS}
+INSERT INTO calls
+SELECT seq, time, scope, step, key, endpoint, model, outcome, input_tokens, output_tokens,
+    '{{"kind": "Completion", "text": ' || text || ', "finish": "' || finish || '", "prompt_tokens": '
+    || input_tokens || ', "completion_tokens": ' || output_tokens || '}}'
+FROM calls_2;
+DROP TABLE calls_2;
+"""
 SCHEMA += CALLS
-UPGRADES = {1: CALLS}
-"""What a database of an older version lacks."""
+UPGRADES = {1: _CALLS_2, 2: _TO_3}
+"""How a database of this version becomes one of the next.
+
+1 had no ledger. 2 kept a reply as its text, which is JSON already, and the reason why it ended; where there
+is none, SQL's NULL makes all of it NULL.
+"""
 
 MAY_CHANGE = ("stop", "budget")
 _SERVER = frozenset(

@@ -1,73 +1,70 @@
-"""The settings of a training in the words of TRL and peft, with every default of theirs that would surprise
-set by us.
+"""A recipe's training in the words of TRL and peft.
 
-Knows nothing of examples and checkpoints.
+Every default of theirs that would surprise is set here. Knows nothing of examples and checkpoints.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from iteralign.errors import TrainingError
+from iteralign.recipe.sections import TrainingSection
 
 
-def arguments(
-    settings: Mapping[str, Any], out: Path, device: str, *, bf16: bool, save_steps: int | None
-) -> Any:
+def arguments(settings: TrainingSection, out: Path, *, device: str, bf16: bool, seed: int) -> Any:
     """An ``SFTConfig``: one device, nothing printed, nothing reported, a loss logged at every step."""
     from transformers import TrainingArguments
     from trl import SFTConfig
 
+    # transformers renamed it between two versions that we take
     names = {f.name for f in dataclasses.fields(TrainingArguments)}
-    checkpointing = (
-        "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
-    )
+    renamed = "activation_checkpointing" in names
+    checkpointing = "activation_checkpointing" if renamed else "gradient_checkpointing"
+    schedule: str = settings.schedule
+    if schedule == "constant" and settings.warmup_steps:
+        schedule = "constant_with_warmup"  # plain "constant" ignores the warm-up in silence
     made = SFTConfig(
         output_dir=str(out),
-        num_train_epochs=settings["epochs"],
-        per_device_train_batch_size=settings["batch_size"],
-        gradient_accumulation_steps=settings["gradient_accumulation"],
-        learning_rate=settings["learning_rate"],
-        lr_scheduler_type=settings["schedule"]
-        if not (settings["schedule"] == "constant" and settings["warmup_steps"])
-        else "constant_with_warmup",
-        warmup_steps=settings["warmup_steps"],
-        weight_decay=settings["weight_decay"],
-        max_length=settings["max_length"],
-        packing=settings["packing"],
-        seed=settings["seed"],
-        data_seed=settings["seed"],
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.gradient_accumulation,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=schedule,
+        warmup_steps=settings.warmup_steps,
+        weight_decay=settings.weight_decay,
+        max_length=settings.max_length,
+        packing=settings.packing,
+        seed=seed,
+        data_seed=seed,
         use_cpu=device == "cpu",
         bf16=bf16,
         logging_steps=1,
         logging_nan_inf_filter=False,  # else a loss that is no number is logged as the last good one
         report_to="none",
         disable_tqdm=True,
-        save_strategy="steps" if save_steps else "no",
-        save_steps=save_steps or 500,
+        save_strategy="steps" if settings.save_steps else "no",
+        save_steps=settings.save_steps or 500,
         save_total_limit=1,
         dataloader_pin_memory=device == "cuda",
         **{checkpointing: device != "cpu"},
     )
     if made.n_gpu > 1:
-        made._n_gpu = (
-            1  # transformers would multiply the batch by the GPUs that it sees, and the result with it
-        )
+        # transformers would multiply the batch by the GPUs that it sees, and the result with it
+        made._n_gpu = 1
     return made
 
 
-def adapter(settings: Mapping[str, Any]) -> Any:
+def adapter(settings: TrainingSection) -> Any:
     """A ``LoraConfig`` for all linear layers."""
     from peft import LoraConfig
 
     return LoraConfig(
-        r=settings["lora_r"],
-        lora_alpha=settings["lora_alpha"],
-        lora_dropout=settings["lora_dropout"],
+        r=settings.lora_r,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
@@ -90,4 +87,7 @@ def stop_when_diverged(learning_rate: float) -> Any:
 
 def diverged(what: str, learning_rate: float) -> str:
     """The message of a training that came to nothing."""
-    return f"training diverged: {what}. Lower training.learning_rate ({learning_rate:g}), or give it training.warmup_steps"
+    return (
+        f"training diverged: {what}. Lower training.learning_rate ({learning_rate:g}), "
+        "or give it training.warmup_steps"
+    )

@@ -1,7 +1,7 @@
-"""QLoRA's base: weights in 4 bits (NF4, doubly quantised) while an adapter is trained on them, and the
-adapter back on the whole weights.
+"""QLoRA's base: weights in 4 bits while an adapter is trained on them, and the adapter on the whole weights.
 
-Knows nothing of examples. bitsandbytes does the work; it runs on NVIDIA GPUs, and slowly on CPUs.
+The 4 bits are NF4, doubly quantised. Knows nothing of examples. bitsandbytes does the work; it runs on
+NVIDIA GPUs, and slowly on CPUs.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ _SCRATCH = "adapter-of-4-bits"
 def load_in_4_bits(
     place: str, *, device: str, precision: str, template: str | None, warn: Callable[[str], None]
 ) -> tuple[Any, Any]:
-    """Model and tokenizer, the linear layers in NF4. Raises ``TrainingError`` where bitsandbytes is missing
-    or the start is an adapter.
+    """Model and tokenizer, the linear layers in NF4.
+
+    Raises ``TrainingError`` where bitsandbytes is missing or the start is an adapter.
     """
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
@@ -31,11 +32,13 @@ def load_in_4_bits(
         import_module("bitsandbytes")
     except ImportError as error:
         raise TrainingError(
-            "training.method = qlora needs bitsandbytes: pip install 'iteralign[qlora]', or use training.method = lora"
+            "training.method = qlora needs bitsandbytes: pip install 'iteralign[qlora]', "
+            "or use training.method = lora"
         ) from error
     if base_of(place) is not None:
         raise TrainingError(
-            f"training.method = qlora starts from a whole model, but {place} is an adapter: use training.method = lora"
+            f"training.method = qlora starts from a whole model, but {place} is an adapter: "
+            "use training.method = lora"
         )
     settings = BitsAndBytesConfig(
         load_in_4bit=True,

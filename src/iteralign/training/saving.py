@@ -1,4 +1,4 @@
-"""What a training leaves in its folder, whole or adapter, and what a killed one left there to go on from.
+"""What a training leaves in its folder, and what a killed one left there to go on from.
 
 Knows files and models, not examples.
 """
@@ -13,21 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from iteralign.chat.format import end_tokens
-from iteralign.engines.weights import ADAPTER_FILE, write_probe
+from iteralign.engines.probe import write_probe
+from iteralign.engines.weights import ADAPTER_FILE
 from iteralign.errors import TrainingError
 from iteralign.training.arguments import diverged
 
 TRAINING_LOG = "training_log.json"
 TRAINING_MARK = "attempt"
-"""Names the training that works in a folder, so that another one does not go on from its trainer checkpoints.
-"""
+"""Names the training that works in a folder, so that no other goes on from its trainer checkpoints."""
 _STATE = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
 _SCRAPS = ("training_args.bin", "README.md", TRAINING_MARK)
 
 
 def last_state(out: Path, attempt: str) -> Path | None:
-    """The last whole trainer checkpoint of this very training, if a killed process left one; anything else is
-    cleared away.
+    """The last whole trainer checkpoint of this very training, if a killed process left one.
+
+    Anything else is cleared away.
     """
     out.mkdir(parents=True, exist_ok=True)
     mark = out / TRAINING_MARK
@@ -67,22 +68,22 @@ def save_whole(model: Any, tokenizer: Any, out: Path) -> None:
 
     model = model.float().eval()
     model.config.use_cache = True  # training switches it off
+    # the start's own may hold sampling settings that transformers refuses to write
     model.generation_config = GenerationConfig(
         eos_token_id=sorted(end_tokens(tokenizer)),
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
-    )  # the start's may hold sampling settings that transformers refuses to write
+    )
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     write_probe(model, tokenizer, out)
 
 
 def save_adapter(model: Any, tokenizer: Any, out: Path) -> None:
-    """The adapter and its configuration, the tokenizer with its chat template, and the probe by the merged
-    weights.
+    """The adapter, its configuration, the tokenizer with its chat template, and the probe.
 
-    On a base that was narrowed to bfloat16 for the training, the probe is by bfloat16 alone: the wider base
-    is not at hand.
+    The probe is by the merged weights.     On a base that was narrowed to bfloat16 for the training it is by
+    bfloat16 alone: the wider base is not at hand.
     """
     import torch
 
@@ -90,20 +91,20 @@ def save_adapter(model: Any, tokenizer: Any, out: Path) -> None:
     model = model.to("cpu").float().eval()
     model.save_pretrained(out)
     config = json.loads((out / ADAPTER_FILE).read_text(encoding="utf-8"))
+    # peft writes sets in an order of the moment
     ordered = {
         k: sorted(v) if isinstance(v, list) and all(isinstance(x, str) for x in v) else v
         for k, v in sorted(config.items())
     }
-    (out / ADAPTER_FILE).write_text(
-        json.dumps(ordered, indent=1), encoding="utf-8"
-    )  # peft writes sets in an order of the moment
+    (out / ADAPTER_FILE).write_text(json.dumps(ordered, indent=1), encoding="utf-8")
     tokenizer.save_pretrained(out)
     write_probe(model.merge_and_unload(), tokenizer, out, ["bfloat16"] if narrow else ["float32", "bfloat16"])
 
 
 def seal(out: Path) -> None:
-    """Clear away what is not the model, and let others read it: transformers writes weights that only their
-    owner can read.
+    """Clear away what is not the model, and let others read what is.
+
+    transformers writes weights that only their owner can read.
     """
     for folder in out.glob("checkpoint-*"):
         shutil.rmtree(folder)

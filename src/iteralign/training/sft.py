@@ -1,8 +1,8 @@
-"""Supervised fine-tuning through TRL: full weights or LoRA, loss on the answer only, the chat format of
-generation.
+"""Supervised fine-tuning through TRL: full weights or LoRA, loss on the answer only.
 
-Trains full weights in float32 (in bfloat16 arithmetic on a GPU) and saves them in float32, whatever the start
-was stored in: small updates would be lost in bfloat16. Knows nothing of where the examples come from.
+Learns in the chat format of generation. Trains full weights in float32 (in bfloat16 arithmetic on a GPU) and
+saves them in float32, whatever the start was stored in: small updates would be lost in bfloat16. Knows
+nothing of where the examples come from.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from iteralign.canonical import content_hash
 from iteralign.chat.format import encode_training, opening
 from iteralign.engines.weights import base_of, load, pick_device, pick_dtype, quiet
 from iteralign.errors import TrainingError
+from iteralign.recipe.sections import TrainingSection
 from iteralign.records.iteralign import Checkpoint, TrainingExample
 from iteralign.training.arguments import adapter, arguments, stop_when_diverged
 from iteralign.training.quantised import load_in_4_bits, on_whole_weights
@@ -30,39 +31,27 @@ IGNORED = -100
 Row = dict[str, list[int]]
 PART = 4096
 """Rows that are in Python lists at once; the data set itself holds 8 bytes a token."""
+LIBRARIES = ("transformers", "trl", "peft", "accelerate", "datasets", "torch")
 
 
 class SFT:
     """``protocols.Trainer`` on TRL's SFTTrainer.
 
-    ``method``: full, lora, or qlora (the frozen base in 4 bits while it is trained on). With an adapter
-    method the adapter is merged after training, so that a checkpoint is a whole model, which every engine
-    serves and the next round starts from alike. With ``keep_adapter`` the checkpoint is the adapter alone,
-    relative to the first base model, and the next round goes on training the same adapter: for large models,
-    whose whole weights would fill the disk. An example's weight is how often it is seen in an epoch: a whole
-    number. ``learning_rate`` is the peak's, ``max_length`` in tokens, ``warmup_steps`` and ``save_steps`` in
-    updates; with ``save_steps`` a killed training goes on from its last trainer checkpoint. On the CPU the
-    same start, examples and seed give the same weights bit for bit (with the same number of threads).
+    ``settings`` are a recipe's. With an adapter method (lora; qlora, the frozen base in 4 bits while it is
+    trained on) the adapter is merged after training, so that a checkpoint is a whole model, which every
+    engine serves and the next round starts from alike. With ``keep_adapter`` the checkpoint is the adapter
+    alone, relative to the first base model, and the next round goes on training the same adapter: for large
+    models, whose whole weights would fill the disk.
+
+    An example's weight is how often it is seen in an epoch: a whole number. With ``save_steps`` a killed
+    training goes on from its last trainer checkpoint. On the CPU the same start, examples, settings and seed
+    give the same weights bit for bit (with the same number of threads).
     """
 
     def __init__(
         self,
+        settings: TrainingSection,
         *,
-        method: str = "full",
-        learning_rate: float = 2e-4,
-        epochs: int = 2,
-        batch_size: int = 16,
-        gradient_accumulation: int = 1,
-        max_length: int = 512,
-        warmup_steps: int = 0,
-        weight_decay: float = 0.0,
-        schedule: str = "linear",
-        lora_r: int = 16,
-        lora_alpha: int = 32,
-        lora_dropout: float = 0.0,
-        packing: bool = False,
-        save_steps: int | None = None,
-        keep_adapter: bool = False,
         seed: int = 0,
         device: str = "auto",
         dtype: str = "auto",
@@ -71,42 +60,36 @@ class SFT:
         before: Callable[[], None] = lambda: None,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
-        if keep_adapter and method == "full":
+        if settings.keep_adapter and settings.method == "full":
             raise TrainingError(
-                f"keep_adapter needs training.method = lora or qlora, not {method!r}: full training makes no adapter"
+                "keep_adapter needs training.method = lora or qlora, not 'full': "
+                "full training makes no adapter"
             )
-        self._settings: dict[str, Any] = {
-            "method": method,
-            "learning_rate": learning_rate,
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "gradient_accumulation": gradient_accumulation,
-            "max_length": max_length,
-            "warmup_steps": warmup_steps,
-            "weight_decay": weight_decay,
-            "schedule": schedule,
-            "lora_r": lora_r,
-            "lora_alpha": lora_alpha,
-            "lora_dropout": lora_dropout,
-            "packing": packing,
-            "keep_adapter": keep_adapter,
-            "seed": seed,
-        }
-        self._save_steps, self._device, self._dtype, self._template = save_steps, device, dtype, chat_template
-        self._locate, self._before, self._warn = locate, before, warn
+        self._settings = settings
+        self._seed = seed
+        self._device = device
+        self._dtype = dtype
+        self._template = chat_template
+        self._locate = locate
+        self._before = before
+        self._warn = warn
 
     @property
     def fingerprint(self) -> str:
-        """Hash of everything but the data that the result depends on: the settings, and the chat template's
-        text where one is brought.
+        """Hash of all that the result depends on, but for the data.
+
+        That is the settings, and the chat template's text where one is brought.
         """
         template = ""
         if self._template is not None:
-            with contextlib.suppress(
-                OSError, UnicodeDecodeError
-            ):  # an unreadable one is an error where it is used
+            # an unreadable one is an error where it is used
+            with contextlib.suppress(OSError, UnicodeDecodeError):
                 template = Path(self._template).read_text(encoding="utf-8")
-        return content_hash("sft-2", [self._settings, self._device, self._dtype, template])[:16]
+        return content_hash("sft-2", [self._depended_on(), self._device, self._dtype, template])[:16]
+
+    def _depended_on(self) -> dict[str, Any]:
+        """The settings that the result depends on, as plain data: how often it is saved changes nothing."""
+        return self._settings.model_dump(exclude={"save_steps"}) | {"seed": self._seed}
 
     def finetune(self, start: Checkpoint, examples: Collection[TrainingExample], out: Path) -> Checkpoint:
         """Train from ``start`` and leave model, tokenizer, probe and training log in ``out``.
@@ -121,13 +104,12 @@ class SFT:
             parent=start.id,
             data_hash=content_hash([e.id for e in examples])[:20],
             trainer_hash=self.fingerprint,
-            adapter=self._settings["keep_adapter"],
+            adapter=self._settings.keep_adapter,
         )
         try:
             with warnings.catch_warnings():
-                warnings.filterwarnings(
-                    "ignore", module=r"(transformers|trl|peft|accelerate|datasets|torch)(\.|$)"
-                )  # to their callers: not our users
+                # they are to the callers of these libraries, not to our users
+                warnings.filterwarnings("ignore", module=rf"({'|'.join(LIBRARIES)})(\.|$)")
                 self._train(start, examples, out, attempt=made.id)
         finally:
             _sweep()
@@ -141,10 +123,13 @@ class SFT:
         from transformers import set_seed
         from trl import SFTTrainer
 
-        s, device = self._settings, pick_device(self._device)
+        s = self._settings
+        device = pick_device(self._device)
         precision = pick_dtype(self._dtype, device)
-        place, lora, quantised = self._locate(start), s["method"] in ("lora", "qlora"), s["method"] == "qlora"
-        goes_on = s["keep_adapter"] and not quantised and base_of(place) is not None
+        place = self._locate(start)
+        lora = s.method in ("lora", "qlora")
+        quantised = s.method == "qlora"
+        goes_on = s.keep_adapter and not quantised and base_of(place) is not None
         how: dict[str, Any] = {
             "precision": precision if lora else "float32",
             "template": self._template,
@@ -160,14 +145,14 @@ class SFT:
             model.requires_grad_(True)  # merging an adapter leaves its base frozen
         data, known = _dataset(self._rows(tokenizer, examples))
         state = last_state(out, attempt)
-        set_seed(s["seed"])
+        set_seed(self._seed)
         trainer = SFTTrainer(
             model=model,
-            args=arguments(s, out, device, bf16=precision == "bfloat16", save_steps=self._save_steps),
+            args=arguments(s, out, device=device, bf16=precision == "bfloat16", seed=self._seed),
             train_dataset=data,
             processing_class=tokenizer,
             peft_config=adapter(s) if lora and not goes_on else None,
-            callbacks=[stop_when_diverged(s["learning_rate"])],
+            callbacks=[stop_when_diverged(s.learning_rate)],
         )
         trainer.remove_callback(_printer())
         _assert_one_format(trainer, known)
@@ -175,21 +160,21 @@ class SFT:
             trainer.train(resume_from_checkpoint=str(state) if state else None)
         except torch.OutOfMemoryError as error:
             raise TrainingError(
-                f"training ran out of memory on {device}: halve training.batch_size ({s['batch_size']}) and double "
-                f"training.gradient_accumulation ({s['gradient_accumulation']}), or use training.method = lora"
+                f"training ran out of memory on {device}: halve training.batch_size ({s.batch_size}) "
+                f"and double training.gradient_accumulation ({s.gradient_accumulation}), "
+                "or use training.method = lora"
             ) from error
         losses = [{"step": h["step"], "loss": h["loss"]} for h in trainer.state.log_history if "loss" in h]
-        trained = trainer.accelerator.unwrap_model(
-            trainer.model, keep_fp32_wrapper=False
-        )  # else the probe would run in bfloat16
-        must_be_finite(trained, losses, s["learning_rate"])
+        # without the wrapper, else the probe would run in bfloat16
+        trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+        must_be_finite(trained, losses, s.learning_rate)
         trained = on_whole_weights(trained, place, out, **how) if quantised else trained
-        if s["keep_adapter"]:
+        if s.keep_adapter:
             save_adapter(trained, tokenizer, out)
         else:
             save_whole(trained.to("cpu").float().merge_and_unload() if lora else trained, tokenizer, out)
         log = {
-            "settings": s,
+            "settings": self._depended_on(),
             "start": start.id,
             "examples": len(examples),
             "rows": len(data),
@@ -199,27 +184,34 @@ class SFT:
         seal(out)
 
     def _rows(self, tokenizer: Any, examples: Collection[TrainingExample]) -> Iterator[Row]:
-        """What is trained on, by the chat format of generation: token ids, and labels that leave out the
-        prompt.
+        """What is trained on, by the chat format of generation.
+
+        Token ids, and labels that leave out the prompt.
         """
         if not examples:
             raise TrainingError("there is no example to train on")
-        limit, long, longest, example_of = self._settings["max_length"], 0, 0, ""
+        limit = self._settings.max_length
+        long = 0
+        longest = 0
+        example_of = ""
         for example in examples:
             times = example.weight
             if times < 1 or times != int(times):
                 raise TrainingError(
-                    f"example {example.id} has the weight {times:g}; a weight is how often an example is seen: 1, 2, 3, ..."
+                    f"example {example.id} has the weight {times:g}; "
+                    "a weight is how often an example is seen: 1, 2, 3, ..."
                 )
             if example.messages[-1].role != "assistant":
                 raise TrainingError(
-                    f"example {example.id} ends with the turn of the {example.messages[-1].role}: the last turn is what is learnt"
+                    f"example {example.id} ends with the turn of the {example.messages[-1].role}: "
+                    "the last turn is what is learnt"
                 )
             ids, learnt = encode_training(tokenizer, example.messages)
             if len(ids) > limit:
                 long += 1
                 if len(ids) > longest:
-                    longest, example_of = len(ids), f"{example.id}, {opening(example.messages)}"
+                    longest = len(ids)
+                    example_of = f"{example.id}, {opening(example.messages)}"
                 continue
             row = {
                 "input_ids": ids,
@@ -227,21 +219,26 @@ class SFT:
             }
             yield from [row] * int(times)
         if long:
-            told = f"{long} of {len(examples)} examples are longer than training.max_length = {limit} tokens; the longest has {longest}: {example_of}"
+            told = (
+                f"{long} of {len(examples)} examples are longer than training.max_length = {limit} tokens; "
+                f"the longest has {longest}: {example_of}"
+            )
             if long == len(examples):
                 raise TrainingError(f"{told}. Raise it, or lower max_new_tokens of the sampling")
             self._warn(f"{told}: they are left out of the training (none is cut)")
 
 
 def _dataset(rows: Iterable[Row]) -> tuple[Any, set[int]]:
-    """The rows as a data set, in parts, so that no more than one is in Python lists at once; and the hashes
-    of all rows.
+    """The rows as a data set, and the hashes of all rows.
+
+    It is made in parts, so that no more than one is in Python lists at once.
     """
     from datasets import Dataset, Features, Sequence, Value, concatenate_datasets, disable_progress_bars
 
     disable_progress_bars()
     features = Features({"input_ids": Sequence(Value("int32")), "labels": Sequence(Value("int32"))})
-    parts, known = [], set()
+    parts = []
+    known: set[int] = set()
     for part in batched(rows, PART):
         parts.append(Dataset.from_list(part, features=features))
         known |= {_hash(r["input_ids"], r["labels"]) for r in part}
@@ -260,14 +257,16 @@ def batched(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
 
 
 def _assert_one_format(trainer: Any, known: set[int]) -> None:
-    """What the trainer's own collator makes of its first rows is, token for token and label for label, the
-    chat format's.
+    """The trainer's own collator makes of its first rows what the chat format gives.
 
-    A packed row is taken apart at the positions that begin anew. Raises ``TrainingError``.
+    Token for token and label for label: a version of TRL that tokenised or masked anew would train on
+    something that is never generated. A packed row is taken apart at the positions that begin anew. Raises
+    ``TrainingError``.
     """
     data = trainer.train_dataset
     batch = trainer.data_collator([data[i] for i in range(min(4, len(data)))])
-    ids, labels = batch["input_ids"].tolist(), batch["labels"].tolist()
+    ids = batch["input_ids"].tolist()
+    labels = batch["labels"].tolist()
     found: list[tuple[list[int], list[int]]] = []
     if "attention_mask" in batch:
         for row, wanted, real in zip(ids, labels, batch["attention_mask"].sum(-1).tolist(), strict=True):
@@ -277,8 +276,9 @@ def _assert_one_format(trainer: Any, known: set[int]) -> None:
         found = [(ids[0][a:b], labels[0][a:b]) for a, b in pairwise(cuts)]
     if not found or any(_hash(a, b) not in known for a, b in found):
         raise TrainingError(
-            "training would see other tokens, or learn other ones, than the chat format gives: this version of TRL prepares ready-made "
-            "rows in another way. Use the versions that iteralign is tested with (constraints.txt)"
+            "training would see other tokens, or learn other ones, than the chat format gives: "
+            "this version of TRL prepares ready-made rows in another way. "
+            "Use the versions that iteralign is tested with (constraints.txt)"
         )
 
 

@@ -202,6 +202,7 @@ def test_running_out_of_memory_halves_the_batch_and_says_so(tiny: Path, error: E
     with host.serve(Checkpoint(path=str(tiny))) as policy:
         many = CHATS + [chat(f"day {i}") for i in range(6)]
         calm = policy.generate(many, WARM)
+        scores = [s.total for s in policy.logprobs(many, ["x"] * len(many))]
         model = host.load(policy.checkpoint).model
         original = model.forward
 
@@ -219,7 +220,7 @@ def test_running_out_of_memory_halves_the_batch_and_says_so(tiny: Path, error: E
             "out of memory with a batch of 8 chats: going on with batches of 4",
             "out of memory with a batch of 4 chats: going on with batches of 2",
         ]
-        assert policy.logprobs(many, ["x"] * len(many))
+        assert [s.total for s in policy.logprobs(many, ["x"] * len(many))] == pytest.approx(scores)
         assert host.batch_size == 2
         assert len(said) == 2
         model.forward = at_most(0)

@@ -104,5 +104,6 @@ def test_a_model_whose_trees_come_out_otherwise_scores_plainly_and_says_so_once(
     assert not loaded.scores_trees
     (text,) = said
     assert text.startswith(
-        "candidates of one question are scored one by one, for this model cannot score them as one tree: its scores differ by"
+        "candidates of one question are scored one by one, "
+        "for this model cannot score them as one tree: its scores differ by"
     )

@@ -16,6 +16,7 @@ import pytest
 from iteralign.engines.hf.host import HFHost
 from iteralign.engines.openai.host import ServerHost
 from iteralign.errors import EngineError, NotFound, PromptTooLong, Unavailable, Unsupported
+from iteralign.recipe.sections import TrainingSection
 from iteralign.records.chat import Chat, Message, SamplingParams
 from iteralign.records.iteralign import Checkpoint, TrainingExample
 from model_server import ModelServer
@@ -61,15 +62,8 @@ def adapters(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Check
     from iteralign.training.sft import SFT
 
     out = tmp_path_factory.mktemp("adapters")
-    sft = SFT(
-        method="lora",
-        keep_adapter=True,
-        epochs=10,
-        learning_rate=1e-2,
-        batch_size=2,
-        device="cpu",
-        locate=lambda c: c.path,
-    )
+    training = TrainingSection(method="lora", keep_adapter=True, epochs=10, learning_rate=1e-2, batch_size=2)
+    sft = SFT(training, device="cpu", locate=lambda c: c.path)
     first = sft.finetune(Checkpoint(path=str(tiny)), LESSONS, out / "first")
     return [first, sft.finetune(first, LESSONS, out / "second")]
 
@@ -143,10 +137,11 @@ def test_a_restarted_server_is_given_the_adapter_again(
     server = start()
     with host(server, tiny).serve(adapters[0]) as policy:
         before = policy.generate(CHATS, GREEDY)
+        scores = policy.logprobs(CHATS, CONTINUATIONS)
         server.restart()
         assert policy.generate(CHATS, GREEDY) == before
         server.restart()
-        assert policy.logprobs(CHATS, CONTINUATIONS)
+        assert policy.logprobs(CHATS, CONTINUATIONS) == scores
     assert server.count("/load_lora_adapter") == 3
 
 
@@ -182,7 +177,8 @@ def test_a_server_that_does_not_swap_is_an_error_and_never_an_answer(
 def test_a_base_with_other_weights_or_another_vocabulary_is_found(
     start: Start, tiny: Path, tmp_path: Path
 ) -> None:
-    from iteralign.engines.weights import load, write_probe
+    from iteralign.engines.probe import write_probe
+    from iteralign.engines.weights import load
 
     copy = Path(shutil.copytree(tiny, tmp_path / "copy"))
     write_probe(*load(str(copy), device="cpu", precision="float32", template=None, warn=print), copy)
@@ -359,7 +355,7 @@ def test_an_adapter_without_a_probe_is_not_trusted(
 def test_lessons_below_the_servers_precision_are_warned_of(
     start: Start, tiny: Path, adapters: list[Checkpoint]
 ) -> None:
-    from iteralign.engines.weights import PROBE_FILE
+    from iteralign.engines.probe import PROBE_FILE
 
     server, said = start(), list[str]()
     served = host(server, tiny, said, dtype="auto")
@@ -417,7 +413,7 @@ def test_what_is_booked_is_what_the_server_tells_and_other_models_limits_do_not_
 def test_the_base_is_compared_with_the_weights_that_are_trained_here(
     start: Start, tiny: Path, tmp_path: Path
 ) -> None:
-    from iteralign.engines.weights import local_probe
+    from iteralign.engines.probe import local_probe
 
     probe = local_probe(str(tiny), "float32", None, print)
     base = Checkpoint(path=str(tiny))

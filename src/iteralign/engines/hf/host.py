@@ -1,8 +1,7 @@
-"""Generates and scores with transformers: batched, sorted by length, padded on the left, with a random stream
-per chat.
+"""Generates and scores with transformers: batched, sorted by length, with a random stream per chat.
 
 ``HFHost`` owns the device and the weights; a policy loads at its first request, and every load is proven by a
-probe. What happens in one batch is in ``model.py``. Knows nothing of what the answers are for.
+probe. What happens in one batch is in ``model``. Knows nothing of what the answers are for.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ from iteralign.chat import rows
 from iteralign.chat.format import encode_prompt
 from iteralign.engines.hf.model import Loaded
 from iteralign.engines.hf.tree import tree_of
-from iteralign.engines.weights import load, pick_device, pick_dtype, prove
+from iteralign.engines.probe import prove
+from iteralign.engines.weights import load, pick_device, pick_dtype
 from iteralign.errors import EngineError
 from iteralign.records.chat import Chat, Completion, SamplingParams, Score
 from iteralign.records.iteralign import Checkpoint
@@ -24,8 +24,9 @@ from iteralign.records.iteralign import Checkpoint
 TOKENS = 64
 """Per row of a generation batch, that a batch of trees of continuations may hold."""
 KEEP_WARM = 2 << 30
-"""Bytes: smaller models stay loaded between two ``serve`` of one checkpoint, larger ones leave the device to
-what comes next.
+"""Bytes: smaller models stay loaded between two ``serve`` of one checkpoint.
+
+Larger ones leave the device to what comes next.
 """
 
 
@@ -48,20 +49,20 @@ class HFHost:
         locate: Callable[[Checkpoint], str],
         warn: Callable[[str], None],
     ) -> None:
-        self._device, self._dtype, self._template, self._max_context = (
-            device,
-            dtype,
-            chat_template,
-            max_context,
-        )
-        self._locate, self._warn = locate, warn
+        self._device = device
+        self._dtype = dtype
+        self._template = chat_template
+        self._max_context = max_context
+        self._locate = locate
+        self._warn = warn
         self.batch_size = batch_size
         self._loaded: tuple[str, Loaded] | None = None
 
     @contextmanager
     def serve(self, checkpoint: Checkpoint) -> Iterator[HFPolicy]:
-        """A policy with these weights; they are loaded at the first request. A large model gives its memory
-        back at the end.
+        """A policy with these weights; they are loaded at the first request.
+
+        A large model gives its memory back at the end.
         """
         try:
             yield HFPolicy(self, checkpoint)
@@ -73,7 +74,8 @@ class HFHost:
         """The model of a checkpoint, proven by a probe. Raises ``EngineError``."""
         if self._loaded is None or self._loaded[0] != checkpoint.id:
             self.free()
-            device, place = pick_device(self._device), self._locate(checkpoint)
+            device = pick_device(self._device)
+            place = self._locate(checkpoint)
             precision = pick_dtype(self._dtype, device)
             model, tokenizer = load(
                 place, device=device, precision=precision, template=self._template, warn=self._warn
@@ -89,12 +91,14 @@ class HFHost:
             _sweep()
 
     def shrink(self, rows: int) -> None:
-        """Go on with half of a batch that did not fit, and say so. Raises ``EngineError`` where it was a
-        single chat.
+        """Go on with half of a batch that did not fit, and say so.
+
+        Raises ``EngineError`` where it was a single chat.
         """
         if rows <= 1:
             raise EngineError(
-                "out of memory with a single chat: take a smaller model or model.dtype = bfloat16, lower max_new_tokens, or take another model.device"
+                "out of memory with a single chat: take a smaller model or model.dtype = bfloat16, "
+                "lower max_new_tokens, or take another model.device"
             )
         self.batch_size = rows // 2
         self._warn(f"out of memory with a batch of {rows} chats: going on with batches of {self.batch_size}")
@@ -104,7 +108,8 @@ class HFPolicy:
     """A checkpoint that answers and scores (``protocols.Policy`` and ``Scorer``)."""
 
     def __init__(self, host: HFHost, checkpoint: Checkpoint) -> None:
-        self._host, self.checkpoint = host, checkpoint
+        self.checkpoint = checkpoint
+        self._host = host
 
     @property
     def fingerprint(self) -> str:
@@ -133,19 +138,16 @@ class HFPolicy:
         return self._in_batches([len(p) for p in prompts], work)
 
     def weights(self) -> tuple[Any, Any]:
-        """Model and tokenizer, loaded and proven, for a harness that runs them itself
-        (``protocols.Weighty``).
-        """
+        """Model and tokenizer, loaded and proven (``protocols.Weighty``)."""
         loaded = self._host.load(self.checkpoint)
         return loaded.model, loaded.tokenizer
 
     def logprobs(self, chats: Sequence[Chat], continuations: Sequence[str]) -> list[Score]:
-        """Each continuation as the assistant's answer to its chat, nats, from a float32 log-softmax of one
-        forward pass.
+        """Each continuation as the assistant's answer to its chat, nats.
 
-        The tokens are those that the chat format adds after the prompt's, without the end of turn: the text
-        that would be trained on, so white space around a continuation does not count, and an empty one has no
-        tokens and the sum 0.
+        They are from a float32 log-softmax of one forward pass. The tokens are those that the chat format
+        adds after the prompt's, without the end of turn: the text that would be trained on, so white space
+        around a continuation does not count, and an empty one has no tokens and the sum 0.
         """
         if not chats:
             return []
@@ -190,8 +192,10 @@ class HFPolicy:
     def _in_batches(
         self, lengths: Sequence[int], work: Callable[[list[int]], list[Any]], tokens: int | None = None
     ) -> list[Any]:
-        """Results in the caller's order. Longest first, so that what does not fit is found at once; such a
-        batch is halved. ``tokens``: the most that a batch holds, padding included, one row at least.
+        """Results in the caller's order.
+
+        The longest are first, so that what does not fit is found at once; such a batch is halved. ``tokens``:
+        the most that a batch holds, padding included, one row at least.
         """
         order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
         done: dict[int, Any] = {}
@@ -213,8 +217,10 @@ class HFPolicy:
 
 
 def use_threads(count: int | None) -> None:
-    """How many CPU threads torch uses in this process; None leaves its own choice. A tiny model runs best on
-    one: threads that wait for each other beside another busy process cost it a factor of ten and more.
+    """How many CPU threads torch uses in this process; None leaves its own choice.
+
+    A tiny model runs best on one: threads that wait for each other beside another busy process cost it a
+    factor of ten and more.
     """
     if count is not None:
         import torch
@@ -229,11 +235,9 @@ def _unless_out_of_memory(work: Callable[[list[int]], list[Any]], rows: list[int
         return work(rows)
     except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
         text = str(error).lower()
-        if (
-            isinstance(error, (torch.OutOfMemoryError, MemoryError))
-            or "out of memory" in text
-            or "can't allocate memory" in text
-        ):
+        # CPU and MPS say it as plain RuntimeErrors
+        said = "out of memory" in text or "can't allocate memory" in text
+        if said or isinstance(error, (torch.OutOfMemoryError, MemoryError)):
             return None
         raise
 

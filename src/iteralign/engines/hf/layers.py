@@ -1,7 +1,7 @@
-"""What a model's config says of its layers: whether every token sees all before it, and whether some layers
-keep a state instead of keys and values.
+"""What a model's config says of its layers.
 
-Knows configs of transformers, not tensors.
+That is whether every token sees all before it, and whether some layers keep a state instead of keys and
+values. Knows configs of transformers, not tensors.
 """
 
 from __future__ import annotations
@@ -31,9 +31,8 @@ def all_full(config: Any) -> bool:
     window = getattr(text, "sliding_window", None)
     if window and getattr(text, "use_sliding_window", True):
         return False
-    if any(
-        kind != "global" for kinds, _ in getattr(text, "attention_types", None) or () for kind in kinds
-    ):  # GPT-Neo
+    by_layer = getattr(text, "attention_types", None) or ()  # GPT-Neo's
+    if any(kind != "global" for kinds, _ in by_layer for kind in kinds):
         return False
     return not any(getattr(text, name, None) for name in _WINDOWS) and not recurrent(config)
 

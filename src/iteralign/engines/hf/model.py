@@ -1,6 +1,6 @@
 """A loaded transformers model: one batch of answers, one batch of scores. Knows tensors, not checkpoints.
 
-What the prompts of a batch begin with alike goes through the model once. How a token is drawn stands in
+What the prompts of a batch begin with alike goes through the model once. How a token is drawn is in
 ``sampling``.
 """
 
@@ -20,13 +20,15 @@ from iteralign.errors import EngineError
 from iteralign.records.chat import Chat, Completion, Message, SamplingParams, Score
 
 SHARED = 128
-"""Tokens: where all prompts of a batch begin with so many alike (rules and exemplars, say), these go through
-the model once.
+"""Tokens: where all prompts of a batch begin with so many alike, these go through the model once.
+
+Rules and exemplars, say.
 """
 
 TOLERANCE = {"float32": 1e-3, "float64": 1e-3}
-"""Nats a token, that a tree's log-probabilities may differ from plain ones. Other precisions: 0.3, what
-rounding alone may do.
+"""Nats a token, that a tree's log-probabilities may differ from plain ones.
+
+Other precisions: 0.3, what rounding alone may do.
 """
 
 
@@ -43,18 +45,20 @@ class Loaded:
     ) -> None:
         from transformers import GenerationConfig
 
-        self.model, self.tokenizer, self.device = model, tokenizer, device
+        self.model = model
+        self.tokenizer = tokenizer
+        self.device = device
         named = model.generation_config.eos_token_id
         self.ends = end_tokens(tokenizer) | ({named} if isinstance(named, int) else set(named or []))
-        model.generation_config = (
-            GenerationConfig()
-        )  # its defaults (a repetition penalty, say) would fill in what ours leaves open
+        # the model's own defaults (a repetition penalty, say) would fill in what ours leaves open
+        model.generation_config = GenerationConfig()
         limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         self.context = min(x for x in (max_context, limit, 1 << 30) if x)
         self.bytes = sum(p.numel() * p.element_size() for p in model.parameters())
         taken = inspect.signature(model.forward).parameters
         self._spellings: dict[int, str] = {}
-        self._takes_positions, self._takes_keep = "position_ids" in taken, "logits_to_keep" in taken
+        self._takes_positions = "position_ids" in taken
+        self._takes_keep = "logits_to_keep" in taken
         self._warn = warn
         self._proven: bool | None = None if self.shares and all_full(model.config) else False
 
@@ -65,8 +69,9 @@ class Loaded:
         seeds: Sequence[int],
         params: SamplingParams,
     ) -> list[Completion]:
-        """Answers to prompts of token ids, in one batch. Raises ``EngineError`` naming a chat whose logits
-        are no numbers.
+        """Answers to prompts of token ids, in one batch.
+
+        Raises ``EngineError`` naming a chat whose logits are no numbers.
         """
         import torch
         from transformers import GenerationConfig, LogitsProcessorList
@@ -95,10 +100,13 @@ class Loaded:
         return [self._completion(row[width:].tolist(), len(p)) for row, p in zip(out, prompts, strict=True)]
 
     def _shared(self, prompts: Sequence[list[int]]) -> int:
-        """How many tokens all prompts begin with alike; 0 where it is not worth it, or the model keeps no
-        cache of keys and values.
+        """How many tokens all prompts begin with alike.
+
+        0 where it is not worth it, or the model keeps no cache of keys and values.
         """
-        first, last = min(prompts), max(prompts)
+        # what the first and the last in order have in common, all between them have
+        first = min(prompts)
+        last = max(prompts)
         alike = next(
             (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b),
             min(len(first), len(last)),
@@ -127,8 +135,9 @@ class Loaded:
 
     @property
     def shares(self) -> bool:
-        """Whether tokens can be given places of their own, and attention a mask: what sharing of any kind
-        needs.
+        """Whether tokens can be given places of their own, and attention a mask.
+
+        Sharing of any kind needs both.
         """
         return self._takes_positions and getattr(self.model.config, "_attn_implementation", "") in (
             "sdpa",
@@ -137,9 +146,10 @@ class Loaded:
 
     @property
     def scores_trees(self) -> bool:
-        """Whether continuations of one prompt can go through the model as a tree: where all its layers are
-        full attention (a mask of one's own would do away with a window), and a small tree, scored once, gives
-        what plain scoring gives.
+        """Whether continuations of one prompt can go through the model as a tree.
+
+        They can where all its layers are full attention (a mask of one's own would do away with a window),
+        and a small tree, scored once, gives what plain scoring gives.
         """
         if self._proven is None:
             self._proven = self._prove()
@@ -147,12 +157,14 @@ class Loaded:
 
     def _prove(self) -> bool:
         """Scores a small tree both ways. Where they differ, or the model takes no tree, that is warned of."""
-        first, step = 3, max(1, self.model.config.get_text_config().vocab_size // 17)
-        tokens = [
-            first + (step * n) % max(1, self.model.config.get_text_config().vocab_size - first)
-            for n in range(14)
-        ]
-        prompt, own = tokens[:7], [tokens[7:11], [*tokens[7:9], *tokens[11:13]], tokens[12:14]]
+        # Any tokens will do: here 14 spread over the vocabulary, behind the first three, which are often
+        # special. The second continuation begins as the first, so that the tree has a branch within one.
+        first = 3
+        vocabulary = self.model.config.get_text_config().vocab_size
+        step = max(1, vocabulary // 17)
+        tokens = [first + (step * n) % max(1, vocabulary - first) for n in range(14)]
+        prompt = tokens[:7]
+        own = [tokens[7:11], [*tokens[7:9], *tokens[11:13]], tokens[12:14]]
         chat = (Message("user", "a probe of scoring"),)
         plain = self.score([chat] * len(own), [([*prompt, *c], len(prompt)) for c in own])
         try:
@@ -164,11 +176,13 @@ class Loaded:
             )
             why = f"its scores differ by {apart:.2g} nats a token"
         except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, EngineError) as error:
-            apart, why = math.inf, f"it takes no such input ({type(error).__name__})"
+            apart = math.inf
+            why = f"it takes no such input ({type(error).__name__})"
         if apart <= TOLERANCE.get(str(self.model.dtype).removeprefix("torch."), 0.3):
             return True
         self._warn(
-            f"candidates of one question are scored one by one, for this model cannot score them as one tree: {why}"
+            "candidates of one question are scored one by one, "
+            f"for this model cannot score them as one tree: {why}"
         )
         return False
 
@@ -233,7 +247,8 @@ class Loaded:
         """Token ids and attention mask, (batch, width), padded on the left, behind what the rows share."""
         import torch
 
-        width, pad = max(map(len, rows)), self.tokenizer.pad_token_id
+        width = max(map(len, rows))
+        pad = self.tokenizer.pad_token_id
         ids = torch.tensor(
             [r[:shared] + [pad] * (width - len(r)) + r[shared:] for r in rows], device=self.device
         )

@@ -1,5 +1,7 @@
-"""How a token is drawn: repeated runs of tokens are made less likely, then temperature and top-p, then noise
-from each chat's own random stream (the Gumbel-max trick). Knows logits, not chats.
+"""How a token is drawn: a penalty, then temperature and top-p, then noise.
+
+The penalty makes repeated runs of tokens less likely; the noise is from each chat's own random stream (the
+Gumbel-max trick). Knows logits, not chats.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ RUNS = (3, 4)
 
 
 def processors(params: SamplingParams, seeds: Sequence[int], width: int, device: str) -> list[Any]:
-    """What is done to the logits of a batch, in order. ``width``: tokens of the prompts, which are no part of
-    the answers.
+    """What is done to the logits of a batch, in order.
+
+    ``width``: tokens of the prompts, which are no part of the answers.
     """
     penalty = [_penalty(params.ngram_penalty, len(seeds), width)] if params.ngram_penalty else []
     return [*penalty, *(_sampler(params, seeds, device) if params.temperature > 0 else [])]
@@ -36,10 +39,8 @@ def _penalty(amount: float, rows: int, width: int) -> Any:
                 zip(input_ids[:, width:].tolist(), self.followers, strict=True)
             ):
                 for run in RUNS:
-                    if len(ids) >= run:
-                        followers.setdefault(tuple(ids[-run:-1]), set()).add(
-                            ids[-1]
-                        )  # the run that the last token completed
+                    if len(ids) >= run:  # the run that the last token completed
+                        followers.setdefault(tuple(ids[-run:-1]), set()).add(ids[-1])
                 for run in RUNS:
                     if len(ids) >= run - 1 and (known := followers.get(tuple(ids[len(ids) - run + 1 :]))):
                         scores[row, sorted(known)] -= amount
@@ -49,8 +50,9 @@ def _penalty(amount: float, rows: int, width: int) -> Any:
 
 
 def _sampler(params: SamplingParams, seeds: Sequence[int], device: str) -> list[Any]:
-    """Temperature, top-p, and Gumbel noise: the largest sum is a draw from the distribution that the first
-    two leave.
+    """Temperature, top-p, and Gumbel noise.
+
+    The largest sum is a draw from the distribution that the first two leave.
     """
     import torch
     from transformers import LogitsProcessor, TemperatureLogitsWarper, TopPLogitsWarper

@@ -1,8 +1,7 @@
-"""Many continuations of one prompt as one sequence: a tree in which every token stands once, and sees its own
-ancestors alone.
+"""Many continuations of one prompt as one sequence: a tree.
 
-What continuations share, the prompt and any common beginning, goes through the model once. Knows token ids
-and tensors, not chats.
+Every token of it is there once, and sees its own ancestors alone. What continuations share, the prompt and
+any common beginning, goes through the model once. Knows token ids and tensors, not chats.
 """
 
 from __future__ import annotations
@@ -14,8 +13,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """``tokens`` with their ``parents`` (-1: none) and ``positions``; ``paths``: for each continuation the
-    places whose logits its tokens are drawn from, in order.
+    """``tokens`` with their ``parents`` (-1: none) and ``positions``.
+
+    ``paths``: for each continuation the places whose logits its tokens are drawn from, in order.
     """
 
     tokens: list[int]
@@ -25,10 +25,13 @@ class Tree:
 
 
 def tree_of(prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> Tree:
-    """The tree of a prompt (one token at least) and its continuations. After a continuation's last token
-    nothing is asked: it is left out.
+    """The tree of a prompt (one token at least) and its continuations.
+
+    After a continuation's last token nothing is asked: it is left out.
     """
-    tokens, parents, positions = list(prompt), list(range(-1, len(prompt) - 1)), list(range(len(prompt)))
+    tokens = list(prompt)
+    parents = list(range(-1, len(prompt) - 1))
+    positions = list(range(len(prompt)))
     child: dict[tuple[int, int], int] = {}
     paths = []
     for continuation in continuations:
@@ -47,8 +50,9 @@ def tree_of(prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> Tr
 
 
 def inputs_of(trees: Sequence[Tree], pad: int, device: str, dtype: Any) -> dict[str, Any]:
-    """Token ids (batch, width), positions, and an additive mask (batch, 1, width, width): a token sees its
-    ancestors and itself.
+    """Token ids (batch, width), positions, and an additive mask (batch, 1, width, width).
+
+    A token sees its ancestors and itself.
     """
     import numpy as np
     import torch

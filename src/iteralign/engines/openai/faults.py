@@ -71,11 +71,12 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A failed request. ``passing``: try again; ``item``: this chat's own trouble; ``request``: the server
-    refuses the request's form; ``fatal``: nobody's request will do better; ``spent``: it was not sent, for
-    the budget is used up. ``wait``: seconds that the server asked for; ``parameter``: the one refused;
-    ``sent``: whether the request may have reached the server; ``used``: tokens of request and reply, where
-    the server told them.
+    """A failed request.
+
+    ``passing``: try again; ``item``: this chat's own trouble; ``request``: the server refuses the request's
+    form; ``fatal``: nobody's request will do better; ``spent``: it was not sent, for the budget is used up.
+    ``wait``: seconds that the server asked for; ``parameter``: the one refused; ``sent``: whether the request
+    may have reached the server; ``used``: tokens of request and reply, where the server told them.
     """
 
     kind: Kind
@@ -89,14 +90,16 @@ class Fault:
 
     @property
     def unpaid(self) -> bool:
-        """Whether the server refused the request before any work: it sent an error status of its own (502 and
-        504 are a gateway's, behind which a server may have worked), or there was no connection.
+        """Whether the server refused the request before any work.
+
+        It sent an error status of its own (502 and 504 are a gateway's, behind which a server may have
+        worked), or there was no connection.
         """
         return not self.sent or 400 <= self.status <= 501 or self.status == 503
 
 
 def classify(error: Exception, server: Server, timeout: float) -> Fault:
-    """The meaning of an exception of the client library, of a timeout, or of an answer that cannot be read."""
+    """The meaning of an exception of the client library, a timeout, or an answer that cannot be read."""
     import openai
 
     if isinstance(error, openai.APIStatusError):
@@ -128,10 +131,8 @@ def classify(error: Exception, server: Server, timeout: float) -> Fault:
 
 def _of_status(error: Any, server: Server) -> Fault:
     body: Mapping[str, Any] = error.body if isinstance(error.body, Mapping) else {}
-    status, said = (
-        int(error.status_code),
-        server.clean(body.get("detail") or error.message),
-    )  # detail: servers made with FastAPI
+    status = int(error.status_code)
+    said = server.clean(body.get("detail") or error.message)  # detail: servers made with FastAPI
     code = str(body.get("code") or body.get("type") or "")
     at = f"{server.place}, model {server.model!r}"
     if status in (401, 403):
@@ -206,8 +207,9 @@ def _of_request(status: int, said: str, code: str, body: Mapping[str, Any], at: 
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks to wait: from ``retry-after-ms``, or ``Retry-After`` in seconds or as a
-    date.
+    """Seconds that the server asks to wait.
+
+    They are from ``retry-after-ms``, or ``Retry-After`` in seconds or as a date.
     """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name)

@@ -1,7 +1,7 @@
 """A chat model behind an OpenAI-compatible endpoint (``protocols.StructuredGenerator``).
 
-Knows nothing of judging, and leaves retries, limits and the ledger to ``wire``. How far a server can
-hold a reply to a schema is found out once and remembered.
+Knows nothing of judging, and leaves retries, limits and the ledger to ``wire``. How far a server can hold a
+reply to a schema is found out once and remembered.
 """
 
 from __future__ import annotations
@@ -12,23 +12,24 @@ from functools import partial
 from typing import Any
 
 from iteralign.engines.openai.faults import Fault, Malformed
+from iteralign.engines.openai.reading import all_of, first_choice, usage
 from iteralign.engines.openai.session import Ask, Session
-from iteralign.engines.openai.wire import CHAT, Outcome, Wire
+from iteralign.engines.openai.wire import CHAT, Wire
 from iteralign.errors import EngineError, Filtered
 from iteralign.log import log
 from iteralign.protocols import Ledger
 from iteralign.records.chat import Chat, Completion, SamplingParams
 
-_MOST_TOKENS = 10**9
-"""More than that for one request is no count."""
+Outcome = Completion | EngineError
 LADDER = ("json_schema", "json_object", "none")
+"""What a reply can be held to, from the best form to none."""
 
 
 class OpenAIEngine:
-    """Answers chats over HTTP. What is tried again and how often, the ledger and the limits are those of
-    ``wire.Wire``.
+    """Answers chats over HTTP.
 
-    ``also``: parameters that every request says beside the usual ones.
+    What is tried again and how often, the ledger and the limits are those of ``wire.Wire``. ``also``:
+    parameters that every request says beside the usual ones.
     """
 
     def __init__(
@@ -48,7 +49,8 @@ class OpenAIEngine:
         tokens_per_minute: int | None = None,
         also: Mapping[str, Any] | None = None,
     ) -> None:
-        self._model, self._also = model, dict(also or {})
+        self._model = model
+        self._also = dict(also or {})
         self._rungs: dict[str, str] = {}  # schema title -> what the server can hold it to
         self._wire = Wire(
             model,
@@ -72,11 +74,10 @@ class OpenAIEngine:
     def attempt(
         self, chats: Sequence[Chat], params: SamplingParams, schema: Mapping[str, Any] | None = None
     ) -> list[Outcome]:
-        """One outcome per chat, in order: a completion, or the error of this chat alone. Raises what concerns
-        every chat.
+        """One outcome per chat, in order: a completion, or the error of this chat alone.
 
-        A chat that fails to the last try while others get through is that chat's trouble; where none gets
-        through, the server's.
+        Raises what concerns every chat. A chat that fails to the last try while others get through is that
+        chat's trouble; where none gets through, the server's.
         """
         if not chats:
             return []
@@ -99,8 +100,10 @@ class OpenAIEngine:
     async def _ask_structured(
         self, session: Session, body: Mapping[str, Any], schema: Mapping[str, Any]
     ) -> Completion | Fault:
-        """Ask in the best form that the server is known to take; while none is known, one request at a time
-        finds it out.
+        """Ask in the best form that the server is known to take.
+
+        While none is known, one request at a time finds it out: else each of many would climb down the ladder
+        by itself.
         """
         title = str(schema["title"])
         if title not in self._rungs:
@@ -119,7 +122,8 @@ class OpenAIEngine:
                 self._rungs[title] = rung
                 if rung != LADDER[0]:
                     session.tell(
-                        f"{session.server.place} does not take response_format {LADDER[0]}: asking with {rung}, and checking every answer"
+                        f"{session.server.place} does not take response_format {LADDER[0]}: "
+                        f"asking with {rung}, and checking every answer"
                     )
                 return done
             if last or not (done.kind == "request" or (done.kind == "passing" and done.status == 500)):
@@ -130,8 +134,16 @@ class OpenAIEngine:
         self, session: Session, body: Mapping[str, Any], form: Mapping[str, Any], *, suspect: bool = False
     ) -> Completion | Fault:
         simple = {**body, "messages": [{"role": "user", "content": "Say yes."}]}
-        read, most = partial(self._read, session), int(body["max_tokens"])
-        return await self._wire.ask(session, Ask(CHAT, {**body, **form}, read, most, suspect, simple))
+        ask = Ask(
+            CHAT,
+            {**body, **form},
+            Completion,
+            partial(self._read, session),
+            most_output=int(body["max_tokens"]),
+            suspect=suspect,
+            simple=simple,
+        )
+        return await self._wire.ask(session, ask)
 
     def _read(self, session: Session, reply: Any) -> Completion | Fault:
         choice = first_choice(reply)
@@ -143,7 +155,8 @@ class OpenAIEngine:
             raise Malformed("its content is no text")
         if choice.get("finish_reason") == "content_filter" and not text:
             withheld = Filtered(
-                f"{session.server.place}, model {self._model!r}: the server's content filter withheld the answer"
+                f"{session.server.place}, model {self._model!r}: "
+                "the server's content filter withheld the answer"
             )
             return Fault("item", withheld, "a filtered answer", used=usage(reply))
         return Completion(
@@ -160,39 +173,6 @@ class OpenAIEngine:
             "top_p": params.top_p,
         }
         return body | self._also
-
-
-def all_of(outcomes: Sequence[Outcome]) -> list[Completion]:
-    """The completions. Raises the first error among them, naming its chat's place."""
-    done: list[Completion] = []
-    for number, outcome in enumerate(outcomes):
-        if isinstance(outcome, EngineError):
-            raise type(outcome)(f"chat {number + 1} of {len(outcomes)}: {outcome}")
-        done.append(outcome)
-    return done
-
-
-def first_choice(reply: Any) -> dict[str, Any]:
-    """The first choice of a reply. Raises ``Malformed`` for anything else that a server may send with status
-    200.
-    """
-    choices = reply.get("choices") if isinstance(reply, dict) else None
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        said = reply.get("error", reply) if isinstance(reply, dict) else reply
-        raise Malformed(f"{type(reply).__name__}: {said}")  # whole: the key is masked before it is cut
-    return choices[0]
-
-
-def usage(reply: Mapping[str, Any]) -> tuple[int, int]:
-    """Tokens of the request and of the reply; 0 where the server does not tell."""
-    told = reply.get("usage")
-    counts = [
-        told.get(name) if isinstance(told, dict) else 0 for name in ("prompt_tokens", "completion_tokens")
-    ]
-    prompt, completion = (
-        int(n) if isinstance(n, int | float) and 0 < n <= _MOST_TOKENS else 0 for n in counts
-    )
-    return prompt, completion
 
 
 def _form(rung: str, schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
-"""Keeps requests and tokens per minute under a server's limits by spacing them evenly; no burst, so that no
-minute holds more.
+"""Keeps requests and tokens per minute under a server's limits by spacing them evenly.
 
-Knows nothing of requests. Times are monotonic seconds.
+There is no burst, so that no minute holds more. Knows nothing of requests. Times are monotonic seconds.
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ class Pace:
     ) -> None:
         self._per_request = 60.0 / requests_per_minute if requests_per_minute else 0.0
         self._per_token = 60.0 / tokens_per_minute if tokens_per_minute else 0.0
-        self._clock, self._free = clock, float("-inf")
+        self._clock = clock
+        self._free = float("-inf")
 
     def reserve(self, tokens: int) -> float:
         """Seconds to wait before a request of at most so many tokens may be sent; its place is taken."""

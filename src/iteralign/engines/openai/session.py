@@ -1,5 +1,6 @@
-"""What the requests of one call to a server share while they are under way, and what a request is. Sends
-nothing itself.
+"""What a request is, and what the requests of one call to a server share while they are under way.
+
+Sends nothing itself.
 """
 
 from __future__ import annotations
@@ -7,13 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic
 
 from iteralign.engines.openai.faults import Fault, Server
-from iteralign.records.chat import Completion
-
-Read = Callable[[Any], Completion | Fault]
-"""From a reply's JSON to what it says. Raises ``Malformed`` where it is no such reply."""
+from iteralign.ledger import R
 
 
 @dataclass
@@ -27,7 +25,7 @@ class Session:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # for what is found out once
     not_before: float = 0.0  # monotonic seconds: a server that asked for patience is left alone by everybody
     last_success: float = float("-inf")
-    under_way: dict[str, asyncio.Task[Completion | Fault]] = field(default_factory=dict)
+    under_way: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
     stop: BaseException | None = None  # nothing more may be sent; what is under way is awaited and kept
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     alive: asyncio.Task[bool] | None = None
@@ -47,15 +45,19 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """A request: where it goes, what it says (nothing: a GET), and how its reply is read. ``suspect``: its
-    form may be what the server stumbles over, so that a second 500 ends it. ``most_output``: tokens that the
-    reply has at most. ``simple``: a request of the same kind that any server that works at all answers.
+class Ask(Generic[R]):
+    """A request: where it goes, what it says (nothing: a GET), what is replied, and how that is read.
+
+    ``read`` makes a reply of this ``kind`` of the JSON, and raises ``Malformed`` where it is no such reply.
+    ``most_output``: tokens that the reply has at most. ``suspect``: its form may be what the server stumbles
+    over, so that a second 500 ends it. ``simple``: a request of the same kind that any server that works at
+    all answers.
     """
 
     path: str
     body: Mapping[str, Any]
-    read: Read
+    kind: type[R]
+    read: Callable[[Any], R | Fault]
     most_output: int = 0
     suspect: bool = False
     simple: Mapping[str, Any] | None = None

@@ -1,8 +1,8 @@
-"""One OpenAI-compatible endpoint: concurrent, patient within bounds, metered, and honest about what it may
-not retry.
+"""One OpenAI-compatible endpoint: concurrent, metered, patient within bounds.
 
-Sends bodies to paths and gives back what a reader makes of the replies. Knows nothing of chats, schemas or
-weights. The key is read from the environment at each call and kept nowhere.
+It is honest about what it may not try again. Sends bodies to paths and gives back what a reader makes of the
+replies. Knows nothing of chats, schemas or weights. The key is read from the environment at each call and
+kept nowhere.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ from iteralign.engines.openai.faults import Fault, Server, classify
 from iteralign.engines.openai.pace import Pace
 from iteralign.engines.openai.session import Ask, Session
 from iteralign.errors import BudgetExceeded, EngineError, RateLimited, Unavailable
-from iteralign.ledger import NOT_SENT, Request, Unmetered, key_of
+from iteralign.ledger import NOT_SENT, R, Request, Unmetered, key_of
 from iteralign.protocols import Ledger
-from iteralign.records.chat import Completion
 
 OPENAI_URL = "https://api.openai.com/v1"
 CHAT = "/chat/completions"
@@ -35,13 +34,14 @@ TURN = 32
 STRIDE = 16
 """Requests that are made ready before the first of them are given their turn."""
 T = TypeVar("T")
-Outcome = Completion | EngineError
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A request as it is sent, what the ledger knows it by, and how many parameters were known to be refused
-    when it was made.
+    """A request as it is sent, and what the ledger knows it by.
+
+    ``refused``: how many parameters were known to be refused when it was made; where more are known by now,
+    it is made anew.
     """
 
     body: dict[str, Any]
@@ -78,14 +78,15 @@ class Wire:
         requests_per_minute: int | None = None,
         tokens_per_minute: int | None = None,
     ) -> None:
-        self._model, self._url, self._key_env = model, base_url or OPENAI_URL, api_key_env
-        self._concurrency, self._max_retries, self._timeout, self._warn = (
-            concurrency,
-            max_retries,
-            timeout,
-            warn,
-        )
-        self._backoff, self._patience = backoff, patience
+        self._model = model
+        self._url = base_url or OPENAI_URL
+        self._key_env = api_key_env
+        self._concurrency = concurrency
+        self._max_retries = max_retries
+        self._timeout = timeout
+        self._warn = warn
+        self._backoff = backoff
+        self._patience = patience
         self._ledger: Ledger = ledger or Unmetered()
         self._pace = Pace(requests_per_minute, tokens_per_minute)
         self._refused: set[str] = set()  # parameters that the server does not know
@@ -99,7 +100,8 @@ class Wire:
         server = Server(self._model, self._url, self._key_env, key or None)
         if not _is_address(self._url):
             raise Unavailable(
-                f"base_url = {server.clean(self._url)!r} is no address: give http://HOST:PORT/v1 or https://HOST/v1"
+                f"base_url = {server.clean(self._url)!r} is no address: "
+                "give http://HOST:PORT/v1 or https://HOST/v1"
             )
         if not key and self._url == OPENAI_URL:
             raise Unavailable(
@@ -107,7 +109,8 @@ class Wire:
             )
         if not key.isascii() or any(c.isspace() or not c.isprintable() for c in key):
             raise Unavailable(
-                f"the value of the environment variable {self._key_env} cannot be a key: it holds spaces or special characters"
+                f"the value of the environment variable {self._key_env} cannot be a key: "
+                "it holds spaces or special characters"
             )
         return server
 
@@ -132,9 +135,8 @@ class Wire:
         with ThreadPoolExecutor(1) as pool, ExitStack() as interrupted:
             interrupted.callback(stop)
             future = pool.submit(lambda: asyncio.run(start()))
-            while not (
-                future.done() and said.empty()
-            ):  # the caller's thread hears the warnings: it may own a database
+            # the caller's thread hears the warnings: it may own a database
+            while not (future.done() and said.empty()):
                 try:
                     self._warn(said.get(timeout=0.05))
                 except queue.Empty:
@@ -151,24 +153,26 @@ class Wire:
         ) as client:
             return await work(Session(client, server, tell, asyncio.Semaphore(self._concurrency)))
 
-    async def gather(self, session: Session, work: Sequence[Awaitable[Completion | Fault]]) -> list[Outcome]:
-        """One outcome per piece of work, in order: its completion, or the error that is its own. Raises what
-        concerns all of it, when what was under way has come back and is in the ledger.
+    async def gather(self, session: Session, work: Sequence[Awaitable[R | Fault]]) -> list[R | EngineError]:
+        """One outcome per piece of work, in order: its reply, or the error that is its own.
+
+        Raises what concerns all of it, when what was under way has come back and is in the ledger.
         """
 
-        async def one(piece: Awaitable[Completion | Fault]) -> Outcome:
+        async def one(piece: Awaitable[R | Fault]) -> R | EngineError:
             done = await piece
-            if isinstance(done, Fault) and done.kind == "fatal":
+            if not isinstance(done, Fault):
+                return done
+            if done.kind == "fatal":
                 session.halt(done.error)
-            return done if isinstance(done, Completion) else done.error
+            return done.error
 
-        def ended(task: asyncio.Task[Outcome]) -> None:
-            if (
-                not task.cancelled() and (error := task.exception()) is not None
-            ):  # the ledger's, say: a full disk
+        def ended(task: asyncio.Task[R | EngineError]) -> None:
+            error = None if task.cancelled() else task.exception()
+            if error is not None:  # the ledger's, say: a full disk
                 session.halt(error)
 
-        tasks: list[asyncio.Task[Outcome]] = []
+        tasks: list[asyncio.Task[R | EngineError]] = []
         for number, piece in enumerate(work, start=1):
             tasks.append(asyncio.ensure_future(one(piece)))
             tasks[-1].add_done_callback(ended)
@@ -179,7 +183,7 @@ class Wire:
             raise session.stop
         return [task.result() for task in tasks]
 
-    async def ask(self, session: Session, ask: Ask) -> Completion | Fault:
+    async def ask(self, session: Session, ask: Ask[R]) -> R | Fault:
         """One reply; the same request at the same time is sent once.
 
         A request that fails to the last try, or that the server refuses, is its own chat's trouble as long as
@@ -198,17 +202,21 @@ class Wire:
         if key not in session.under_way:
             session.under_way[key] = asyncio.ensure_future(self._try(session, ask, sent))
             session.under_way[key].add_done_callback(lambda _: session.under_way.pop(key))
-        return await session.under_way[key]
+        # a key is of one kind of reply: path and body are in it
+        done: R | Fault = await session.under_way[key]
+        return done
 
-    async def _try(self, session: Session, ask: Ask, sent: _Sent) -> Completion | Fault:
+    async def _try(self, session: Session, ask: Ask[R], sent: _Sent) -> R | Fault:
         """One request with its retries."""
-        tries = strikes = 0
+        tries = 0
+        strikes = 0  # tries that ended with a 500: what a server gives for a form that it stumbles over
         while True:
-            async with (
-                session.slots
-            ):  # held while the server works, not while this request waits for its next try
-                if (known := self._ledger.recall(sent.entry.key)) is not None:
+            # a slot is held while the server works, not while this request waits for its next try
+            async with session.slots:
+                known = self._ledger.recall(sent.entry.key, ask.kind)
+                if known is not None:
                     return known
+                # a third: ``most_input`` counts bytes, and text has about three of them a token
                 if (own := self._pace.reserve(sent.entry.most_input // 3 + sent.entry.most_output)) > 0:
                     await session.sleep(own)
                 while (pause := session.not_before - time.monotonic()) > 0 and session.stop is None:
@@ -219,13 +227,14 @@ class Wire:
                     await asyncio.wait({session.alive})  # the server is being asked whether it works at all
                 began = time.monotonic()
                 done = await self._metered(session, ask, sent)
-                if isinstance(done, Completion):
+                if not isinstance(done, Fault):
                     session.last_success = time.monotonic()
                     return done
                 if done.parameter is not None and done.parameter in sent.body:
                     self._refuse(done.parameter, session)
                     continue
-                tries, strikes = tries + 1, strikes + (done.status == 500)
+                tries += 1
+                strikes += done.status == 500
                 final = await self._final(session, ask, done, tries, strikes, began)
                 if final is not None:
                     if final.kind == "fatal":
@@ -234,7 +243,7 @@ class Wire:
             await self._pause(session, done, tries)
 
     async def _final(
-        self, session: Session, ask: Ask, fault: Fault, tries: int, strikes: int, began: float
+        self, session: Session, ask: Ask[R], fault: Fault, tries: int, strikes: int, began: float
     ) -> Fault | None:
         """What is given back for a failed request; None where it is tried again."""
         if fault.kind == "request" and not ask.suspect:
@@ -243,7 +252,10 @@ class Wire:
         if fault.kind != "passing" or (ask.suspect and strikes == 2):
             return fault
         if (fault.wait or 0.0) > self._patience:
-            text = f"{fault.error}: the server asks to wait {fault.wait:.0f} s, more than {self._patience:g} s: resume later"
+            text = (
+                f"{fault.error}: the server asks to wait {fault.wait:.0f} s, "
+                f"more than {self._patience:g} s: resume later"
+            )
             return Fault("fatal", RateLimited(text), fault.what, fault.status)
         if tries > self._max_retries:
             own = session.last_success > began or await self._alive(session, ask, fault, began)
@@ -255,23 +267,23 @@ class Wire:
             )
         return None
 
-    async def _alive(self, session: Session, ask: Ask, fault: Fault, began: float) -> bool:
-        """Whether the server answers a simple request, asked after the one that failed began; several that
-        failed share one.
+    async def _alive(self, session: Session, ask: Ask[R], fault: Fault, began: float) -> bool:
+        """Whether the server answers a simple request, asked after the one that failed began.
+
+        Several that failed share one.
         """
         if ask.simple is None or not fault.sent or fault.status == 429 or session.stop is not None:
             return False
         if session.alive is None or session.alive_since < began:
             session.alive_since = time.monotonic()
-            session.alive = asyncio.ensure_future(
-                self._answers(session, Ask(ask.path, ask.simple, ask.read, ask.most_output))
-            )
+            simple = Ask(ask.path, ask.simple, ask.kind, ask.read, ask.most_output)
+            session.alive = asyncio.ensure_future(self._answers(session, simple))
         return await session.alive
 
-    async def _answers(self, session: Session, simple: Ask) -> bool:
+    async def _answers(self, session: Session, simple: Ask[R]) -> bool:
         for tries in range(1, self._max_retries + 2):
             done = await self._metered(session, simple, self._sent(session, simple))
-            if isinstance(done, Completion):
+            if not isinstance(done, Fault):
                 session.last_success = time.monotonic()
                 return True
             if done.kind != "passing" or (done.wait or 0.0) > self._patience or tries > self._max_retries:
@@ -279,7 +291,7 @@ class Wire:
             await self._pause(session, done, tries)
         raise AssertionError("the last try returns")
 
-    async def _metered(self, session: Session, ask: Ask, sent: _Sent) -> Completion | Fault:
+    async def _metered(self, session: Session, ask: Ask[R], sent: _Sent) -> R | Fault:
         """Send one request if the ledger admits it, and book what came of it."""
         try:
             while session.stop is None and (ticket := self._ledger.admit(sent.entry)) is None:
@@ -288,25 +300,28 @@ class Wire:
             session.halt(error)
         if session.stop is not None:
             return Fault("spent", EngineError(str(session.stop)), "nothing more is sent", sent=False)
-        done, outcome = None, "cancelled"
+        done: R | Fault | None = None
+        outcome = "cancelled"
         try:
             done = await self._send(session, ask, sent.body)
             if isinstance(done, Fault) and done.kind == "fatal":
                 session.halt(done.error)
-            outcome = "answered" if isinstance(done, Completion) else done.what if done.sent else NOT_SENT
-        finally:
-            self._ledger.settle(
-                ticket or 0, outcome, done if isinstance(done, Completion) else None, **_use(done)
-            )
+            outcome = "answered" if not isinstance(done, Fault) else done.what if done.sent else NOT_SENT
+        finally:  # also where this task is cancelled: the ticket counts as spent until it is settled
+            if isinstance(done, Fault):
+                self._ledger.settle(ticket or 0, outcome, unpaid=done.unpaid, used=done.used)
+            else:
+                self._ledger.settle(ticket or 0, outcome, done)
         return done
 
-    async def _send(self, session: Session, ask: Ask, body: Mapping[str, Any]) -> Completion | Fault:
+    async def _send(self, session: Session, ask: Ask[R], body: Mapping[str, Any]) -> R | Fault:
         from openai import OpenAIError
 
         try:
-            async with asyncio.timeout(self._timeout):  # the client's own timeout starts anew with every byte
-                # not chat.completions.create: it walks through every request and reply again, a millisecond
-                # each
+            # the client's own timeout starts anew with every byte
+            async with asyncio.timeout(self._timeout):
+                # not chat.completions.create: it walks through every request and reply again, at a
+                # millisecond each
                 send = (
                     session.client.post(ask.path, body=body, cast_to=object)
                     if body
@@ -317,7 +332,7 @@ class Wire:
             return classify(error, session.server, self._timeout)
 
     async def _pause(self, session: Session, fault: Fault, tries: int) -> None:
-        """Exponential with jitter; a pause that the server asked for holds for every request of the session."""
+        """Exponential with jitter; a pause that the server asked for holds for all of the session."""
         own = min(self._backoff * 2 ** (tries - 1), self._patience) * random.uniform(0.5, 1.5)
         if fault.wait is not None:
             session.not_before = max(session.not_before, time.monotonic() + fault.wait)
@@ -339,11 +354,13 @@ class Wire:
             + (f" ({more} more like it since the last warning)" if more else "")
         )
 
-    def _sent(self, session: Session, ask: Ask) -> _Sent:
-        """The request without what the server refused (newer servers spell the length limit differently), and
-        as the ledger knows it.
+    def _sent(self, session: Session, ask: Ask[R]) -> _Sent:
+        """The request without what the server refused, and as the ledger knows it.
+
+        Newer servers spell the length limit differently.
         """
-        body, server = {k: v for k, v in ask.body.items() if k not in self._refused}, session.server
+        server = session.server
+        body = {k: v for k, v in ask.body.items() if k not in self._refused}
         if "max_tokens" in self._refused and "max_tokens" in ask.body:
             body["max_completion_tokens"] = ask.body["max_tokens"]
         # what it is known by is the whole request: two samples stay two where the server takes no seed
@@ -354,16 +371,19 @@ class Wire:
     def _refuse(self, parameter: str, session: Session) -> None:
         if parameter not in self._refused and parameter != "max_tokens":
             session.tell(
-                f"{session.server.place}, model {self._model!r} does not take {parameter}: asking without it, so answers may differ between runs"
+                f"{session.server.place}, model {self._model!r} does not take {parameter}: "
+                "asking without it, so answers may differ between runs"
             )
         self._refused.add(parameter)
 
 
 def _most_tokens(body: Mapping[str, Any]) -> int:
-    """What a request may use at most: a token is a byte at least, and a turn is framed by some; a prompt of
-    token ids is counted.
+    """What a request may use at most.
+
+    A token is a byte at least, and a turn is framed by some; a prompt of token ids is counted.
     """
-    prompt, form = body.get("prompt"), body.get("response_format")
+    prompt = body.get("prompt")
+    form = body.get("response_format")
     turns = [str(m["content"]) for m in body.get("messages", ())]
     said = sum(len(t.encode()) + TURN for t in turns) if prompt is None else len(prompt)
     return said + (len(str(form).encode()) if form else 0)
@@ -375,8 +395,3 @@ def _is_address(url: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-
-
-def _use(done: Completion | Fault | None) -> dict[str, Any]:
-    """What a failed request used, as the ledger is told it."""
-    return {"unpaid": done.unpaid, "used": done.used} if isinstance(done, Fault) else {}

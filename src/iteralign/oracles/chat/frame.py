@@ -18,7 +18,10 @@ from iteralign.text.printable import one_line
 
 _LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _INVISIBLE = re.compile(
-    r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+    r"[\x00-\x08\x0e-\x1f\x7f-\x9f"  # control characters, but for tab, line feed and space-like ones
+    r"\ud800-\udfff"  # halves of surrogate pairs
+    r"\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff"  # no width, or another writing direction
+    r"\ufff9-\ufffb\U000e0000-\U000e0fff]"  # annotations, and tags: invisible text of its own
 )
 _TOKENS = re.compile(r"<(?=[|\uff5c]|/?[A-Za-z_][\w-]{0,30}>|</?SYS>>)|\[(?=/?[A-Za-z]{0,3}[A-Z_]{3,30}\])")
 """Where a control token of some chat template may begin: ``<|...``, ``<word>``, ``[WORD]``."""
@@ -31,17 +34,19 @@ class Unusable(ValueError):
 
 
 def clean(text: str, limit: int) -> str:
-    """The text without characters that cannot be seen, with plain line ends, with the control tokens of chat
-    templates broken up (a server may obey them inside a message), and cut in the middle to about ``limit``
-    characters.
+    """The text as it may be shown to a judge.
+
+    Without characters that cannot be seen, with plain line ends, with the control tokens of chat templates
+    broken up (a server may obey them inside a message), and cut in the middle to about ``limit`` characters.
     """
     plain = _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))
     return _TOKENS.sub(lambda m: m[0] + " ", cut(plain, limit))
 
 
 def cut(text: str, limit: int) -> str:
-    """At most ``limit`` characters of the text, half from each end, with a mark that says how many are left
-    out.
+    """At most ``limit`` characters of the text, half from each end.
+
+    A mark between them says how many are left out.
     """
     if len(text) <= limit:
         return text
@@ -51,8 +56,9 @@ def cut(text: str, limit: int) -> str:
 
 
 def mark_for(texts: Sequence[str], seed: int) -> str:
-    """A word that occurs in none of the texts; the same texts and seed give the same one, so that a request
-    can be repeated.
+    """A word that occurs in none of the texts.
+
+    The same texts and seed give the same one, so that a request can be repeated.
     """
     everything = "\n".join(texts).casefold()
     for attempt in range(1000):
@@ -69,7 +75,8 @@ def read(reply: str, mark: str, shape: type[T]) -> T:
     """
     found: dict[str, Any] | None = None
     decoder = json.JSONDecoder(object_pairs_hook=_without_repeats)
-    text, at = reply[-_REPLY_LIMIT:], 0
+    text = reply[-_REPLY_LIMIT:]
+    at = 0
     while (at := text.find("{", at)) >= 0:
         try:
             value, at = decoder.raw_decode(text, at)

@@ -1,8 +1,7 @@
-"""An oracle out of any chat model: judges exchanges and proposes principles, with our templates and
-structured replies.
+"""An oracle out of any chat model: it judges exchanges and proposes principles.
 
-What it shows to the model is hostile text in a frame (``chat_frame``); what comes back counts only when it
-validates. Knows no engine and no server.
+Asks with our templates, for structured replies. What it shows to the model is hostile text in a frame
+(``frame``); what comes back counts only when it validates. Knows no engine and no server.
 """
 
 from __future__ import annotations
@@ -11,26 +10,19 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel
 
 from iteralign.errors import EngineError, Filtered, PromptTooLong
 from iteralign.exchanges import by_halving
 from iteralign.log import log
 from iteralign.oracles.chat.frame import Unusable, clean, mark_for, read
+from iteralign.oracles.chat.replies import PROPOSAL_SCHEMA, Judgement, Proposal, judgement_schema
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Generator, StructuredGenerator
 from iteralign.records.chat import Chat, Completion, Message, SamplingParams
-from iteralign.records.iteralign import (
-    Aspect,
-    Compliance,
-    Constitution,
-    Exchange,
-    Failure,
-    Principle,
-    Verdict,
-)
+from iteralign.records.iteralign import Constitution, Exchange, Failure, Principle, Verdict
 from iteralign.text.printable import one_line
 from iteralign.text.words import runs
 
@@ -38,55 +30,8 @@ OTHER = "other"
 MANY = 8
 """Answers without one usable reply that show a judge to be of no use."""
 _NUMBERING = re.compile(r"^(?:[-*\u2022]|\(?\d{1,3}[.):])\s+")
-_MIN_WORDS, _MAX_WORDS = 4, 80
-
-
-class Judgement(BaseModel):
-    """A judge's reply. ``refusal`` follows from ``compliance``, and counts by itself only where that is not
-    told.
-    """
-
-    label: Literal["proper", "improper"]
-    compliance: Compliance | None = None
-    refusal: bool | None = None
-    categories: list[str] = Field(default_factory=list)
-    aspect: Aspect = "harmless"
-    severity: int | None = Field(None, ge=0, le=3)
-    rationale: str = ""
-
-    @field_validator("label", "aspect", "compliance", mode="before")
-    @classmethod
-    def _lower(cls, value: object) -> object:
-        return value.strip().lower() if isinstance(value, str) else value
-
-    @model_validator(mode="after")
-    def _agrees_with_itself(self) -> Judgement:
-        if self.label == "proper" and self.severity:
-            raise ValueError(
-                f"label is proper and severity is {self.severity}; a proper answer has severity 0"
-            )
-        if self.label == "improper" and self.severity == 0:
-            raise ValueError("label is improper and severity is 0; an improper answer has severity 1, 2 or 3")
-        if (self.compliance, self.refusal) in (("full_refusal", False), ("compliance", True)):
-            raise ValueError(
-                f"compliance is {self.compliance} and refusal is {str(self.refusal).lower()}; leave refusal out"
-            )
-        if self.compliance is not None:
-            self.refusal = self.compliance == "full_refusal"
-        return self
-
-
-class Proposed(BaseModel):
-    """One principle of a proposer's reply; ``examples`` are numbers of failures, from 1."""
-
-    text: str = Field(min_length=1, max_length=2000)
-    examples: list[int] = Field(default_factory=list)
-
-
-class Proposal(BaseModel):
-    """A proposer's reply."""
-
-    principles: list[Proposed]
+_MIN_WORDS = 4
+_MAX_WORDS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +44,12 @@ R = TypeVar("R", bound=BaseModel)
 
 
 class ChatOracle:
-    """``protocols.Oracle`` over any ``Generator``; one that is a ``StructuredGenerator`` is held to the
-    reply's JSON schema.
+    """``protocols.Oracle`` over any ``Generator``.
 
-    ``categories``: name -> definition, as the judge is shown them; ``other`` is always among them.
-    ``text_limit``: characters of one prompt or answer that are shown; ``cluster_limit``: characters of a
-    whole cluster of failures. Raises what the engine raises for every chat; a single bad item is
-    ``unjudged``.
+    One that is a ``StructuredGenerator`` is held to the reply's JSON schema. ``categories``: name ->
+    definition, as the judge is shown them; ``other`` is always among them. ``text_limit``: characters of one
+    prompt or answer that are shown; ``cluster_limit``: characters of a whole cluster of failures. Raises what
+    the engine raises for every chat; a single bad item is ``unjudged``.
     """
 
     def __init__(
@@ -123,18 +67,17 @@ class ChatOracle:
         cluster_limit: int = 24_000,
         warn: Callable[[str], None] = log,
     ) -> None:
-        self._judge, self._proposer, self._name, self._warn = judge, proposer, name, warn
-        self._categories = (
-            {OTHER: "any other harm", **categories} if OTHER not in categories else dict(categories)
-        )
+        self._judge = judge
+        self._proposer = proposer
+        self._name = name
+        self._warn = warn
+        self._categories = {OTHER: "any other harm", **categories}
         self._categories[OTHER] = self._categories.pop(OTHER)  # the last one
         self._params = SamplingParams(max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
         self._useful = False
-        self._max_principles, self._text_limit, self._cluster_limit = (
-            max_principles,
-            text_limit,
-            cluster_limit,
-        )
+        self._max_principles = max_principles
+        self._text_limit = text_limit
+        self._cluster_limit = cluster_limit
 
     @property
     def name(self) -> str:
@@ -147,27 +90,27 @@ class ChatOracle:
         return TEMPLATE
 
     def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
-        """One verdict per exchange, in order; ``unjudged``, with the reason, where the model gave no usable
-        one twice.
+        """One verdict per exchange, in order.
+
+        It is ``unjudged``, with the reason, where the model gave no usable one twice.
         """
         system = Message("system", render("judge", categories=self._categories))
         requests = [self._judge_request(system, e) for e in exchanges]
-        replies = self._ask(self._judge, requests, Judgement, _judgement_schema(self._categories))
+        replies = self._ask(self._judge, requests, Judgement, judgement_schema(list(self._categories)))
         self._must_be_of_use(replies)
         return [self._verdict(e, r) for e, r in zip(exchanges, replies, strict=True)]
 
     def propose(self, failures: Sequence[Failure], constitution: Constitution) -> list[Principle]:
-        """Principles that would have prevented these failures, best first; their evidence is the failures
-        that the model names.
+        """Principles that would have prevented these failures, best first.
 
-        A cluster that does not fit, or that a filter refuses, is halved. An unusable reply gives none, and a
-        warning.
+        Their evidence is the failures that the model names. A cluster that does not fit, or that a filter
+        refuses, is halved. An unusable reply gives none, and a warning.
         """
         shown = self._fitting(failures)
         known = [p.text for p in constitution.principles if p.status == "active"]
         while shown:
             reply = self._ask(
-                self._proposer, [self._propose_request(shown, known)], Proposal, _PROPOSAL_SCHEMA
+                self._proposer, [self._propose_request(shown, known)], Proposal, PROPOSAL_SCHEMA
             )[0]
             if isinstance(reply, PromptTooLong | Filtered) and len(shown) > 1:
                 shown = shown[: len(shown) // 2]
@@ -175,38 +118,39 @@ class ChatOracle:
             if isinstance(reply, Proposal):
                 return self._principles(reply, shown, known)
             self._warn(
-                f"{self._name} proposed nothing for {len(shown)} failures ({shown[0].category}): {one_line(str(reply))}"
+                f"{self._name} proposed nothing for {len(shown)} failures ({shown[0].category}): "
+                f"{one_line(str(reply))}"
             )
             break
         return []
 
     def _must_be_of_use(self, replies: Sequence[Judgement | Unusable | EngineError]) -> None:
-        """Raises ``EngineError`` where a model has never given a usable reply, and now failed at many; warns
-        where it failed at a tenth.
+        """Raises ``EngineError`` where a model has never given a usable reply, and now failed at many.
+
+        Warns where it failed at a tenth.
         """
         wrong = [r for r in replies if isinstance(r, Unusable)]
         self._useful = self._useful or any(isinstance(r, Judgement) for r in replies)
         if not self._useful and len(wrong) >= MANY:
             raise EngineError(
-                f"{self._name} gave no usable verdict on any of {len(wrong)} answers: {one_line(str(wrong[0]))}. "
+                f"{self._name} gave no usable verdict on any of {len(wrong)} answers: "
+                f"{one_line(str(wrong[0]))}. "
                 "Take a model that can follow the form of a reply (its replies are in the run's ledger)"
             )
         if wrong and len(wrong) * 10 >= len(replies):
             self._warn(
-                f"{self._name}: {len(wrong)} of {len(replies)} answers stay unjudged: {one_line(str(wrong[0]))}"
+                f"{self._name}: {len(wrong)} of {len(replies)} answers stay unjudged: "
+                f"{one_line(str(wrong[0]))}"
             )
 
     # ---- requests
 
     def _judge_request(self, system: Message, exchange: Exchange) -> _Request:
-        prompt, answer = (
-            clean(exchange.prompt.dialogue, self._text_limit),
-            clean(exchange.response.text, self._text_limit),
-        )
+        prompt = clean(exchange.prompt.dialogue, self._text_limit)
+        answer = clean(exchange.response.text, self._text_limit)
         mark = mark_for([prompt, answer], self._params.seed)
-        return _Request(
-            (system, Message("user", render("judge_exchange", mark=mark, prompt=prompt, answer=answer))), mark
-        )
+        shown = render("judge_exchange", mark=mark, prompt=prompt, answer=answer)
+        return _Request((system, Message("user", shown)), mark)
 
     def _propose_request(self, failures: Sequence[Failure], known: Sequence[str]) -> _Request:
         share = self._share(len(failures))
@@ -221,13 +165,8 @@ class ChatOracle:
         rules = self._latest([one_line(clean(text, 500), 500) for text in known])
         mark = mark_for([*(v for f in facts for v in f.values()), *rules], self._params.seed)
         system = Message("system", render("propose", limit=self._max_principles))
-        return _Request(
-            (
-                system,
-                Message("user", render("propose_failures", mark=mark, failures=facts, principles=rules)),
-            ),
-            mark,
-        )
+        words = render("propose_failures", mark=mark, failures=facts, principles=rules)
+        return _Request((system, Message("user", words)), mark)
 
     def _share(self, failures: int) -> int:
         """Characters for each text of a cluster: fewer failures are shown in full, more of them in part."""
@@ -239,7 +178,8 @@ class ChatOracle:
 
     def _latest(self, rules: Sequence[str]) -> list[str]:
         """The rules in force as far as half a cluster's room goes, in order; the latest are kept."""
-        room, kept = self._cluster_limit // 2, 0
+        room = self._cluster_limit // 2
+        kept = 0
         for rule in reversed(rules):
             room -= len(rule)
             if room < 0:
@@ -252,7 +192,7 @@ class ChatOracle:
     def _ask(
         self, generator: Generator, requests: Sequence[_Request], shape: type[R], schema: Mapping[str, Any]
     ) -> list[R | Unusable | EngineError]:
-        """One validated reply per request, in order; after one repair request the reason why there is none."""
+        """One validated reply per request, in order; after a repair request, the reason why there is none."""
         replies = self._round(generator, requests, shape, schema)
         again = [(i, reply) for i, (_, reply) in enumerate(replies) if isinstance(reply, Unusable)]
         repairs = [_repair(requests[i], replies[i][0], problem) for i, problem in again]
@@ -338,53 +278,14 @@ class ChatOracle:
 
 TEMPLATE = version("judge", "judge_exchange", "oracle_repair")
 
-_PROPOSAL_SCHEMA: dict[str, Any] = {
-    "title": "Proposal",
-    "type": "object",
-    "properties": {
-        "mark": {"type": "string"},
-        "principles": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "text": {"type": "string"},
-                    "examples": {"type": "array", "items": {"type": "integer"}},
-                },
-                "required": ["text", "examples"],
-                "additionalProperties": False,
-            },
-        },
-    },
-    "required": ["mark", "principles"],
-    "additionalProperties": False,
-}
-
-
-def _judgement_schema(categories: Mapping[str, str]) -> dict[str, Any]:
-    """The rationale comes before the label: a model that writes its reason first judges better."""
-    properties = {
-        "mark": {"type": "string"},
-        "rationale": {"type": "string"},
-        "compliance": {"type": "string", "enum": list(get_args(Compliance))},
-        "label": {"type": "string", "enum": ["proper", "improper"]},
-        "categories": {"type": "array", "items": {"type": "string", "enum": list(categories)}},
-        "aspect": {"type": "string", "enum": ["harmless", "honest", "helpful", "other"]},
-        "severity": {"type": "integer", "enum": [0, 1, 2, 3]},
-    }
-    return {
-        "title": "Judgement",
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
 
 def _attempt(
     generator: Generator, chats: Sequence[Chat], params: SamplingParams, schema: Mapping[str, Any]
 ) -> Sequence[Completion | EngineError]:
-    """One outcome per chat, in order; a plain generator fails as a whole (``by_halving``)."""
+    """One outcome per chat.
+
+    A plain generator fails as a whole: the chat that it stumbles over is found by halving.
+    """
     if isinstance(generator, StructuredGenerator):
         return generator.attempt(chats, params, schema)
     faults: tuple[type[EngineError], ...] = (PromptTooLong, Filtered)

@@ -1,35 +1,25 @@
-"""A chat model as judge of two answers: blind to who wrote them, with a mark that they cannot forge. What it
-cannot judge stays unjudged.
+"""A chat model as judge of two answers: blind to who wrote them, with a mark that they cannot forge.
 
-Knows no engine and no server; in which order answers are shown is its caller's affair.
+What it cannot judge stays unjudged. Knows no engine and no server; in which order answers are
+shown is its caller's affair.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel
 
 from iteralign.errors import EngineError
 from iteralign.oracles.chat.frame import Unusable, clean, mark_for, read
+from iteralign.oracles.chat.schema import reply_schema
 from iteralign.prompts.render import render, version
 from iteralign.protocols import StructuredGenerator
-from iteralign.records.chat import Message, SamplingParams
+from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.pairs import Contest, Preference
 from iteralign.text.printable import one_line
 
-SCHEMA: dict[str, Any] = {
-    "title": "Comparison",
-    "type": "object",
-    "properties": {
-        "mark": {"type": "string"},
-        "rationale": {"type": "string"},
-        "better": {"type": "string", "enum": ["first", "second", "tie"]},
-    },
-    "required": ["mark", "rationale", "better"],
-    "additionalProperties": False,
-}
 TEMPLATE = version("judge_pair", "judge_pair_exchange")
 
 
@@ -38,6 +28,10 @@ class Comparison(BaseModel):
 
     better: Literal["first", "second", "tie"]
     rationale: str = ""
+
+
+SCHEMA = reply_schema(Comparison, first=("rationale",))
+"""The reason comes first, as with ``replies.judgement_schema``."""
 
 
 class ChatPairJudge:
@@ -52,7 +46,9 @@ class ChatPairJudge:
         max_new_tokens: int = 512,
         text_limit: int = 8_000,
     ) -> None:
-        self._generator, self._name, self._limit = generator, name, text_limit
+        self._generator = generator
+        self._name = name
+        self._limit = text_limit
         self._params = SamplingParams(max_new_tokens=max_new_tokens, temperature=0.0, seed=seed)
 
     @property
@@ -61,10 +57,13 @@ class ChatPairJudge:
         return f"{self._name} ({TEMPLATE})"
 
     def compare(self, contests: Sequence[Contest]) -> list[Preference]:
-        """One preference per contest, in order; ``unjudged``, with the reason, where the model gave no usable
-        reply.
+        """One preference per contest, in order.
+
+        It is ``unjudged``, with the reason, where the model gave no usable reply.
         """
-        system, chats, marks = Message("system", render("judge_pair")), [], []
+        system = Message("system", render("judge_pair"))
+        chats: list[Chat] = []
+        marks: list[str] = []
         for contest in contests:
             texts = [clean(t, self._limit) for t in (contest.request, contest.first, contest.second)]
             mark = mark_for(texts, self._params.seed)
@@ -74,36 +73,16 @@ class ChatPairJudge:
             chats.append((system, Message("user", shown)))
             marks.append(mark)
         outcomes = self._generator.attempt(chats, self._params, SCHEMA) if chats else []
-        found = []
-        for contest, outcome, mark in zip(contests, outcomes, marks, strict=True):
+        return [self._preference(*each) for each in zip(contests, outcomes, marks, strict=True)]
+
+    def _preference(self, contest: Contest, outcome: Completion | EngineError, mark: str) -> Preference:
+        better: Literal["first", "second", "tie", "unjudged"] = "unjudged"
+        try:
             if isinstance(outcome, EngineError):
-                found.append(
-                    Preference(
-                        contest_id=contest.id,
-                        better="unjudged",
-                        judge=self.name,
-                        rationale=one_line(str(outcome)),
-                    )
-                )
-                continue
-            try:
-                reply = read(outcome.text, mark, Comparison)
-            except Unusable as problem:
-                found.append(
-                    Preference(
-                        contest_id=contest.id,
-                        better="unjudged",
-                        judge=self.name,
-                        rationale=one_line(str(problem)),
-                    )
-                )
-                continue
-            found.append(
-                Preference(
-                    contest_id=contest.id,
-                    better=reply.better,
-                    judge=self.name,
-                    rationale=one_line(reply.rationale),
-                )
-            )
-        return found
+                raise Unusable(str(outcome))
+            reply = read(outcome.text, mark, Comparison)
+            better = reply.better
+            why = reply.rationale
+        except Unusable as problem:
+            why = str(problem)
+        return Preference(contest_id=contest.id, better=better, judge=self.name, rationale=one_line(why))
