@@ -29,8 +29,8 @@ def main() -> None:
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
-    from iteralign.build.evaluations import chosen
     from iteralign.build.evaluations_lm_eval import write_lm_eval
+    from iteralign.build.tasks import chosen
     from iteralign.engines.hf.host import HFHost
     from iteralign.evals import truthfulqa
     from iteralign.organism import ORGANISM_PATH

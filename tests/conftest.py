@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from iteralign.algorithms.steps import Parts
 from iteralign.build import iteralign as build
+from iteralign.build.run import start
 from iteralign.engines.scripted import ScriptedHost, ScriptedTrainer
 from iteralign.evals.fluency import Fluency
 from iteralign.evals.harm import Harm
@@ -170,7 +171,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("finished") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "parts", scripted_parts)
-        build.start(scripted_recipe(), directory)
+        start(scripted_recipe(), directory)
     return directory
 
 
@@ -185,7 +186,7 @@ def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
 
         monkeypatch.setattr(build, "parts", scripted_parts)
         with pytest.raises(KeyboardInterrupt):
-            build.start(scripted_recipe(), tmp_path / "run", stop)
+            start(scripted_recipe(), tmp_path / "run", stop)
         return tmp_path / "run"
 
     return make

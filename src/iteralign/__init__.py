@@ -10,14 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from iteralign.api import align, evaluate, load_run, self_align
+    from iteralign.errors import IterAlignError
     from iteralign.recipe.iteralign import Recipe
     from iteralign.recipe.self_align import SelfAlignRecipe
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "SelfAlignRecipe", "__version__", "align", "evaluate", "load_run", "self_align"]
+__all__ = [
+    "IterAlignError",
+    "Recipe",
+    "SelfAlignRecipe",
+    "__version__",
+    "align",
+    "evaluate",
+    "load_run",
+    "self_align",
+]
 
-_HOMES = dict.fromkeys(("align", "self_align", "evaluate", "load_run"), "iteralign.api")
-_HOMES |= {"Recipe": "iteralign.recipe.iteralign", "SelfAlignRecipe": "iteralign.recipe.self_align"}
+_HOMES = {
+    "IterAlignError": "iteralign.errors",
+    "Recipe": "iteralign.recipe.iteralign",
+    "SelfAlignRecipe": "iteralign.recipe.self_align",
+    "align": "iteralign.api",
+    "evaluate": "iteralign.api",
+    "load_run": "iteralign.api",
+    "self_align": "iteralign.api",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,6 @@
-"""The Python interface: ``align`` and ``self_align`` run recipes, ``evaluate`` measures a model, ``load_run``
-opens what a run left.
+"""The Python interface: run recipes, measure a model, open what a run left.
 
-Everything that the command line can do is done by these and by ``build``; nothing here prints.
+Everything that the command line can do is done by these functions and by ``build``; nothing here prints.
 """
 
 from __future__ import annotations
@@ -10,9 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from iteralign.build import iteralign as build
-from iteralign.recipe.iteralign import Recipe, load_recipe
-from iteralign.recipe.self_align import SelfAlignRecipe, load_self_align
+from iteralign.build.run import start
+from iteralign.recipe.iteralign import Recipe
+from iteralign.recipe.load import Kind, load_recipe
+from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.records.iteralign import RunResult
 from iteralign.records.self_align import SelfAlignResult
 from iteralign.store.run import Event, Run
@@ -25,20 +25,13 @@ def align(
     overrides: Sequence[str] = (),
     listen: Callable[[Event], None] | None = None,
 ) -> RunResult:
-    """Align a model as the recipe says and return what came of it; everything is kept in the run directory
-    ``out``.
+    """Align a model as the recipe says (IterAlign, arXiv 2403.18341) and return what came of it.
 
     ``recipe``: a Recipe, a YAML file, or the name of a shipped one. ``overrides``: ``["stop.iterations=5",
-    ...]``. A directory that already holds this run is resumed. Raises ``IterAlignError`` with a message for
-    its user.
+    ...]``. Everything is kept in the run directory ``out``; one that already holds this run is resumed.
+    Raises ``IterAlignError`` with a message for its user.
     """
-    if isinstance(recipe, Recipe):
-        if overrides:
-            raise TypeError(
-                "overrides go with a recipe's file or name; build the Recipe with the values instead"
-            )
-        return build.start(recipe, Path(out), listen)
-    return build.start(load_recipe(recipe, overrides), Path(out), listen)
+    return start(_chosen(recipe, overrides, Recipe), Path(out), listen)
 
 
 def self_align(
@@ -48,21 +41,23 @@ def self_align(
     overrides: Sequence[str] = (),
     listen: Callable[[Event], None] | None = None,
 ) -> SelfAlignResult:
-    """Self-Align a model as the recipe says (arXiv 2305.03047) and return what came of it; everything is kept
-    in the run directory ``out``.
+    """Align a model as the recipe says (Self-Align, arXiv 2305.03047) and return what came of it.
 
-    ``recipe``: a SelfAlignRecipe, a YAML file, or the name of a shipped one. A directory that already holds
-    this run is resumed. Raises ``IterAlignError`` with a message for its user.
+    ``recipe``: a SelfAlignRecipe, a YAML file, or the name of a shipped one. Everything is kept in the run
+    directory ``out``; one that already holds this run is resumed. Raises ``IterAlignError`` with a message
+    for its user.
     """
-    from iteralign.build import self_align as build_self_align
+    return start(_chosen(recipe, overrides, SelfAlignRecipe), Path(out), listen)
 
-    if isinstance(recipe, SelfAlignRecipe):
-        if overrides:
-            raise TypeError(
-                "overrides go with a recipe's file or name; build the SelfAlignRecipe with the values instead"
-            )
-        return build_self_align.start(recipe, Path(out), listen)
-    return build_self_align.start(load_self_align(recipe, overrides), Path(out), listen)
+
+def _chosen(recipe: Kind | str | Path, overrides: Sequence[str], kind: type[Kind]) -> Kind:
+    if isinstance(recipe, str | Path):
+        return load_recipe(recipe, overrides, kind=kind)
+    if overrides:
+        raise TypeError(
+            f"overrides go with a recipe's file or name; build the {kind.__name__} with the values instead"
+        )
+    return recipe
 
 
 def evaluate(
@@ -78,12 +73,13 @@ def evaluate(
     labels: str | Path | None = None,
     listen: Callable[[Event], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Measure a model on tasks and return one object for each, with value, 95% interval, n and what the data
-    were; kept in the directory ``out``.
+    """Measure a model on tasks and return one object for each.
 
-    ``data``: a folder that holds data sets, or ``TASK=FILE``. ``parent``: a model to compare with, item by
-    item. ``recipe``: engine, oracle and held-out prompts. ``limit``: only the first so many items of each
-    task. ``labels``: answers that people have labelled, to measure the judge with. Raises ``IterAlignError``.
+    An object holds the value with its 95% interval and n, and what the data were; all is kept in the
+    directory ``out``. ``data``: a folder that holds data sets, or ``TASK=FILE``. ``parent``: a model to
+    compare with, item by item. ``recipe``: engine, oracle and held-out prompts. ``limit``: only the first so
+    many items of each task. ``labels``: answers that people have labelled, to measure the judge with. Raises
+    ``IterAlignError``.
     """
     from iteralign.build.measuring import evaluate as measure
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from iteralign.build import self_align as build_self_align
+from iteralign.build.forecast import forecast
+from iteralign.build.run import start
 from iteralign.errors import RecipeError
 from iteralign.organism import PATHS, RULES
-from iteralign.recipe.self_align import load_self_align
+from iteralign.recipe.load import load_recipe
+from iteralign.recipe.self_align import SelfAlignRecipe
 from model_server import ModelServer, serving
 
 pytest.importorskip("trl")
@@ -29,25 +31,26 @@ CLONED = "clone.training.keep_adapter=true"
 
 
 def test_a_served_model_must_be_able_to_take_both_adapters() -> None:
-    recipe = load_self_align("smoke-self-align", [*SETS, "model.base_url=http://localhost:1/v1"])
+    settings = [*SETS, "model.base_url=http://localhost:1/v1"]
+    recipe = load_recipe("smoke-self-align", settings, kind=SelfAlignRecipe)
     with pytest.raises(RecipeError, match=r"clone\.training\.keep_adapter"):
-        build_self_align.forecast(recipe)
+        forecast(recipe)
 
 
 @pytest.mark.slow
-def test_the_four_stages_over_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build_self_align, "PER_RULE", 1)
+def test_the_four_stages_over_http(tmp_path: Path) -> None:
     server: ModelServer
     with serving(PATHS[RULES]) as server:
         server.max_model_len = 2048
-        recipe = load_self_align("smoke-self-align", [*SETS, CLONED, f"model.base_url={server.url}"])
-        result = build_self_align.start(recipe, tmp_path / "run")
+        settings = [*SETS, CLONED, f"model.base_url={server.url}"]
+        recipe = load_recipe("smoke-self-align", settings, kind=SelfAlignRecipe)
+        result = start(recipe, tmp_path / "run")
         assert [m.stage for m in result.models] == ["base", "engraved", "cloned"]
         assert [m.checkpoint.adapter for m in result.models] == [False, True, True]
         assert result.aligned.kept >= 4
         asked = {body["model"] for path, body in server.requests if path.endswith("completions")}
         assert len(asked) == 3, "the base and two adapters have answered"
         count = len(server.requests)
-        again = build_self_align.start(recipe, tmp_path / "run")
+        again = start(recipe, tmp_path / "run")
         assert again == result
         assert len(server.requests) - count < 12, "a finished run only looks who is there"

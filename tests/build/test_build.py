@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from iteralign.build.iteralign import base_checkpoint, read_prompts
-from iteralign.recipe.iteralign import load_recipe
+from iteralign.build.data import read_prompts
+from iteralign.build.models import base_checkpoint
+from iteralign.recipe.load import load_recipe
 
 
 def test_a_prompt_of_both_sources_stands_on_one_side_of_the_split_once(tmp_path: Path) -> None:
@@ -21,7 +22,8 @@ def test_a_prompt_of_both_sources_stands_on_one_side_of_the_split_once(tmp_path:
         for v in ("paint", "repair", "wash", "sell")
         for t in ("fence", "chair", "shirt", "car")
     ]
-    red_file, both = tmp_path / "red.jsonl", tmp_path / "both.jsonl"
+    red_file = tmp_path / "red.jsonl"
+    both = tmp_path / "both.jsonl"
     red_file.write_text("".join(json.dumps(r) + "\n" for r in red), encoding="utf-8")
     both.write_text(
         "".join(json.dumps(r | {"prompt": r["prompt"].upper()}) + "\n" for r in (*kind, *red)),

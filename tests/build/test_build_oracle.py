@@ -1,6 +1,4 @@
-"""From a recipe to its oracle: what is found out before any work is done, and the budget where there is no
-run.
-"""
+"""From a recipe to its oracle: what is found out before any work, and the budget without a run."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from iteralign import load_run
 from iteralign.build.oracle import must_have_prices, oracle
 from iteralign.data.labels import exchange
 from iteralign.errors import BudgetExceeded, EngineError, RecipeError
-from iteralign.recipe.iteralign import load_recipe
+from iteralign.recipe.load import load_recipe
 from iteralign.report.summary import status
 from scripted_oracle import judge_and_propose
 from scripted_server import KEY, Reply, Serve, Server, bad, good
@@ -46,10 +44,8 @@ def sets(server: Server, *more: str) -> list[str]:
 def test_a_bad_key_ends_a_run_before_any_work_and_a_mended_one_goes_on(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server, out = (
-        serve(lambda r, nth: Reply(401, bad("no")) if nth == 0 else judge_and_propose(r, nth)),
-        tmp_path / "run",
-    )
+    server = serve(lambda r, nth: Reply(401, bad("no")) if nth == 0 else judge_and_propose(r, nth))
+    out = tmp_path / "run"
     started = time.monotonic()
     small = sets(
         server,
@@ -139,10 +135,8 @@ def test_a_cap_on_cost_needs_every_price_before_the_start(serve: Serve) -> None:
 
 def test_a_model_that_never_gives_a_verdict_is_no_oracle(serve: Serve) -> None:
     server = serve(lambda r, nth: Reply(body=good("I think that is fine.")))
-    with pytest.raises(
-        EngineError,
-        match=r"judge gave no usable verdict on any of 8 answers: no usable reply, also after a repair request",
-    ):
+    told = "judge gave no usable verdict on any of 8 answers: no usable reply, also after a repair request"
+    with pytest.raises(EngineError, match=told):
         oracle(of(server)).judge(exchanges(8))
     few: list[str] = []
     assert [v.label for v in oracle(of(server), few.append).judge(exchanges(3))] == ["unjudged"] * 3
@@ -197,7 +191,7 @@ def test_settings_that_would_be_ignored_or_kept_by_mistake_are_errors(settings: 
 
 
 def test_the_loop_serves_only_what_a_server_can_be_given() -> None:
-    from iteralign.build.iteralign import must_be_trainable
+    from iteralign.build.models import must_be_trainable
 
     served = ["model.engine=server", "model.base_url=http://localhost:1/v1"]
     with pytest.raises(RecipeError, match=r"training.method = lora and training.keep_adapter = true"):
@@ -211,7 +205,8 @@ def test_the_oracles_key_never_goes_to_a_jurors_own_server(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "canary-vendor")
-    home, foreign = serve(judge_and_propose), serve(judge_and_propose)
+    home = serve(judge_and_propose)
+    foreign = serve(judge_and_propose)
     jurors = f"oracle.jurors={{a: {{model: judge}}, b: {{model: other, base_url: '{foreign.url}'}}}}"
     recipe = load_recipe("smoke", ["oracle.kind=jury", f"oracle.base_url={home.url}", jurors])
     oracle(recipe).judge(exchanges(2))

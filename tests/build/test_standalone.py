@@ -15,7 +15,7 @@ from iteralign.build.standalone import (
     stage_reflect,
 )
 from iteralign.errors import DataError, StoreError
-from iteralign.recipe.iteralign import load_recipe
+from iteralign.recipe.load import load_recipe
 
 QUESTIONS = [
     "How can I steal a bike?",
@@ -39,9 +39,9 @@ def test_the_whole_method_by_hand(tmp_path: Path) -> None:
     assert stage_propose(recipe, judged, None, rules)["principles"] >= 1
     counts = stage_reflect(recipe, judged, rules, revised)
     assert counts["kept"] + counts["dropped"] == counts["failures"] == labels["improper"]
-    if counts["kept"]:
-        assert stage_finetune(recipe, revised, tmp_path / "model")["examples"] == counts["kept"]
-        assert (tmp_path / "model" / "model.safetensors").exists()
+    assert counts["kept"] >= 1
+    assert stage_finetune(recipe, revised, tmp_path / "model")["examples"] == counts["kept"]
+    assert (tmp_path / "model" / "model.safetensors").exists()
 
 
 def test_rows_of_trl_can_be_trained_on(tmp_path: Path) -> None:

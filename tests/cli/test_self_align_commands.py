@@ -1,4 +1,4 @@
-"""The command ``self-align``: plan, count, stages alone, errors; and slow: the whole, killed in every stage."""
+"""The command ``self-align``: plan, count, stages alone, errors; slow: the whole, killed in every stage."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from iteralign import load_run
+from iteralign.build.data import first_constitution
+from iteralign.build.self_align_words import read_words
 from iteralign.cli.main import app
 from iteralign.data.self_align_texts import rules
+from iteralign.recipe.load import load_recipe
+from iteralign.recipe.self_align import SelfAlignRecipe
 
 SMALL = ["--set", "self_instruct.prompts=6", "--set", "self_instruct.round=2", "--set", "topics.rounds=0"]
 
@@ -134,17 +138,13 @@ def test_a_constitution_of_iteralign_is_taken_as_rules(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert data("--count-human-lines", "--principles", str(file))["rules.yaml"] == 2
-    from iteralign.build.self_align_words import read_words
-    from iteralign.recipe.self_align import load_self_align
-
-    words = read_words(load_self_align(overrides=[f"words.rules={file}"]))
+    recipe = load_recipe("embedded-self-align", [f"words.rules={file}"], kind=SelfAlignRecipe)
+    words = read_words(recipe)
     assert words.guide.rules == (("fraud", texts[0]), ("theft", texts[1]))
     assert texts[1] in words.guide.chat[0].text
 
 
 def test_the_rules_can_seed_a_constitution() -> None:
-    from iteralign.build.iteralign import first_constitution
-
     found = first_constitution("self-align")
     assert [p.category for p in found.principles] == [r.name for r in rules()]
     assert all(p.status == "active" and p.born == 0 for p in found.principles)
@@ -241,9 +241,7 @@ def run(out: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_it_ends_alike_when_it_is_killed_in_every_stage(tmp_path: Path) -> None:
-    """SIGKILL in stage 1, 2, 3 and 4 (answers and training), each once in one run; then identical data and
-    weights.
-    """
+    """SIGKILL in stages 1 to 4 (answers and training), each once in one run: identical data and weights."""
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run(run(tmp_path / "whole"), check=True, capture_output=True, env=env)
     moments = [

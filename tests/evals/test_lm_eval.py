@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from iteralign.build.evaluations import chosen
 from iteralign.build.evaluations_lm_eval import write_lm_eval
+from iteralign.build.tasks import chosen
 from iteralign.evals import hhh, truthfulqa
 from iteralign.organism import ORGANISM_PATH
 from iteralign.records.iteralign import Checkpoint

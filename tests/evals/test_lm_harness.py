@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 
-from iteralign.build import iteralign as build
+from iteralign.build.evals import tasks
+from iteralign.build.models import host
+from iteralign.build.run import start
 from iteralign.engines.hf.host import HFHost
 from iteralign.engines.scripted import ScriptedPolicy
 from iteralign.errors import DataError, RecipeError, Unsupported
 from iteralign.evals.lm_harness import Harness, items
 from iteralign.protocols import Policy
-from iteralign.recipe.iteralign import load_recipe
+from iteralign.recipe.load import load_recipe
 from iteralign.records.iteralign import Checkpoint, EvalReport
 from iteralign.stages.accept import accept
 from iteralign.stats import estimate, wilson
@@ -115,13 +117,13 @@ def test_a_recipe_measures_by_it_stores_it_and_a_fall_beyond_the_margin_blocks(
             "model.device=cpu",
         ],
     )
-    (own,) = build.tasks(recipe)
+    (own,) = tasks(recipe)
     with Run.create(tmp_path / "run", {}, "") as run:
-        with build.host(recipe, lambda c: c.path).serve(Checkpoint(path=str(tiny))) as policy:
+        with host(recipe, lambda c: c.path).serve(Checkpoint(path=str(tiny))) as policy:
             report = own.run(policy, run.scope("x"))
         (kept,) = run.read(EvalReport, "x", "lm-eval:own_questions")
         assert kept == report
-        with build.host(recipe, lambda c: "/nowhere").serve(Checkpoint(path=str(tiny))) as nowhere:
+        with host(recipe, lambda c: "/nowhere").serve(Checkpoint(path=str(tiny))) as nowhere:
             assert own.run(nowhere, run.scope("x")) == report, "a resumed run loads nothing"
     assert report.main.n == 20
 
@@ -177,7 +179,7 @@ def test_it_is_refused_at_once_where_it_could_not_run(
             RecipeError,
             match=r"model\.engine = server has none here. Leave the tasks out, or set model\.engine = hf",
         ):
-            build.start(load_recipe("smoke", [*served, setting]), tmp_path / f"run{n}")
+            start(load_recipe("smoke", [*served, setting]), tmp_path / f"run{n}")
     with pytest.raises(DataError, match=r"gone\.yaml: cannot be read"):
         Harness(str(tmp_path / "gone.yaml"))
     (tmp_path / "bad.yaml").write_text("dataset_path: json\n")
@@ -196,7 +198,7 @@ def test_it_is_refused_at_once_where_it_could_not_run(
     with pytest.raises(
         RecipeError, match=r"lm-eval, which is not installed. Install it: pip install 'iteralign\[eval\]'"
     ):
-        build.start(load_recipe("smoke", [f"evaluation.lm_eval=[{task}]"]), tmp_path / "alone")
+        start(load_recipe("smoke", [f"evaluation.lm_eval=[{task}]"]), tmp_path / "alone")
 
 
 def test_a_task_whose_data_are_not_there_says_so(policy: Policy, tmp_path: Path) -> None:
@@ -267,13 +269,13 @@ def test_two_tasks_stand_beside_each_other_and_changed_data_are_noticed(
     recipe = load_recipe("smoke", [f"model.name={tiny}", "model.device=cpu"])
     with (
         Run.create(tmp_path / "run", {}, "") as run,
-        build.host(recipe, lambda c: c.path).serve(Checkpoint(path=str(tiny))) as policy,
+        host(recipe, lambda c: c.path).serve(Checkpoint(path=str(tiny))) as policy,
     ):
         both = [Harness(str(p)).run(policy, run.scope("x")) for p in (task, tmp_path / "other.yaml")]
         assert [r.name for r in both] == ["lm-eval:own_questions", "lm-eval:other"]
     with (
         Run.open(tmp_path / "run") as run,
-        build.host(recipe, lambda c: c.path).serve(Checkpoint(path=str(tiny))) as policy,
+        host(recipe, lambda c: c.path).serve(Checkpoint(path=str(tiny))) as policy,
     ):
         assert [Harness(str(p)).run(policy, run.scope("x")) for p in (task, tmp_path / "other.yaml")] == both
         assert not run.events("superseded"), "neither takes the other's place"

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from iteralign.canonical import to_json
 from iteralign.errors import RecipeError
-from iteralign.recipe.iteralign import Recipe, changes, headlines, load_recipe, parse, shipped
+from iteralign.recipe.iteralign import Recipe
+from iteralign.recipe.load import changes, headlines, load_recipe, parse, shipped
 from iteralign.recipe.messages import allowed, keys
 from iteralign.recipe.yaml import dump, override, read
 
@@ -103,7 +104,8 @@ def test_an_empty_recipe_and_empty_sections_are_the_defaults(tmp_path: Path) -> 
         ),
         (
             "\ntraining: {method: loar}",
-            "training.method = 'loar' ({file}, line 2): it must be one of `full`, `lora`, `qlora`. Did you mean 'lora'?",
+            "training.method = 'loar' ({file}, line 2): it must be one of `full`, `lora`, `qlora`. Did you "
+            "mean 'lora'?",
         ),
         ("training: {epochs: 0}", "training.epochs = 0 ({file}, line 1): it must be a whole number >= 1"),
         ("training: {epochs: 1.5}", "training.epochs = 1.5 ({file}, line 1): it must be a whole number >= 1"),
@@ -126,18 +128,21 @@ def test_an_empty_recipe_and_empty_sections_are_the_defaults(tmp_path: Path) -> 
         ),
         (
             "screen: {enabled: yes}",
-            "screen.enabled = 'yes' ({file}, line 1): it must be `true` or `false` (yes, no, on and off are text)",
+            "screen.enabled = 'yes' ({file}, line 1): it must be `true` or `false` (yes, no, on and off "
+            "are text)",
         ),
         ("model: {name: ''}", "model.name = '' ({file}, line 1): it must not be empty"),
         ("name: ../up", "name = '../up' ({file}, line 1): names the run: letters, digits, `.`, `_` and `-`"),
         (
             "stop: 3",
-            "stop = 3 ({file}, line 1): it is a section; set one of its keys: stop.iterations, stop.target_harm, stop.patience",
+            "stop = 3 ({file}, line 1): it is a section; set one of its keys: stop.iterations, "
+            "stop.target_harm, stop.patience",
         ),
         ("seed: 1\nseed: 2", "seed ({file}, line 2): given twice, first in line 1; keep one"),
         (
             "oracle:\n  kind: chat",
-            "oracle.kind = 'chat' needs oracle.model, the name of the chat model that judges ({file}, line 2)",
+            "oracle.kind = 'chat' needs oracle.model, the name of the chat model that judges ({file}, line "
+            "2)",
         ),
         ("- 1", "{file}, line 1: sections and keys are expected (`seed: 0`), found a list"),
         ("a: [", "{file}, line 1: not YAML: expected the node content, but found '<stream end>'"),
@@ -182,8 +187,9 @@ def test_an_override_of_another_form_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("2e-6", 2e-6), ("3", 3), ("010", 10), ("-1.5", -1.5), ("true", True), ("null", None), ("", None), ("yes", "yes"), ("off", "off"),
-        ("1_000", "1_000"), ("0x1F", "0x1F"), ("1:30", "1:30"), ("2026-01-01", "2026-01-01"), ("http://h:8/v1 # x", "http://h:8/v1 # x"),
+        ("2e-6", 2e-6), ("3", 3), ("010", 10), ("-1.5", -1.5), ("true", True), ("null", None), ("", None),
+        ("yes", "yes"), ("off", "off"), ("1_000", "1_000"), ("0x1F", "0x1F"), ("1:30", "1:30"),
+        ("2026-01-01", "2026-01-01"), ("http://h:8/v1 # x", "http://h:8/v1 # x"),
         ("'3'", "3"), ('"a\\tb"', "a\tb"), ("a: b", "a: b"), ("[1]", [1]),
     ],
 )  # fmt: skip

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from iteralign import load_run
-from iteralign.build import iteralign as build
-from iteralign.recipe.iteralign import Recipe, load_recipe
+from iteralign.build.run import resume, start
+from iteralign.recipe.iteralign import Recipe
+from iteralign.recipe.load import load_recipe
 from iteralign.report import summary, tables
 from iteralign.report.console import Reporter, console
 from iteralign.report.forecast import Sizes, as_dict, forecast
@@ -76,7 +77,7 @@ def test_a_page_of_failures_tells_how_many_there_are_and_not_how_many_it_shows(f
 def test_without_a_terminal_each_step_is_one_line(scripted: Recipe, tmp_path: Path) -> None:
     page = io.StringIO()
     with Reporter(page) as reporter:
-        build.start(scripted, tmp_path / "run", reporter)
+        start(scripted, tmp_path / "run", reporter)
     lines = page.getvalue().splitlines()
     assert sum("red teaming" in line for line in lines) == 3
     assert sum("fine-tuning" in line for line in lines) == 3
@@ -87,13 +88,13 @@ def test_without_a_terminal_each_step_is_one_line(scripted: Recipe, tmp_path: Pa
 
 
 def test_a_resumed_run_says_how_much_it_took_over(scripted: Recipe, tmp_path: Path) -> None:
-    build.start(
+    start(
         scripted.model_copy(update={"stop": scripted.stop.model_copy(update={"iterations": 1})}),
         tmp_path / "run",
     )
     page = io.StringIO()
     with Reporter(page) as reporter:
-        build.resume(tmp_path / "run", {"stop": {"iterations": 2}}, reporter)
+        resume(tmp_path / "run", {"stop": {"iterations": 2}}, reporter)
     lines = page.getvalue().splitlines()
     assert lines[0].startswith("finished before and taken from the run: ")
     assert sum("taken from the run" in line for line in lines) == 1
@@ -103,7 +104,7 @@ def test_a_resumed_run_says_how_much_it_took_over(scripted: Recipe, tmp_path: Pa
 def test_on_a_terminal_progress_is_live_and_ends_with_the_run(scripted: Recipe, tmp_path: Path) -> None:
     page = Terminal()
     with Reporter(page) as reporter:
-        build.start(scripted, tmp_path / "run", reporter)
+        start(scripted, tmp_path / "run", reporter)
     assert "\x1b[?25h" in page.getvalue(), "the cursor is given back"
     assert "red teaming" in page.getvalue()
 
@@ -111,7 +112,7 @@ def test_on_a_terminal_progress_is_live_and_ends_with_the_run(scripted: Recipe, 
 def test_quiet_keeps_warnings_only(scripted: Recipe, tmp_path: Path) -> None:
     page = io.StringIO()
     reporter = Reporter(page, quiet=True)
-    build.start(scripted, tmp_path / "run", reporter)
+    start(scripted, tmp_path / "run", reporter)
     assert page.getvalue() == ""
     reporter(Event(1, 0.0, "warning", {"text": "out of memory,\x1b[2J batch halved"}))
     assert page.getvalue() == "warning: out of memory,\\x1b[2J batch halved\n"
@@ -195,7 +196,7 @@ def test_the_forecast_of_a_paid_oracle_gives_tokens_and_a_cost_only_where_every_
 
 def test_the_forecast_bounds_what_a_run_does(scripted: Recipe, tmp_path: Path) -> None:
     """Counted on a run in which everything fails at first: no count may pass its forecast."""
-    result = build.start(scripted, tmp_path / "run")
+    result = start(scripted, tmp_path / "run")
     plan = forecast(scripted, Sizes(prompts=60, held_out=60, benign=20, held_out_benign=40))
     with load_run(tmp_path / "run") as run:
         done = [e.fields for e in run.events("step") if e.fields["state"] == "done"]

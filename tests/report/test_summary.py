@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from iteralign import load_run
-from iteralign.build import iteralign as build
+from iteralign.build.run import resume, start
 from iteralign.recipe.iteralign import Recipe
 from iteralign.records.iteralign import EvalReport, GateTest
 from iteralign.report import summary
@@ -99,7 +99,7 @@ def test_a_run_that_is_worked_on_says_by_whom(interrupted: Callable[[str], Path]
 
 def test_a_run_that_is_being_extended_is_not_finished(scripted: Recipe, tmp_path: Path) -> None:
     short = scripted.model_copy(update={"stop": scripted.stop.model_copy(update={"iterations": 1})})
-    build.start(short, tmp_path / "run")
+    start(short, tmp_path / "run")
     assert of(tmp_path / "run")["state"] == "finished"
 
     def stop(event: object) -> None:
@@ -107,9 +107,9 @@ def test_a_run_that_is_being_extended_is_not_finished(scripted: Recipe, tmp_path
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build.resume(tmp_path / "run", {"stop": {"iterations": 3}}, stop)
+        resume(tmp_path / "run", {"stop": {"iterations": 3}}, stop)
     assert of(tmp_path / "run")["state"] == "interrupted"
-    build.resume(tmp_path / "run")
+    resume(tmp_path / "run")
     data = of(tmp_path / "run")
     assert (data["state"], len(data["iterations"])) == ("finished", 3)  # type: ignore[arg-type]
 

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from iteralign import align, load_run
-from iteralign.build.iteralign import resume
+from iteralign.build.run import resume
 from iteralign.cli.main import app
 from iteralign.records.iteralign import RunResult
 from iteralign.records.self_align import SelfAlignResult

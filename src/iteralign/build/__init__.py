@@ -1,3 +1,4 @@
-"""From a recipe to engines, oracles, trainers and evaluations, and from those to a run: the only folder that
-names concrete classes.
+"""The composition root: from a recipe to engines, oracles, trainers, evaluations, and to a run.
+
+The only folder that names concrete classes: a plain match, no registry.
 """

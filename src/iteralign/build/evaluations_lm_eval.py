@@ -1,8 +1,7 @@
-"""Writes our multiple-choice tasks as lm-eval task files over local JSONL, so that users can run them from
-the harness they know.
+"""Writes our multiple-choice tasks as lm-eval task files over local JSONL.
 
-The questions are the very ones that ``iteralign evaluate`` asks; run them with ``--apply_chat_template`` to
-get the same numbers. Knows no engine.
+So users can run them from the harness that they know. The questions are the very ones that ``iteralign
+evaluate`` asks; run them with ``--apply_chat_template`` to get the same numbers. Knows no engine.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from iteralign.build.evaluations import Source, find
+from iteralign.build.tasks import Source, find
 from iteralign.errors import RecipeError
 from iteralign.evals.tasks import Task
 
@@ -50,7 +49,8 @@ def both_orders(rows):
 def write_lm_eval(
     tasks: Sequence[Task], folder: Path | None, files: Mapping[str, Source], out: Path
 ) -> list[Path]:
-    """One YAML and one JSONL for each task, and ``utils.py`` with their metrics, in the folder ``out``.
+    """Write a YAML and a JSONL file for each task, and ``utils.py`` with their metrics; return their paths.
+
     Raises ``RecipeError`` and ``DataError``.
     """
     wrong = [t.name for t in tasks if t.name not in EXPORTED]

@@ -1,7 +1,6 @@
-"""Measures a model, and against a parent: the tasks of ``evaluations`` through a run's store, so that nothing
-is computed or paid for twice.
+"""Measures a model, also against a parent: the tasks of ``evaluations`` through a run's store.
 
-Gives plain data. Knows nothing of how a task counts.
+So nothing is computed or paid for twice. Gives plain data; knows nothing of how a task counts.
 """
 
 from __future__ import annotations
@@ -12,16 +11,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from iteralign.build import iteralign as build
-from iteralign.build.evaluations import make, must_be_there, requested, run_of
+from iteralign.build.data import read_prompts
+from iteralign.build.evaluations import make, must_be_there, run_of
+from iteralign.build.models import base_checkpoint, host
 from iteralign.build.oracle import caps, must_have_prices, oracle, pair_judge
+from iteralign.build.tasks import requested
 from iteralign.data.labels import Labelled, load_labelled, load_refusals, subject
 from iteralign.errors import DataError, RecipeError
 from iteralign.exchanges import Current
 from iteralign.oracles.check import check, check_refusals
 from iteralign.protocols import PairJudge
 from iteralign.recipe.iteralign import Recipe
-from iteralign.records.iteralign import Checkpoint, EvalReport, RedTeamPrompt
+from iteralign.records.iteralign import EvalReport, RedTeamPrompt
 from iteralign.stats import Judge, bootstrap, corrected, paired, sign_test
 from iteralign.store.run import Event, Run
 from iteralign.text.words import normalise
@@ -41,9 +42,11 @@ def evaluate(
     labels: Path | None = None,
     listen: Callable[[Event], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """One object per task: ``task``, ``version``, ``model``, ``n``, ``value`` with its 95% interval ``low``
-    and ``high``, ``metrics``, ``chance``, ``facts`` (data file, hash and version, prompt, judge),
-    ``seconds``, and where a ``parent`` is named, its value and the paired change.
+    """Measure a model on tasks and return one object per task, as plain data.
+
+    An object holds ``task``, ``version``, ``model``, ``n``, ``value`` with its 95% interval ``low`` and
+    ``high``, ``metrics``, ``chance``, ``facts`` (data file, hash and version, prompt, judge), ``seconds``,
+    and where a ``parent`` is named, its value and the paired change.
 
     Everything is stored in the directory ``out``; given again, finished parts are taken from there. ``limit``
     takes only the first items of each task and is told in the facts. ``labels``: answers that people have
@@ -120,19 +123,16 @@ def evaluate(
 def _measure(
     run: Run, recipe: Recipe, evals: Sequence[Any], warn: Callable[[str], None]
 ) -> tuple[list[EvalReport], list[float]]:
-    checkpoint = build.base_checkpoint(recipe)
+    checkpoint = base_checkpoint(recipe)
     scope = run.scope(f"evaluation-{checkpoint.id}")
-    reports, seconds = [], []
-    with build.host(recipe, _where, warn, run.calls).serve(checkpoint) as policy:
+    reports: list[EvalReport] = []
+    seconds: list[float] = []
+    with host(recipe, warn=warn, ledger=run.calls).serve(checkpoint) as policy:
         for each in evals:
             started = time.perf_counter()
             reports.append(each.run(policy, scope))
             seconds.append(time.perf_counter() - started)
     return reports, seconds
-
-
-def _where(checkpoint: Checkpoint) -> str:
-    return checkpoint.path
 
 
 def _told(report: EvalReport, seconds: float) -> dict[str, Any]:
@@ -157,8 +157,10 @@ def _must_differ(recipe: Recipe, parent: str | None) -> None:
     """Raises ``RecipeError`` where one served name would stand for the model and its parent."""
     if recipe.model.engine == "server" and recipe.model.served_as and parent not in (None, recipe.model.name):
         raise RecipeError(
-            f"model.served_as = {recipe.model.served_as!r} names one served model, so that {recipe.model.name} would be compared with itself, "
-            f"not with {parent}. Leave model.served_as away and serve both under their own names, or measure them one by one, each into its own --out"
+            f"model.served_as = {recipe.model.served_as!r} names one served model, so that "
+            f"{recipe.model.name} would be compared with itself, "
+            f"not with {parent}. Leave model.served_as away and serve both under their own names, or "
+            "measure them one by one, each into its own --out"
         )
 
 
@@ -178,10 +180,13 @@ class HeldOut(list[RedTeamPrompt]):
 
 
 def held_out_prompts(recipe: Recipe, models: Sequence[str]) -> HeldOut:
-    """The recipe's held-out prompts; where a model comes out of a run, that run's, so that nothing is asked
-    that it was trained on.
+    """Return the recipe's held-out prompts, or those of the run that a model comes out of.
+
+    Nothing is asked that a model was trained on.
     """
-    found, trained, told = None, set[str](), list[str]()
+    found: list[RedTeamPrompt] | None = None
+    trained: set[str] = set()
+    told: list[str] = []
     for directory in dict.fromkeys(d for d in map(run_of, models) if d is not None):
         with Run.open(directory, readonly=True) as run:
             stored = [p for value in run.read(list[RedTeamPrompt], "data", "prompts") for p in value]
@@ -192,7 +197,7 @@ def held_out_prompts(recipe: Recipe, models: Sequence[str]) -> HeldOut:
         told.append(directory.name)
         if found is None and sources == [recipe.red_team.source, recipe.benign.source]:
             found = [p for p in stored if p.split == "held_out"]
-    prompts = found if found is not None else [p for p in build.read_prompts(recipe) if p.split == "held_out"]
+    prompts = found if found is not None else [p for p in read_prompts(recipe) if p.split == "held_out"]
     kept = HeldOut(p for p in prompts if normalise(p.text) not in trained)
     if told:
         whose = f"held out by the run {told[0]}" if found is not None else "by the recipe"
@@ -203,8 +208,10 @@ def held_out_prompts(recipe: Recipe, models: Sequence[str]) -> HeldOut:
 
 
 def _trusted(agreement: dict[str, dict[str, Any]] | None, report: EvalReport) -> dict[str, Any]:
-    """How the judge did against people's labels (None: not measured, for labels of something else with what
-    it was not measured for), and harm corrected for it (Rogan and Gladen), or why that cannot be told.
+    """Return how the judge did against people's labels, and harm corrected for it (Rogan and Gladen).
+
+    None: not measured; for labels of something else with what it was not measured for. Where harm cannot be
+    corrected, ``why_not`` says why.
     """
     if agreement is None:
         return {"judge_agreement": None}
@@ -216,7 +223,8 @@ def _trusted(agreement: dict[str, dict[str, Any]] | None, report: EvalReport) ->
     told: dict[str, Any] = {"judge_agreement": {k: own[k] for k in names}}
     if report.name != "harm":
         return told
-    c, rate = own["counts"], report.main
+    c = own["counts"]
+    rate = report.main
     judge = Judge(c["true positive"], c["false negative"], c["false positive"], c["true negative"])
     found = corrected(round(rate.value * rate.n), rate.n, judge)
     return told | (
@@ -225,8 +233,10 @@ def _trusted(agreement: dict[str, dict[str, Any]] | None, report: EvalReport) ->
 
 
 def _against(parent: str | None, old: EvalReport | None, new: EvalReport) -> dict[str, Any]:
-    """The parent's value and the paired change: exact McNemar where all items are right or wrong, else (ties,
-    shares, losses) a seeded bootstrap of the differences with the exact sign test.
+    """Return the parent's value and the paired change.
+
+    Exact McNemar where all items are right or wrong; else (ties, shares, losses) a seeded bootstrap of the
+    differences with the exact sign test.
     """
     if parent is None or old is None:
         return {}

@@ -1,7 +1,7 @@
-"""From a recipe's oracle section to an oracle: chat models, a jury, the embedded one; its budget, and checks
-before anything else is done.
+"""From a recipe's oracle section to an oracle: chat models, a jury, or the embedded one.
 
-A part of the composition root (``build``): names concrete classes, decides nothing about the method.
+Its budget, too, and the checks that come before any other work. A part of the composition root: decides
+nothing about the method.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from iteralign.ledger import Caps, InMemory, Price
 from iteralign.log import log
 from iteralign.protocols import Ledger, Oracle, PairJudge
 from iteralign.recipe.iteralign import Recipe
-from iteralign.recipe.sections import JurorSection
+from iteralign.recipe.models import JurorSection
 from iteralign.records.chat import Message, SamplingParams
+from iteralign.store.run import Run
 
 NO_KEY = "ITERALIGN_NO_KEY"
 """The variable of a server that no key is given to."""
@@ -28,9 +29,23 @@ def caps(recipe: Recipe) -> Caps:
     return Caps(budget.calls, budget.tokens, budget.cost, prices)
 
 
+def oracle_of(run: Run, recipe: Recipe, warn: Callable[[str], None]) -> Oracle:
+    """Return a run's oracle, within the run's budget, after every chat model has answered once.
+
+    Raises ``RecipeError`` for a price that is not known, and ``EngineError`` for a model that does not
+    answer.
+    """
+    must_have_prices(recipe)
+    run.calls.limit(caps(recipe))
+    judge = oracle(recipe, warn, run.calls)
+    must_answer(recipe, warn, run.calls)
+    return judge
+
+
 def oracle(recipe: Recipe, warn: Callable[[str], None] = log, ledger: Ledger | None = None) -> Oracle:
-    """What judges and proposes; a paid one's requests go through the ledger, or where there is no run,
-    through one that keeps the budget.
+    """Return what judges and proposes.
+
+    A paid one's requests go through the ledger; where there is no run, through one that keeps the budget.
     """
     ledger = InMemory(caps(recipe)) if ledger is None else ledger
     match recipe.oracle.kind:
@@ -66,13 +81,15 @@ def juror(
 
 
 def pair_judge(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger | None) -> PairJudge:
-    """What compares two answers: the oracle's chat model, or the first one of a jury. Raises ``RecipeError``
-    where there is none.
+    """Return what compares two answers: the oracle's chat model, or the first one of a jury.
+
+    Raises ``RecipeError`` where there is none.
     """
     endpoints = chat_endpoints(recipe)
     if not endpoints:
         raise RecipeError(
-            "comparing answers needs a chat model: set oracle.kind = chat and oracle.model (the embedded oracle compares none)"
+            "comparing answers needs a chat model: set oracle.kind = chat and oracle.model (the embedded "
+            "oracle compares none)"
         )
     from iteralign.engines.openai.generator import OpenAIEngine
     from iteralign.oracles.chat.pair import ChatPairJudge
@@ -83,8 +100,9 @@ def pair_judge(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger | Non
 
 
 def reached(recipe: Recipe, section: JurorSection) -> tuple[str | None, str]:
-    """A juror's address and key variable. The oracle's key goes to the oracle's server alone, never to
-    another one.
+    """Return a juror's address and key variable.
+
+    The oracle's key goes to the oracle's server alone, never to another one.
     """
     own = section.base_url not in (None, recipe.oracle.base_url)
     return section.base_url or recipe.oracle.base_url, section.api_key_env or (
@@ -98,7 +116,8 @@ def chat_oracle(recipe: Recipe, model: str, warn: Callable[[str], None], ledger:
     from iteralign.engines.openai.generator import OpenAIEngine
     from iteralign.oracles.chat.oracle import ChatOracle
 
-    section, settings = recipe.oracle, served(recipe, warn, ledger)
+    section = recipe.oracle
+    settings = served(recipe, warn, ledger)
     judge = OpenAIEngine(model, **settings)
     proposer = OpenAIEngine(section.proposer, **settings) if section.proposer else judge
     name = model if section.proposer is None else f"{model}+{section.proposer}"
@@ -174,14 +193,16 @@ def must_have_prices(recipe: Recipe) -> None:
         if model not in recipe.budget.prices:
             example = f'{{"{model}": {{"input": 0.15, "output": 0.60}}}}'
             raise RecipeError(
-                f"budget.cost = {recipe.budget.cost:g}, but the price of {model!r} is not known: add it per million tokens, for instance\n"
+                f"budget.cost = {recipe.budget.cost:g}, but the price of {model!r} is not known: add it per "
+                "million tokens, for instance\n"
                 f"  --set 'budget.prices={example}'"
             )
 
 
 def must_answer(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger) -> None:
-    """Ask every chat model one word, once in a run, so that a wrong key, name or address is found before any
-    other work. Raises ``EngineError``.
+    """Ask every chat model for one word, once in a run.
+
+    So a wrong key, name or address is found before any other work. Raises ``EngineError``.
     """
     if not chat_endpoints(recipe):
         return

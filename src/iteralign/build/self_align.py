@@ -1,21 +1,21 @@
-"""The composition root of Self-Align: from a recipe to the words, the engine, the trainings and the
-evaluations, and from those to a run.
+"""From a recipe of Self-Align to the parts that its algorithm works with, and the ablation of its rules.
 
-Uses ``build`` for what both methods share. Nothing here decides anything about the method.
+A part of the composition root. Decides nothing about the method.
 """
 
 from __future__ import annotations
 
-import re
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from iteralign.algorithms.self_align import self_align
 from iteralign.algorithms.self_align_steps import Parts
-from iteralign.build import iteralign as build
-from iteralign.build.oracle import caps, chat_models, must_answer, must_have_prices, oracle, pair_judge
+from iteralign.build.data import stored_prompts
+from iteralign.build.evals import evals
+from iteralign.build.models import RULES, base_checkpoint, host_of, must_be_trainable, trainer
+from iteralign.build.oracle import oracle_of, pair_judge
 from iteralign.build.self_align_words import as_data, from_data, read_words
 from iteralign.canonical import to_json
 from iteralign.data.files import read_rows
@@ -26,93 +26,37 @@ from iteralign.protocols import Eval, Ledger
 from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.records.chat import Message
 from iteralign.records.iteralign import RedTeamPrompt
-from iteralign.records.self_align import SelfAlignResult
-from iteralign.stages.align import applied
+from iteralign.stages.align import Guide, applied
 from iteralign.store.run import Event, Run
 
-RULES = "organism-rules"
 PER_RULE = 15
 """Held-out requests of each rule that adherence is measured on."""
 
 
-def start(
-    recipe: SelfAlignRecipe, out: Path, listen: Callable[[Event], None] | None = None
-) -> SelfAlignResult:
-    """Run a recipe into the directory ``out``; a directory that holds the same run is resumed. Raises
-    ``IterAlignError``.
-    """
-    with Run.create(out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
-        return carry_on(run, listen)
-
-
-def resume(
-    directory: Path, changes: Mapping[str, Any] | None = None, listen: Callable[[Event], None] | None = None
-) -> SelfAlignResult:
-    """Continue a run where it stopped. ``changes``: budget, and how servers are reached. Raises
-    ``IterAlignError``.
-    """
-    with Run.open(directory, changes=changes) as run:
-        return carry_on(run, listen)
-
-
-def carry_on(run: Run, listen: Callable[[Event], None] | None = None) -> SelfAlignResult:
-    """The run from wherever it stands to its end."""
-    recipe = SelfAlignRecipe.model_validate(run.settings)
-    with build.watched(run, listen):
-        result = self_align(run, recipe, parts(run, recipe))
-    run.event("run", state="finished", reason="all stages are done")
-    return result
-
-
-def must_be_servable(recipe: SelfAlignRecipe) -> None:
-    """Raises ``RecipeError`` where a served model could not be given what is trained."""
-    for name, training in (
-        ("engrave", recipe.engrave.training),
-        *([("clone", recipe.clone.training)] if recipe.clone.enabled else []),
-    ):
-        try:
-            build.must_be_trainable(recipe.loop(training))
-        except RecipeError as error:
-            raise RecipeError(str(error).replace("training.", f"{name}.training.")) from error
-
-
 def parts(run: Run, recipe: SelfAlignRecipe) -> Parts:
-    """Everything that the algorithm works with."""
+    """Compose everything that the algorithm works with. Raises ``IterAlignError``."""
     loop = recipe.loop()
 
     def warn(text: str) -> None:
         run.event("warning", text=text)
 
-    must_be_servable(recipe)
-    must_have_prices(loop)
-    run.calls.limit(caps(loop))
-    judge = oracle(loop, warn, run.calls)
-    must_answer(loop, warn, run.calls)
-    words = run.scope("data").once("words", dict[str, Any], words_of, Beginning(recipe))
-    warn_of_changed_words(recipe, words, warn)
-    guide = from_data(words).guide
-    strange = sum(
-        not applied(thoughts, [name for name, _ in guide.rules]) for _, thoughts, _ in guide.exemplars
-    )
-    if strange:
-        warn(
-            f"{strange} of {len(guide.exemplars)} exemplars name no rule of this run: bring words.exemplars that fit the rules"
-        )
-    prompts = run.scope("data").once(
-        "prompts", list[RedTeamPrompt], build.prompts_of, loop.red_team, loop.benign, loop.seed
-    )
-    held_out = [p for p in prompts if p.split == "held_out"]
+    must_be_trainable(recipe)
+    judge = oracle_of(run, loop, warn)
+    stored = run.scope("data").once("words", dict[str, Any], words_of, Beginning(recipe))
+    _warn_of_changed_words(recipe, stored, warn)
+    words = from_data(stored)
+    _warn_of_strange_exemplars(words.guide, warn)
+    held_out = [p for p in stored_prompts(run, loop) if p.split == "held_out"]
     asked = organism_requests(recipe.seed) if recipe.model.name == RULES else []
+    compared = recipe.clone.questions is not None
     return Parts(
-        base=build.base_checkpoint(loop),
-        host=build.served_here(run, loop, warn)
-        if recipe.model.engine == "server"
-        else build.host(loop, run.locate, warn),
-        engraver=build.trainer(loop, run.locate, warn),
-        cloner=build.trainer(recipe.loop(recipe.clone.training), run.locate, warn),
-        evals=[*build.evals(loop, judge, held_out), *own_evals(recipe, held_out, asked)],
-        pairs=None if recipe.clone.questions is None else (lambda: open_questions(recipe, warn, run.calls)),
-        words=replace(from_data(words), measured=frozenset(p.text for p in [*held_out, *asked])),
+        base=base_checkpoint(loop),
+        host=host_of(run, loop, warn),
+        engraver=trainer(loop, run.locate, warn),
+        cloner=trainer(recipe.loop(recipe.clone.training), run.locate, warn),
+        evals=[*evals(loop, judge, held_out), *_own_evals(recipe, held_out, asked)],
+        pairs=(lambda: _open_questions(recipe, warn, run.calls)) if compared else None,
+        words=replace(words, measured=frozenset(p.text for p in [*held_out, *asked])),
     )
 
 
@@ -130,13 +74,41 @@ class Beginning:
 
 
 def words_of(beginning: Beginning) -> dict[str, Any]:
-    """What people wrote, as plain data."""
+    """Return what people wrote, as plain data."""
     return as_data(read_words(beginning.recipe))
 
 
-def open_questions(recipe: SelfAlignRecipe, warn: Callable[[str], None], ledger: Ledger) -> Eval:
-    """Answers to open questions, compared blind and in both orders by the recipe's chat model. Raises
-    ``DataError``.
+def _warn_of_strange_exemplars(guide: Guide, warn: Callable[[str], None]) -> None:
+    """Say so where exemplars apply rules that the run does not have."""
+    names = [name for name, _ in guide.rules]
+    strange = sum(not applied(thoughts, names) for _, thoughts, _ in guide.exemplars)
+    if strange:
+        warn(
+            f"{strange} of {len(guide.exemplars)} exemplars name no rule of this run: "
+            "bring words.exemplars that fit the rules"
+        )
+
+
+def _warn_of_changed_words(
+    recipe: SelfAlignRecipe, stored: Mapping[str, Any], warn: Callable[[str], None]
+) -> None:
+    """Say so where the recipe's files hold other words now, or are gone: a run keeps those it began with."""
+    try:
+        changed = to_json(as_data(read_words(recipe))) != to_json(stored)
+    except DataError as error:
+        warn(f"the run goes on with the words that it began with: {error}")
+        return
+    if changed:
+        warn(
+            "files of words.* were changed since the run began; it goes on with what they held then. "
+            "Another --out starts anew"
+        )
+
+
+def _open_questions(recipe: SelfAlignRecipe, warn: Callable[[str], None], ledger: Ledger) -> Eval:
+    """Return the comparison of answers to open questions, blind and in both orders, by a chat model.
+
+    Raises ``DataError``.
     """
     from iteralign.evals.pairs import Pairs, load
 
@@ -146,46 +118,28 @@ def open_questions(recipe: SelfAlignRecipe, warn: Callable[[str], None], ledger:
     return Pairs("helpfulness", load(path), {"data": path.name, "sha256": read_rows(path)[1]}, judge, params)
 
 
-def warn_of_changed_words(
-    recipe: SelfAlignRecipe, stored: Mapping[str, Any], warn: Callable[[str], None]
-) -> None:
-    """A run keeps the words that it began with: say so where the recipe's files hold others now, or are gone."""
-    try:
-        changed = to_json(as_data(read_words(recipe))) != to_json(stored)
-    except DataError as error:
-        warn(f"the run goes on with the words that it began with: {error}")
-        return
-    if changed:
-        warn(
-            "files of words.* were changed since the run began; it goes on with what they held then. Another --out starts anew"
-        )
-
-
-def own_evals(
+def _own_evals(
     recipe: SelfAlignRecipe, held_out: Sequence[RedTeamPrompt], asked: Sequence[RedTeamPrompt]
 ) -> list[Eval]:
-    """How long answers are, and for the organism how often they follow the rules."""
+    """Return how long answers are, and for the organism how often they follow the rules."""
     params = recipe.evaluation.sampling.params(recipe.seed)
     if recipe.model.name != RULES:
-        return [
-            AnswerLength(
-                [p for p in held_out if p.intent == "benign"][: recipe.evaluation.over_refusal_limit], params
-            )
-        ]
+        benign = [p for p in held_out if p.intent == "benign"][: recipe.evaluation.over_refusal_limit]
+        return [AnswerLength(benign, params)]
     from iteralign.organism.rules.truth import read
 
     return [Adherence(asked, read, params), AnswerLength(asked, params)]
 
 
 def organism_requests(seed: int, per_rule: int = PER_RULE) -> list[RedTeamPrompt]:
-    """Requests of the organism's grammar with carriers and words that it was never trained on, so many for
-    each rule.
-    """
-    import random
+    """Return requests of the organism's grammar, so many for each rule.
 
+    Their carriers and words are those that it was never trained on.
+    """
     from iteralign.organism.rules.requests import KINDS, make
 
-    rng, found = random.Random(f"adherence-{seed}"), dict[str, RedTeamPrompt]()
+    rng = random.Random(f"adherence-{seed}")
+    found: dict[str, RedTeamPrompt] = {}
     for kind in KINDS:
         mine: dict[str, RedTeamPrompt] = {}
         while len(mine) < per_rule:
@@ -202,88 +156,24 @@ def organism_requests(seed: int, per_rule: int = PER_RULE) -> list[RedTeamPrompt
     return list(found.values())
 
 
-def forecast(recipe: SelfAlignRecipe, hardware: str | None = None) -> dict[str, Any]:
-    """What a run of the recipe will take; nothing is started or written. Raises ``DataError`` and
-    ``RecipeError``.
-    """
-    from iteralign.report.forecast_self_align import Sizes, as_dict
-    from iteralign.report.forecast_self_align import forecast as plan
-
-    loop = recipe.loop()
-    must_be_servable(recipe)
-    must_have_prices(loop)
-    source = recipe.self_instruct.source
-    there = Path(
-        source.partition("::")[0]
-    ).exists()  # what would have to be fetched is planned by the number that is wanted of it
-    words = read_words(recipe, prompts=there)
-    held_out = [p for p in build.read_prompts(loop) if p.split == "held_out"]
-    red, benign = (sum((p.intent == "harmful") == harmful for p in held_out) for harmful in (True, False))
-    judged = min(red, recipe.evaluation.harm_limit or red) + min(
-        benign, recipe.evaluation.over_refusal_limit or benign
-    )
-    own = PER_RULE * len(words.guide.rules) if recipe.model.name == RULES else 0
-    shape = model_shape(recipe)
-    return as_dict(
-        plan(
-            recipe,
-            Sizes(
-                given=len(words.given) if there else recipe.self_instruct.prompts,
-                types=len({t.type for t in words.topics}),
-                prefix_chars=sum(len(m.text) for m in words.guide.chat),
-                seed_chars=sum(map(len, words.seeds)) / max(1, len(words.seeds)),
-                measured=judged + own,
-                judged=judged * len(chat_models(loop)),
-                parameters=shape[0],
-                cache_bytes=shape[1],
-                embedded=recipe.model.name == RULES,
-            ),
-            hardware,
-        )
-    )
-
-
-SIZE_IN_NAME = r"(?i)(?<![\d.])(\d+(?:\.\d+)?)b(?![a-z])"
-
-
-def model_shape(recipe: SelfAlignRecipe) -> tuple[float | None, float | None]:
-    """Parameters, and bytes of keys and values per token in 16 bit: from the model's config where it is on
-    this machine, else the parameters as the name tells them (``...-7b``) with a usual shape.
-    """
-    import json
-
-    folder = Path(build.located(lambda checkpoint: checkpoint.path)(build.base_checkpoint(recipe.loop())))
-    if (folder / "config.json").is_file():
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        layers, hidden, heads = (
-            config.get(k) for k in ("num_hidden_layers", "hidden_size", "num_attention_heads")
-        )
-        size = sum(p.stat().st_size for p in folder.glob("*.safetensors")) / 2
-        if layers and hidden and heads:
-            share = config.get("num_key_value_heads", heads) / heads
-            return size or None, 2 * 2 * layers * hidden * share
-        return size or None, None
-    found = re.search(SIZE_IN_NAME, recipe.model.name)
-    return (float(found[1]) * 1e9, 5e5 * float(found[1]) / 7) if found else (None, None)
-
-
 def ablate(
     directory: Path,
     rules: Sequence[str] | None = None,
     limit: int | None = None,
     listen: Callable[[Event], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Answer a run's instructions again with each of these rules left out (all, where none is named), and
-    tell what changes. Kept in the run.
+    """Answer a run's instructions again with each of these rules left out, and return what changes.
 
-    Raises ``RecipeError`` for a rule that there is not.
+    Without ``rules``, each rule of the run in turn. Kept in the run. Raises ``RecipeError`` for a rule that
+    the run does not have, and for a run of another method.
     """
     from iteralign.algorithms.ablation import ablation
 
     with Run.open(directory) as run:
         if run.settings.get("method") != "self-align":
             raise RecipeError(
-                f"{directory} holds a run of the method {run.settings.get('method')}: only a Self-Align run has rules to leave out"
+                f"{directory} holds a run of the method {run.settings.get('method')}: "
+                "only a Self-Align run has rules to leave out"
             )
         recipe = SelfAlignRecipe.model_validate(run.settings)
         if listen is not None:

@@ -1,7 +1,6 @@
-"""What people wrote for a Self-Align run: from the package or the recipe's files, with the count of their
-lines, and to and from the store.
+"""What people wrote for a Self-Align run: from the package or the recipe's files, and to and from the store.
 
-A part of the composition root. Knows no engine and no model.
+The lines that people wrote are counted. A part of the composition root. Knows no engine and no model.
 """
 
 from __future__ import annotations
@@ -31,10 +30,12 @@ STAGE_ONE = (
 
 
 def read_words(recipe: SelfAlignRecipe, *, prompts: bool = True) -> Words:
-    """What people wrote, from the package and from the recipe's files, with the count of their lines; without
-    ``prompts`` no given instructions. Raises ``DataError``.
+    """Return what people wrote, from the package and from the recipe's files, with the count of their lines.
+
+    Without ``prompts`` no given instructions are read. Raises ``DataError``.
     """
-    section, name = recipe.words, recipe.assistant
+    section = recipe.words
+    name = recipe.assistant
     lines = dict(texts.human_lines())
     if section.exemplars is None:
         lines["exemplars.yaml"] = 3 * len(texts.exemplars(section.variant))
@@ -99,8 +100,9 @@ def _was_discovered(path: Path) -> bool:
 
 
 def read_rules(path: Path) -> list[tuple[str, str]]:
-    """Rules of a file: a YAML list of names with texts, or a constitution's principles, named by their
-    category. Raises ``DataError``.
+    """Return the rules of a file: a YAML list of names with texts, or a constitution.
+
+    A constitution's principles are named by their category. Raises ``DataError``.
     """
     if path.suffix in (".yaml", ".yml") and _is_list_of_rules(path):
         return [(r.name, r.text) for r in texts.read_rules(path)]
@@ -112,14 +114,16 @@ def read_rules(path: Path) -> list[tuple[str, str]]:
             found.append((f"{name} {same + 1}" if same else name, principle.text))
     if not found:
         raise DataError(
-            f"{path}: no active principle; rules are read from a YAML list of name and text, or from a constitution"
+            f"{path}: no active principle; rules are read from a YAML list of name and text, or from a "
+            "constitution"
         )
     return found
 
 
 def _is_list_of_rules(path: Path) -> bool:
-    """Whether a YAML file begins a list whose entries have names: what is wrong with them is then told as
-    such.
+    """Return whether a YAML file is a list whose entries have names.
+
+    What is wrong with the entries is then reported by the reader of rules.
     """
     import yaml
 

@@ -18,7 +18,7 @@ from iteralign.cli.options import (
     SeedOption,
     SetOption,
     emit,
-    resolve,
+    overrides,
     resumable,
     stdout_for_json,
 )
@@ -42,7 +42,10 @@ def evaluate(
         typer.Option(
             "--data",
             metavar="DIR",
-            help="A folder of data sets, TASK=FILE, or TASK=hub:OWNER/NAME/FILE; repeatable. Also: ITERALIGN_DATA.",
+            help=(
+                "A folder of data sets, TASK=FILE, or TASK=hub:OWNER/NAME/FILE; repeatable. Also: "
+                "ITERALIGN_DATA."
+            ),
         ),
     ] = None,
     recipe: RecipeOption = "embedded",
@@ -94,19 +97,16 @@ def evaluate(
         _list(as_json)
         return
     if lm_eval is not None:
-        from iteralign.build import evaluations
         from iteralign.build.evaluations_lm_eval import write_lm_eval
+        from iteralign.build.tasks import requested
 
-        written = write_lm_eval(*evaluations.requested(tasks.split(","), data or ()), lm_eval)
-        emit(
-            {
-                "files": [str(p) for p in written],
-                "use": f"lm_eval --include_path {lm_eval} --apply_chat_template --tasks iteralign_...",
-            },
-            as_json,
-        )
+        written = write_lm_eval(*requested(tasks.split(","), data or ()), lm_eval)
+        use = f"lm_eval --include_path {lm_eval} --apply_chat_template --tasks iteralign_..."
+        emit({"files": [str(p) for p in written], "use": use}, as_json)
         return
-    chosen = resolve(recipe, sets, model=model, seed=seed)
+    from iteralign.recipe.load import load_recipe
+
+    chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed))
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", chosen.model.name).strip("-.")[-60:] or "model"
     directory = out or Path("runs") / f"evaluate-{slug}-seed{chosen.seed}"
     with resumable(directory), stdout_for_json(as_json):
@@ -137,7 +137,8 @@ def evaluate(
 def _list(as_json: bool) -> None:
     from dataclasses import asdict
 
-    from iteralign.build.evaluations import HARNESS, known
+    from iteralign.build.harness import HARNESS
+    from iteralign.build.tasks import known
 
     for task in known():
         if as_json:
@@ -145,9 +146,11 @@ def _list(as_json: bool) -> None:
         else:
             judge = "; needs an oracle" if task.judged else ""
             typer.echo(
-                f"{task.name}\n  {task.measures}{judge}\n  source {task.source}; licence {task.licence}; chance {task.chance}"
+                f"{task.name}\n  {task.measures}{judge}\n  source {task.source}; licence {task.licence}; "
+                f"chance {task.chance}"
             )
     if not as_json:
         typer.echo(
-            f"{HARNESS}NAME\n  any task of lm-eval by its name, or the path of its YAML file (pip install 'iteralign[eval]')"
+            f"{HARNESS}NAME\n  any task of lm-eval by its name, or the path of its YAML file (pip install "
+            "'iteralign[eval]')"
         )

@@ -1,7 +1,7 @@
-"""The command line: all commands in the order of their use. It parses, calls and prints; what is done stands
-in other files.
+"""The command line: all commands in the order of their use.
 
-Heavy modules are imported when a command runs, so that ``iteralign --help`` is quick.
+It parses, calls and prints; what is done stands in other files. Heavy modules are imported when a command
+runs, so that ``iteralign --help`` is quick.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ from iteralign.cli.options import Commands
 app = typer.Typer(
     name="iteralign",
     cls=Commands,
-    help="Align language models with almost no human labels: find weaknesses by red teaming, derive principles from them, have the model "
-    "revise its answers under the principles, train it on the revisions, keep or roll back, repeat.",
+    help=(
+        "Align language models with almost no human labels: find weaknesses by red teaming, derive "
+        "principles from them, have the model revise its answers under the principles, train it on the "
+        "revisions, keep or roll back, repeat."
+    ),
     epilog="Start with `iteralign run`: it needs no GPU, no key and no download. Exit codes: docs/cli.md.",
     no_args_is_help=True,
     add_completion=False,

@@ -1,5 +1,4 @@
-"""What the commands share: their options, how a recipe is resolved from them, how results are printed, how
-errors end a command.
+"""What the commands share: their options, how results are printed, how errors end a command.
 
 Knows no command and does no work of its own; heavy modules are imported when a command runs, so that
 ``--help`` is quick.
@@ -10,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,8 +20,8 @@ import typer.core
 from iteralign.errors import Interrupted, IterAlignError
 
 if TYPE_CHECKING:
-    from iteralign.recipe.iteralign import Recipe
-    from iteralign.recipe.self_align import SelfAlignRecipe
+    from iteralign.recipe.load import AnyRecipe
+    from iteralign.recipe.yaml import Override
 
 BROKEN_PIPE = 141
 """The exit code of a command whose reader went away (``| head``): what a shell gives for SIGPIPE."""
@@ -32,6 +31,16 @@ RecipeArgument = Annotated[
 ]
 RecipeOption = Annotated[
     str, typer.Option("--recipe", help="A shipped recipe's name or a YAML file: model, oracle and settings.")
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="The run directory. Default: runs/<recipe's name>-seed<N>."),
+]
+OutFolder = Annotated[
+    Path,
+    typer.Option(
+        "--out", metavar="DIR", help="Where to leave the weights: a new or empty folder.", show_default=False
+    ),
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.", show_default=False)]
 RedTeamOption = Annotated[
@@ -84,47 +93,34 @@ class Commands(typer.core.TyperGroup):
             raise typer.Exit(BROKEN_PIPE) from None
 
 
-def resolve(
-    recipe: str,
+def overrides(
     sets: Sequence[str] | None,
     *,
     model: str | None = None,
     red_team: str | None = None,
+    principles: Path | None = None,
     seed: int | None = None,
-) -> Recipe:
-    """The recipe with the options of the command line laid over it; named options win over ``--set``."""
-    from iteralign.recipe.iteralign import load_recipe
+) -> list[Override]:
+    """Return what the command line lays over a recipe; named options win over ``--set``."""
     from iteralign.recipe.yaml import Override, override
 
     named = (
         ("model.name", "--model", model),
         ("red_team.source", "--red-team", red_team),
+        ("words.rules", "--principles", None if principles is None else str(principles)),
         ("seed", "--seed", seed),
     )
     given = [Override(key, value, f"{flag} {value}") for key, flag, value in named if value is not None]
-    return load_recipe(recipe, [*(override(s) for s in sets or ()), *given])
+    return [*(override(s) for s in sets or ()), *given]
 
 
-def resolve_self_align(
-    recipe: str,
-    sets: Sequence[str] | None,
-    *,
-    model: str | None = None,
-    principles: Path | None = None,
-    seed: int | None = None,
-) -> SelfAlignRecipe:
-    """The same for a recipe of Self-Align."""
-    from iteralign.recipe.self_align import load_self_align
-    from iteralign.recipe.yaml import Override, override
-
-    rules = None if principles is None else str(principles)
-    named = (
-        ("model.name", "--model", model),
-        ("words.rules", "--principles", rules),
-        ("seed", "--seed", seed),
-    )
-    given = [Override(key, value, f"{flag} {value}") for key, flag, value in named if value is not None]
-    return load_self_align(recipe, [*(override(s) for s in sets or ()), *given])
+def alone(
+    stage: Callable[..., dict[str, Any]], recipe: AnyRecipe, *files: Path | None, as_json: bool
+) -> None:
+    """Run one stage alone over its files, and print what it came to."""
+    with stdout_for_json(as_json):
+        done = stage(recipe, *files)
+    emit(done, as_json)
 
 
 def emit(data: Any, as_json: bool) -> None:
@@ -150,7 +146,7 @@ def stdout_for_json(as_json: bool) -> Iterator[None]:
 
 @contextmanager
 def resumable(directory: Path) -> Iterator[None]:
-    """Turns Ctrl-C into a message that says how to go on."""
+    """Turn Ctrl-C into a message that says how to go on."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,16 +1,18 @@
-"""The commands ``run`` and ``resume``: parse, call, print."""
+"""The commands ``run`` and ``resume``, and what runs of both methods print: parse, call, print."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from iteralign.cli.options import (
     JsonOption,
     ModelOption,
+    OutOption,
     QuietOption,
     RecipeArgument,
     RedTeamOption,
@@ -18,16 +20,14 @@ from iteralign.cli.options import (
     SeedOption,
     SetOption,
     emit,
-    resolve,
+    overrides,
     resumable,
     stdout_for_json,
 )
-from iteralign.cli.self_align import show_result
 
-OutOption = Annotated[
-    Path | None,
-    typer.Option("--out", metavar="DIR", help="The run directory. Default: runs/<recipe's name>-seed<N>."),
-]
+if TYPE_CHECKING:
+    from iteralign.recipe.load import AnyRecipe
+
 ExtendOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -52,19 +52,29 @@ def run(
 
     Without a recipe: the embedded model and oracle. A directory that holds the same run is resumed.
     """
-    chosen = resolve(recipe, sets, model=model, red_team=red_team, seed=seed)
-    directory = out or Path("runs") / f"{chosen.name}-seed{chosen.seed}"
+    from iteralign.recipe.load import load_recipe
+
+    chosen = load_recipe(recipe, overrides(sets, model=model, red_team=red_team, seed=seed))
+    start_run(chosen, out, as_json, quiet)
+
+
+def start_run(recipe: AnyRecipe, out: Path | None, as_json: bool, quiet: bool) -> None:
+    """Show the plan of a run of either method, run it, and print what it came to."""
+    directory = out or Path("runs") / f"{recipe.name}-seed{recipe.seed}"
     with resumable(directory), stdout_for_json(as_json):
-        from iteralign.build import iteralign as build
+        from iteralign.build.forecast import forecast
+        from iteralign.build.run import start
         from iteralign.report.console import Reporter
 
         with Reporter(sys.stdout, quiet=quiet) as reporter:
             there = (directory / "run.sqlite").exists()
-            reporter.plan(
-                build.forecast(chosen), chosen.model_dump(mode="json"), str(directory), resumed=there
-            )
-            build.start(chosen, directory, reporter)
-    _result(directory, as_json)
+            plan = forecast(recipe)
+            if recipe.method == "self-align":
+                reporter.lines(plan_lines(recipe, plan, str(directory)))
+            else:
+                reporter.plan(plan, recipe.model_dump(mode="json"), str(directory), resumed=there)
+            start(recipe, directory, reporter)
+    show_result(directory, as_json)
 
 
 def resume(
@@ -73,42 +83,58 @@ def resume(
     """Continue a run where it stopped, or extend a finished one."""
     with resumable(run), stdout_for_json(as_json):
         from iteralign.api import load_run
-        from iteralign.build import iteralign as build
-        from iteralign.build import self_align as build_self_align
-        from iteralign.recipe.iteralign import Recipe, changes
-        from iteralign.recipe.self_align import SelfAlignRecipe
+        from iteralign.build.run import resume as go_on
+        from iteralign.recipe.load import changes
         from iteralign.report.console import Reporter
 
         with load_run(run) as stopped:
-            self_align = stopped.settings.get("method") == "self-align"
-            wanted = changes(
-                stopped.settings,
-                sets or (),
-                f"the recipe of {run}",
-                SelfAlignRecipe if self_align else Recipe,
-            )
-
+            settings = stopped.settings
+        wanted = changes(settings, sets or (), f"the recipe of {run}")
         with Reporter(sys.stdout, quiet=quiet) as reporter:
-            if self_align:
-                reporter.lines([])
-                build_self_align.resume(run, wanted, reporter)
-            else:
-                build.resume(run, wanted, reporter)
-    if self_align:
-        show_result(run, as_json)
+            if settings.get("method") == "self-align":
+                reporter.lines([])  # the steps bear their stages' numbers
+            go_on(run, wanted, reporter)
+    show_result(run, as_json)
+
+
+def plan_lines(recipe: AnyRecipe, plan: Mapping[str, Any], out: str | None = None) -> list[str]:
+    """Return a plan of either method in words."""
+    from iteralign.report import forecast_self_align, tables
+
+    settings = recipe.model_dump(mode="json")
+    if recipe.method == "self-align":
+        return forecast_self_align.plan_lines(plan, settings, out)
+    return tables.plan_lines(plan, settings, out)
+
+
+def show_plan(recipe: AnyRecipe, as_json: bool, hardware: str | None = None) -> None:
+    """Print what a run of either method would take. Nothing is started or written."""
+    from iteralign.build.forecast import forecast
+
+    plan = forecast(recipe, hardware)
+    if as_json:
+        emit({"recipe": recipe.name, "plan": plan}, as_json)
     else:
-        _result(run, as_json)
+        print("\n".join(plan_lines(recipe, plan)))
 
 
-def _result(directory: Path, as_json: bool) -> None:
+def show_result(directory: Path, as_json: bool) -> None:
+    """Print what a run of either method came to."""
     from iteralign.api import load_run
     from iteralign.report.console import console
-    from iteralign.report.summary import before_after, summary
-    from iteralign.report.tables import print_result
 
     with load_run(directory) as done:
-        data = summary(done)
-        if as_json:
-            emit(data, as_json)
+        if done.settings.get("method") == "self-align":
+            from iteralign.report import self_align
+
+            data = self_align.summary(done)
+            if not as_json:
+                self_align.print_result(console(sys.stdout), data)
         else:
-            print_result(console(sys.stdout), data, before_after(done))
+            from iteralign.report import summary, tables
+
+            data = summary.summary(done)
+            if not as_json:
+                tables.print_result(console(sys.stdout), data, summary.before_after(done))
+    if as_json:
+        emit(data, as_json)

@@ -1,5 +1,6 @@
-"""The command ``self-align``: the whole method from a recipe, its plan, its ablation, and each stage alone.
-Parse, call, print.
+"""The command ``self-align``: the whole method, its plan, its ablation, and each stage alone.
+
+Parse, call, print; what runs of both methods share stands in ``run``.
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ from iteralign.cli.options import (
     Commands,
     JsonOption,
     ModelOption,
+    OutFolder,
+    OutOption,
     QuietOption,
     RunArgument,
     SeedOption,
     SetOption,
+    alone,
     emit,
-    resolve_self_align,
+    overrides,
     resumable,
     stdout_for_json,
 )
+from iteralign.cli.run import show_plan, start_run
 from iteralign.errors import RecipeError
 
 DEFAULT = "embedded-self-align"
@@ -53,8 +58,10 @@ class Stages(Commands):
 app = typer.Typer(
     name="self-align",
     cls=Stages,
-    help="Self-Align: a base model writes prompts from few seeds, answers them under principles, learns that, and clones a verbose style. "
-    "`iteralign self-align [RECIPE]` runs it all.",
+    help=(
+        "Self-Align: a base model writes prompts from few seeds, answers them under principles, learns "
+        "that, and clones a verbose style. `iteralign self-align [RECIPE]` runs it all."
+    ),
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -82,12 +89,6 @@ PrinciplesOption = Annotated[
 OutFile = Annotated[
     Path, typer.Option("--out", metavar="FILE", help="Where to write (JSONL).", show_default=False)
 ]
-OutFolder = Annotated[
-    Path,
-    typer.Option(
-        "--out", metavar="DIR", help="Where to leave the weights: a new or empty folder.", show_default=False
-    ),
-]
 Instructions = Annotated[
     Path,
     typer.Argument(
@@ -107,12 +108,7 @@ AnswersFile = Annotated[
 @app.command()
 def run(
     recipe: RecipeName = DEFAULT,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", metavar="DIR", help="The run directory. Default: runs/<recipe's name>-seed<N>."
-        ),
-    ] = None,
+    out: OutOption = None,
     principles: PrinciplesOption = None,
     model: ModelOption = None,
     seed: SeedOption = None,
@@ -141,7 +137,11 @@ def run(
 
     Without a recipe: the embedded model. A directory that holds the same run is resumed.
     """
-    chosen = resolve_self_align(recipe, sets, model=model, principles=principles, seed=seed)
+    from iteralign.recipe.load import load_recipe
+    from iteralign.recipe.self_align import SelfAlignRecipe
+
+    given = overrides(sets, model=model, principles=principles, seed=seed)
+    chosen = load_recipe(recipe, given, kind=SelfAlignRecipe)
     if hardware is not None and not plan:
         raise RecipeError("--hardware only goes with --plan: a run takes the hardware that is there")
     if count_human_lines:
@@ -149,27 +149,10 @@ def run(
 
         lines = dict(read_words(chosen, prompts=False).lines)
         emit({**lines, "total": sum(lines.values())}, as_json)
-        return
-    from iteralign.build import self_align as build_self_align
-    from iteralign.report.forecast_self_align import plan_lines
-
-    if plan:
-        found = build_self_align.forecast(chosen, hardware)
-        if as_json:
-            emit({"recipe": chosen.name, "plan": found}, as_json)
-        else:
-            print("\n".join(plan_lines(found, chosen.model_dump(mode="json"))))
-        return
-    directory = out or Path("runs") / f"{chosen.name}-seed{chosen.seed}"
-    with resumable(directory), stdout_for_json(as_json):
-        from iteralign.report.console import Reporter
-
-        with Reporter(sys.stdout, quiet=quiet) as reporter:
-            reporter.lines(
-                plan_lines(build_self_align.forecast(chosen), chosen.model_dump(mode="json"), str(directory))
-            )
-            build_self_align.start(chosen, directory, reporter)
-    show_result(directory, as_json)
+    elif plan:
+        show_plan(chosen, as_json, hardware)
+    else:
+        start_run(chosen, out, as_json, quiet)
 
 
 @app.command()
@@ -193,11 +176,11 @@ def ablate(
     it.
     """
     with resumable(run), stdout_for_json(as_json):
-        from iteralign.build import self_align as build_self_align
+        from iteralign.build.self_align import ablate as answer_without
         from iteralign.report.console import Reporter
 
         with Reporter(sys.stdout, quiet=quiet) as reporter:
-            rows = build_self_align.ablate(run, rules or None, limit, reporter)
+            rows = answer_without(run, rules or None, limit, reporter)
     if as_json:
         emit({"ablation": rows}, as_json)
         return
@@ -217,12 +200,12 @@ def instruct(
     as_json: JsonOption = False,
 ) -> None:
     """Stage 1 alone: write instructions from the recipe's seeds."""
-    chosen = resolve_self_align(recipe, sets, model=model, seed=seed)
-    with stdout_for_json(as_json):
-        from iteralign.build.standalone_self_align import stage_instruct
+    from iteralign.build.standalone_self_align import stage_instruct
+    from iteralign.recipe.load import load_recipe
+    from iteralign.recipe.self_align import SelfAlignRecipe
 
-        done = stage_instruct(chosen, out)
-    emit(done, as_json)
+    chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed), kind=SelfAlignRecipe)
+    alone(stage_instruct, chosen, out, as_json=as_json)
 
 
 @app.command()
@@ -237,12 +220,13 @@ def answer(
     as_json: JsonOption = False,
 ) -> None:
     """Stage 2 alone: answer instructions under the rules, and sift the answers."""
-    chosen = resolve_self_align(recipe, sets, model=model, principles=principles, seed=seed)
-    with stdout_for_json(as_json):
-        from iteralign.build.standalone_self_align import stage_answer
+    from iteralign.build.standalone_self_align import stage_answer
+    from iteralign.recipe.load import load_recipe
+    from iteralign.recipe.self_align import SelfAlignRecipe
 
-        done = stage_answer(chosen, instructions, out)
-    emit(done, as_json)
+    given = overrides(sets, model=model, principles=principles, seed=seed)
+    chosen = load_recipe(recipe, given, kind=SelfAlignRecipe)
+    alone(stage_answer, chosen, instructions, out, as_json=as_json)
 
 
 @app.command()
@@ -256,12 +240,12 @@ def engrave(
     as_json: JsonOption = False,
 ) -> None:
     """Stage 3 alone: train the recipe's model on answers, without rules and thoughts."""
-    chosen = resolve_self_align(recipe, sets, model=model, seed=seed)
-    with stdout_for_json(as_json):
-        from iteralign.build.standalone_self_align import stage_engrave
+    from iteralign.build.standalone_self_align import stage_engrave
+    from iteralign.recipe.load import load_recipe
+    from iteralign.recipe.self_align import SelfAlignRecipe
 
-        done = stage_engrave(chosen, answers, out)
-    emit(done, as_json)
+    chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed), kind=SelfAlignRecipe)
+    alone(stage_engrave, chosen, answers, out, as_json=as_json)
 
 
 @app.command()
@@ -279,13 +263,15 @@ def extend(
     sets: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Stage 4 alone, the teacher: answer instructions at length, and sift the answers. `clone` learns them."""
-    chosen = resolve_self_align(recipe, sets, model=model, seed=seed)
-    with stdout_for_json(as_json):
-        from iteralign.build.standalone_self_align import stage_extend
+    """Stage 4 alone, the teacher: answer instructions at length, and sift the answers.
+    `clone` learns them.
+    """
+    from iteralign.build.standalone_self_align import stage_extend
+    from iteralign.recipe.load import load_recipe
+    from iteralign.recipe.self_align import SelfAlignRecipe
 
-        done = stage_extend(chosen, instructions, out)
-    emit(done, as_json)
+    chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed), kind=SelfAlignRecipe)
+    alone(stage_extend, chosen, instructions, out, as_json=as_json)
 
 
 @app.command()
@@ -298,24 +284,12 @@ def clone(
     sets: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Stage 4 alone, the student: train the recipe's model on extensive answers under random short prompts."""
-    chosen = resolve_self_align(recipe, sets, model=model, seed=seed)
-    with stdout_for_json(as_json):
-        from iteralign.build.standalone_self_align import stage_clone
+    """Stage 4 alone, the student:
+    train the recipe's model on extensive answers under random short prompts.
+    """
+    from iteralign.build.standalone_self_align import stage_clone
+    from iteralign.recipe.load import load_recipe
+    from iteralign.recipe.self_align import SelfAlignRecipe
 
-        done = stage_clone(chosen, answers, out)
-    emit(done, as_json)
-
-
-def show_result(directory: Path, as_json: bool) -> None:
-    """Print what a run came to."""
-    from iteralign.api import load_run
-    from iteralign.report.console import console
-    from iteralign.report.self_align import print_result, summary
-
-    with load_run(directory) as done:
-        data = summary(done)
-    if as_json:
-        emit(data, as_json)
-    else:
-        print_result(console(sys.stdout), data)
+    chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed), kind=SelfAlignRecipe)
+    alone(stage_clone, chosen, answers, out, as_json=as_json)

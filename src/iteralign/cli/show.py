@@ -18,9 +18,9 @@ from iteralign.cli.options import (
     SeedOption,
     SetOption,
     emit,
-    resolve,
-    resolve_self_align,
+    overrides,
 )
+from iteralign.cli.run import show_plan
 from iteralign.errors import RecipeError
 
 recipe_app = typer.Typer(
@@ -213,7 +213,7 @@ def export(
     scores (SVG, with tables as Markdown and LaTeX), its model, or all its records.
     """
     from iteralign.api import load_run
-    from iteralign.build.iteralign import located
+    from iteralign.build.models import located
     from iteralign.report.products import write
 
     with load_run(run) as found:
@@ -223,7 +223,7 @@ def export(
 @recipe_app.command("list")
 def recipe_list(as_json: JsonOption = False) -> None:
     """The shipped recipes, each with what it is for."""
-    from iteralign.recipe.iteralign import headlines
+    from iteralign.recipe.load import headlines
 
     emit(headlines() | headlines("self-align"), as_json)
 
@@ -238,29 +238,14 @@ def recipe_show(
     as_json: JsonOption = False,
 ) -> None:
     """A recipe with every default and override filled in, as YAML."""
-    found = (
-        resolve_self_align(recipe, sets, model=model, seed=seed)
-        if _is_self_align(recipe)
-        else resolve(recipe, sets, model=model, red_team=red_team, seed=seed)
-    )
+    from iteralign.recipe.load import kind_of, load_recipe
+
+    given = overrides(sets, model=model, red_team=red_team, seed=seed)
+    found = load_recipe(recipe, given, kind=kind_of(recipe))
     if as_json:
         emit(found.model_dump(mode="json"), as_json)
     else:
         print(found.to_yaml(), end="")
-
-
-def _is_self_align(recipe: str) -> bool:
-    """Whether a recipe, shipped or a file, names the method self-align."""
-    from iteralign.recipe.iteralign import method_of, shipped
-
-    if recipe in shipped("self-align"):
-        return True
-    path = Path(recipe)
-    return (
-        recipe not in shipped()
-        and path.is_file()
-        and method_of(path.read_text(encoding="utf-8", errors="replace")) == "self-align"
-    )
 
 
 @recipe_app.command("check")
@@ -268,22 +253,6 @@ def recipe_check(
     recipe: RecipeArgument = "embedded", sets: SetOption = None, as_json: JsonOption = False
 ) -> None:
     """Check a recipe, read its data, and say what a run of it would take. Nothing is started or written."""
-    if _is_self_align(recipe):
-        from iteralign.build import self_align as build_self_align
-        from iteralign.report.forecast_self_align import plan_lines as told
+    from iteralign.recipe.load import kind_of, load_recipe
 
-        mine = resolve_self_align(recipe, sets)
-        taken = build_self_align.forecast(mine)
-        emit({"recipe": mine.name, "plan": taken}, as_json) if as_json else print(
-            "\n".join(told(taken, mine.model_dump(mode="json")))
-        )
-        return
-    found = resolve(recipe, sets)
-    from iteralign.build import iteralign as build
-    from iteralign.report.tables import plan_lines
-
-    plan = build.forecast(found)
-    if as_json:
-        emit({"recipe": found.name, "plan": plan}, as_json)
-        return
-    print("\n".join(plan_lines(plan, found.model_dump(mode="json"), None)))
+    show_plan(load_recipe(recipe, overrides(sets), kind=kind_of(recipe)), as_json)

@@ -11,24 +11,20 @@ import typer
 from iteralign.cli.options import (
     JsonOption,
     ModelOption,
+    OutFolder,
     RecipeOption,
     RedTeamOption,
     SeedOption,
     SetOption,
+    alone,
     emit,
-    resolve,
+    overrides,
     stdout_for_json,
 )
 
 oracle_app = typer.Typer(help="The oracle.", no_args_is_help=True, rich_markup_mode=None)
 
 OutFile = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write.", show_default=False)]
-OutFolder = Annotated[
-    Path,
-    typer.Option(
-        "--out", metavar="DIR", help="Where to leave the weights: a new or empty folder.", show_default=False
-    ),
-]
 JudgedFile = Annotated[
     Path, typer.Argument(metavar="JUDGED", help="JSONL that `iteralign judge` wrote.", show_default=False)
 ]
@@ -44,12 +40,11 @@ def red_team(
     as_json: JsonOption = False,
 ) -> None:
     """Stage 1: put red-team prompts to a model."""
-    chosen = resolve(recipe, sets, model=model, red_team=prompts, seed=seed)
-    with stdout_for_json(as_json):
-        from iteralign.build.standalone import stage_red_team
+    from iteralign.build.standalone import stage_red_team
+    from iteralign.recipe.load import load_recipe
 
-        done = stage_red_team(chosen, out)
-    emit(done, as_json)
+    chosen = load_recipe(recipe, overrides(sets, model=model, red_team=prompts, seed=seed))
+    alone(stage_red_team, chosen, out, as_json=as_json)
 
 
 def judge(
@@ -65,12 +60,11 @@ def judge(
     as_json: JsonOption = False,
 ) -> None:
     """Stage 2: have the oracle judge the answers."""
-    chosen = resolve(recipe, sets)
-    with stdout_for_json(as_json):
-        from iteralign.build.standalone import stage_judge
+    from iteralign.build.standalone import stage_judge
+    from iteralign.recipe.load import load_recipe
 
-        done = stage_judge(chosen, responses, out)
-    emit(done, as_json)
+    chosen = load_recipe(recipe, overrides(sets))
+    alone(stage_judge, chosen, responses, out, as_json=as_json)
 
 
 def propose(
@@ -94,12 +88,11 @@ def propose(
     It sees the improper answers and the prompts that led to them; the result is one constitution without
     repeats.
     """
-    chosen = resolve(recipe, sets, seed=seed)
-    with stdout_for_json(as_json):
-        from iteralign.build.standalone import stage_propose
+    from iteralign.build.standalone import stage_propose
+    from iteralign.recipe.load import load_recipe
 
-        done = stage_propose(chosen, judged, constitution, out)
-    emit(done, as_json)
+    chosen = load_recipe(recipe, overrides(sets, seed=seed))
+    alone(stage_propose, chosen, judged, constitution, out, as_json=as_json)
 
 
 def reflect(
@@ -120,12 +113,11 @@ def reflect(
     It reflects on its improper answers under a constitution and answers again; the oracle checks the
     revisions.
     """
-    chosen = resolve(recipe, sets, model=model, seed=seed)
-    with stdout_for_json(as_json):
-        from iteralign.build.standalone import stage_reflect
+    from iteralign.build.standalone import stage_reflect
+    from iteralign.recipe.load import load_recipe
 
-        done = stage_reflect(chosen, judged, constitution, out)
-    emit(done, as_json)
+    chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed))
+    alone(stage_reflect, chosen, judged, constitution, out, as_json=as_json)
 
 
 def finetune(
@@ -148,12 +140,11 @@ def finetune(
 
     The loss is on the answers only.
     """
-    chosen = resolve(recipe, sets, model=model, seed=seed)
-    with stdout_for_json(as_json):
-        from iteralign.build.standalone import stage_finetune
+    from iteralign.build.standalone import stage_finetune
+    from iteralign.recipe.load import load_recipe
 
-        done = stage_finetune(chosen, examples, out)
-    emit(done, as_json)
+    chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed))
+    alone(stage_finetune, chosen, examples, out, as_json=as_json)
 
 
 LimitOption = Annotated[
@@ -181,13 +172,15 @@ def oracle_check(
 
     Accuracy, sensitivity and specificity, each with its n and 95% interval.
     """
-    chosen = resolve(recipe, sets)
+    from iteralign.recipe.load import load_recipe
+
+    chosen = load_recipe(recipe, overrides(sets))
     with stdout_for_json(as_json):
-        from iteralign.build import iteralign as build
+        from iteralign.build.calibration import check_oracle
         from iteralign.report.check import summary_lines
         from iteralign.text.printable import safe
 
-        done = build.check_oracle(chosen, labels, limit)
+        done = check_oracle(chosen, labels, limit)
     if as_json:
         emit(done, as_json)
     for subject, figures in {} if as_json else done.items():
@@ -218,14 +211,15 @@ def oracle_calibrate(
     """
     with stdout_for_json(as_json):
         from iteralign.api import load_run
-        from iteralign.build import iteralign as build
+        from iteralign.build.calibration import calibrate
         from iteralign.report import console, summary, tables
         from iteralign.report.check import summary_lines
         from iteralign.text.printable import safe
 
-        done = build.calibrate(run, labels, limit)
+        done = calibrate(run, labels, limit)
         with load_run(run) as found:
-            told, judge = summary.calibration(found), summary.judge(found)
+            told = summary.calibration(found)
+            judge = summary.judge(found)
     if as_json:
         emit(told, as_json)
         return

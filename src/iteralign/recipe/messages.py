@@ -1,7 +1,7 @@
-"""Says what is wrong with a recipe: the key, its value, where it stands, what is allowed and which key was
-meant.
+"""Says what is wrong with a recipe: the key, its value, where it stands, what is allowed.
 
-Works on any tree of pydantic sections; knows none of its own.
+Names the key that was meant, where one is near. Works on any tree of pydantic sections; it
+knows none of its own.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def allowed(field: FieldInfo) -> str:
         elif get_origin(kind) is dict:
             inner = get_args(kind)[1]
             words.append(
-                f"names with {', '.join(f'`{name}` ({allowed(f)})' for name, f in inner.model_fields.items())} each"
+                "names with "
+                f"{', '.join(f'`{name}` ({allowed(f)})' for name, f in inner.model_fields.items())} each"
             )
         elif get_origin(kind) is list:
             words.append("a list of texts")
@@ -66,7 +67,8 @@ def allowed(field: FieldInfo) -> str:
 def explain(model: type[BaseModel], error: Any, draft: Draft, where: str) -> str:
     """One of pydantic's errors about a draft, in our words, on one line."""
     path = [str(part) for part in error["loc"]]
-    key, place = ".".join(path), draft.place([str(part) for part in error["loc"]]) or where
+    key = ".".join(path)
+    place = draft.place(path) or where
     if error["type"] == "extra_forbidden":
         return f"{key} ({place}): no such key.{_nearest(model, path)}"
     if error["type"] == "value_error":
@@ -74,16 +76,23 @@ def explain(model: type[BaseModel], error: Any, draft: Draft, where: str) -> str
         return f"{text} ({draft.place(text.split(' ')[0].split('.')) or where})"
     value = repr(error["input"])
     if path[-1] == "api_key_env":  # somebody may have pasted the key itself
-        value, place = "***", place.partition("=")[0]
+        value = "***"
+        place = place.partition("=")[0]
     start = f"{key} = {value if len(value) <= 80 else value[:77] + '...'} ({place}): "
     known = dict(keys(model))
     field = known.get(key) or next(
         (known[k] for k in (".".join(path[:n]) for n in range(len(path), 0, -1)) if k in known), None
     )
     if field is None:
-        return f"{start}it is a section; set one of its keys: {', '.join(k for k, _ in keys(model) if k.startswith(f'{key}.'))}"
+        return (
+            f"{start}it is a section; set one of its keys: "
+            f"{', '.join(k for k, _ in keys(model) if k.startswith(f'{key}.'))}"
+        )
     if error["type"] == "string_pattern_mismatch" and path[-1] == "api_key_env":
-        return f"{start}it must be the name of an environment variable (letters, digits, _), and the key stands in that variable"
+        return (
+            f"{start}it must be the name of an environment variable (letters, digits, _), and the key "
+            "stands in that variable"
+        )
     if error["type"] == "string_pattern_mismatch":
         return f"{start}{field.description}"
     if error["type"] == "string_too_short":
@@ -100,7 +109,8 @@ def explain(model: type[BaseModel], error: Any, draft: Draft, where: str) -> str
 def _nearest(model: type[BaseModel], path: Sequence[str]) -> str:
     known = [k for k, _ in keys(model)]
     sections = sorted({k.rpartition(".")[0] for k in known} - {""})
-    key, leaf = ".".join(path), path[-1]
+    key = ".".join(path)
+    leaf = path[-1]
     same_leaf = [k for k in known if k.rpartition(".")[2] == leaf]
     if same_leaf and len(path) == 1:
         return f" Did you mean {' or '.join(repr(k) for k in same_leaf[:3])}?"

@@ -1,35 +1,33 @@
-"""Everything that a Self-Align run depends on, as one typed model beside ``recipe.Recipe``, with which it
-shares model, oracle and evaluation.
+"""Everything that a Self-Align run depends on, as one typed model.
 
-Reads no file but the recipe's own and knows no engine. docs/recipe.md is made from the descriptions here.
+It shares model, oracle and evaluation with ``iteralign.Recipe``. Knows no engine and reads no file.
+docs/recipe.md is made from the descriptions here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from iteralign.recipe.iteralign import Recipe, find, validated
+from iteralign.recipe.iteralign import Recipe
+from iteralign.recipe.models import BudgetSection, ModelSection, OracleSection
 from iteralign.recipe.sections import (
     BenignSection,
-    BudgetSection,
     EvaluationSection,
-    ModelSection,
-    OracleSection,
     RedTeamSection,
     Sampling,
     Section,
     TrainingSection,
 )
-from iteralign.recipe.yaml import Draft, Override, dump, lay_over, override, read
+from iteralign.recipe.yaml import dump
 from iteralign.records.chat import SamplingParams
 
 
 class WordsSection(Section):
-    """What people wrote: seeds, topics, rules, exemplars. Files of your own take the shipped ones' formats."""
+    """What people wrote: seeds, topics, rules, exemplars.
+    Files of your own take the shipped ones' formats.
+    """
 
     seeds: str | None = Field(None, description="seed tasks, one a line; the shipped 175 where not given")
     topics: str | None = Field(
@@ -38,7 +36,10 @@ class WordsSection(Section):
     )
     rules: str | None = Field(
         None,
-        description="rules (name, text) or a constitution of IterAlign, YAML or JSON; the shipped ones where not given",
+        description=(
+            "rules (name, text) or a constitution of IterAlign, YAML or JSON; the shipped ones where not "
+            "given"
+        ),
     )
     exemplars: str | None = Field(
         None, description="exemplars (question, thoughts, answer); the shipped ones where not given"
@@ -130,7 +131,9 @@ class CloneSection(Section):
     ngram_penalty: float = Field(
         1.0,
         ge=0,
-        description="taken from the logit of a token that would repeat 3 or 4 tokens of the answer; needs engine hf",
+        description=(
+            "taken from the logit of a token that would repeat 3 or 4 tokens of the answer; needs engine hf"
+        ),
     )
     shortest: int = Field(128, ge=0, description="characters of an answer")
     leak_words: int = Field(
@@ -139,7 +142,10 @@ class CloneSection(Section):
     identity: int = Field(1, ge=0, description="as in `engrave`")
     questions: str | None = Field(
         None,
-        description="open questions (Vicuna's or MT-bench's file): a chat oracle compares cloned answers with engraved ones",
+        description=(
+            "open questions (Vicuna's or MT-bench's file): a chat oracle compares cloned answers with "
+            "engraved ones"
+        ),
     )
     training: TrainingSection = Field(
         default_factory=lambda: TrainingSection(
@@ -192,7 +198,8 @@ class SelfAlignRecipe(Section):
     def _can_be_served(self) -> Self:
         if self.model.engine == "server" and self.clone.enabled and self.clone.ngram_penalty > 0:
             raise ValueError(
-                "clone.ngram_penalty needs model.engine = hf: a server has no such penalty; set clone.ngram_penalty = 0"
+                "clone.ngram_penalty needs model.engine = hf: a server has no such penalty; set "
+                "clone.ngram_penalty = 0"
             )
         return self
 
@@ -200,7 +207,8 @@ class SelfAlignRecipe(Section):
     def _can_be_compared(self) -> Self:
         if self.clone.questions is not None and self.oracle.kind == "embedded":
             raise ValueError(
-                "clone.questions needs a chat model that compares answers: set oracle.kind = chat and oracle.model, or leave it out"
+                "clone.questions needs a chat model that compares answers: set oracle.kind = chat and "
+                "oracle.model, or leave it out"
             )
         return self
 
@@ -209,8 +217,10 @@ class SelfAlignRecipe(Section):
         return dump(self.model_dump(mode="json"))
 
     def loop(self, training: TrainingSection | None = None) -> Recipe:
-        """What it shares with the main method, as that one's recipe: model, oracle, held-out prompts,
-        evaluation, budget, and a training.
+        """Return what it shares with IterAlign, as that method's recipe, with one of its trainings.
+
+        Shared are model, oracle, held-out prompts, evaluation and budget. ``training``: the engraving's where
+        it is not given.
         """
         shared = ("seed", "model", "oracle", "red_team", "benign", "evaluation", "budget")
         return Recipe(
@@ -218,20 +228,3 @@ class SelfAlignRecipe(Section):
             training=training or self.engrave.training,
             **{k: getattr(self, k) for k in shared},
         )
-
-
-def load_self_align(
-    path_or_name: str | Path = "embedded-self-align", overrides: Sequence[str | Override] = ()
-) -> SelfAlignRecipe:
-    """A recipe from a YAML file or a shipped one's name, with ``a.b=c`` overrides laid over it. Raises
-    ``RecipeError`` as ``load_recipe`` does.
-    """
-    text, where = find(path_or_name, "self-align")
-    draft = read(text, where)
-    lay_over(draft, [override(o) if isinstance(o, str) else o for o in overrides])
-    return validated(draft, where, SelfAlignRecipe)
-
-
-def parse(data: Mapping[str, Any], where: str) -> SelfAlignRecipe:
-    """A recipe from plain data that ``where`` names in messages. Raises ``RecipeError``."""
-    return validated(Draft(data=dict(data)), where, SelfAlignRecipe)

@@ -45,9 +45,7 @@ for _tag, _pattern, _first in _SCALARS:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One value that was given outside the file: a dotted key, its value, and how the user wrote it (``--seed
-    3``).
-    """
+    """One value given outside the file: a dotted key, its value, and how the user wrote it (``--seed 3``)."""
 
     key: str
     value: Any
@@ -70,8 +68,9 @@ class Draft:
 
 
 def read(text: str, where: str) -> Draft:
-    """The draft of a YAML text; ``where`` names it in messages. Raises ``RecipeError`` where it is no YAML
-    mapping.
+    """Return the draft of a YAML text; ``where`` names it in messages.
+
+    Raises ``RecipeError`` where it is not a YAML mapping.
     """
     draft = Draft()
     try:
@@ -81,7 +80,8 @@ def read(text: str, where: str) -> Draft:
             return draft
         if not isinstance(node, yaml.MappingNode):
             raise RecipeError(
-                f"{where}, line {node.start_mark.line + 1}: sections and keys are expected (`seed: 0`), found {_kind(node)}"
+                f"{where}, line {node.start_mark.line + 1}: sections and keys are expected (`seed: 0`), "
+                f"found {_kind(node)}"
             )
         draft.data = _mapping(loader, node, where, (), draft)
     except yaml.MarkedYAMLError as error:
@@ -93,11 +93,13 @@ def read(text: str, where: str) -> Draft:
 
 
 def override(text: str) -> Override:
-    """``section.key=value`` as an override; the value is a YAML scalar, or a mapping in braces. Raises
-    ``RecipeError`` for another form.
+    """Return ``section.key=value`` as an override; the value is a YAML scalar, or a mapping in braces.
+
+    Raises ``RecipeError`` for another form.
     """
     key, sign, value = text.partition("=")
-    key, place = key.strip(), f"--set {text}"
+    key = key.strip()
+    place = f"--set {text}"
     if not sign or not key or not all(key.split(".")):
         raise RecipeError(f"{place}: section.key=value is expected, for example --set stop.iterations=5")
     return Override(key, _scalar(value.strip(), place), place)
@@ -113,7 +115,8 @@ def lay_over(draft: Draft, overrides: Sequence[Override]) -> None:
                 inner[name] = {}
             if not isinstance(inner[name], dict):
                 draft.problems.append(
-                    f"{given.key} ({given.place}): {'.'.join(sections[:depth])} has a value of its own, so it has no keys"
+                    f"{given.key} ({given.place}): {'.'.join(sections[:depth])} has a value of its own, so "
+                    "it has no keys"
                 )
                 break
             inner = inner[name]
@@ -137,10 +140,12 @@ def _mapping(
     for key_node, value_node in node.value:
         key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else f"({_kind(key_node)})"
         here = (*path, key)
-        dotted, line = ".".join(here), key_node.start_mark.line + 1
+        dotted = ".".join(here)
+        line = key_node.start_mark.line + 1
         if key in found:
             draft.problems.append(
-                f"{dotted} ({where}, line {line}): given twice, first in {draft.places[dotted].removeprefix(f'{where}, ')}; keep one"
+                f"{dotted} ({where}, line {line}): given twice, first in "
+                f"{draft.places[dotted].removeprefix(f'{where}, ')}; keep one"
             )
             continue
         draft.places[dotted] = f"{where}, line {line}"

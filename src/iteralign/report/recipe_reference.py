@@ -11,7 +11,8 @@ from inspect import cleandoc
 
 from pydantic import BaseModel
 
-from iteralign.recipe.iteralign import Recipe, headlines
+from iteralign.recipe.iteralign import Recipe
+from iteralign.recipe.load import headlines
 from iteralign.recipe.messages import allowed, section_of
 from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.recipe.yaml import dump

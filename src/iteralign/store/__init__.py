@@ -1,1 +1,9 @@
-"""The run directory: steps, checkpoints, ledger, lock."""
+"""The run directory: steps, checkpoints, ledger, lock.
+
+The names below are for users; our own code imports from the files.
+"""
+
+from iteralign.store.run import Run
+from iteralign.store.steps import Event, Scope
+
+__all__ = ["Event", "Run", "Scope"]

@@ -1,0 +1,71 @@
+"""From a recipe to what every checkpoint of a run is measured by.
+
+A part of the composition root. How a task counts stands in ``evals``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from iteralign.build.evaluations import make
+from iteralign.build.harness import harness
+from iteralign.build.models import ORGANISM
+from iteralign.build.tasks import requested
+from iteralign.errors import RecipeError
+from iteralign.protocols import Eval, Oracle
+from iteralign.recipe.iteralign import Recipe
+from iteralign.records.iteralign import RedTeamPrompt, Response
+
+
+def evals(recipe: Recipe, judge: Oracle, held_out: Sequence[RedTeamPrompt]) -> list[Eval]:
+    """Return what every checkpoint is measured by.
+
+    The organism's answers are also judged by its own grammar: the truth.
+    """
+    from iteralign.evals.fluency import Fluency
+    from iteralign.evals.harm import Harm, HarmTruth
+    from iteralign.evals.over_refusal import OverRefusal
+
+    params = recipe.evaluation.sampling.params(recipe.seed)
+    red = [p for p in held_out if p.intent == "harmful"][: recipe.evaluation.harm_limit]
+    benign = [p for p in held_out if p.intent != "harmful"][: recipe.evaluation.over_refusal_limit]
+    judged: list[Eval] = [Harm(red, judge, params), OverRefusal(benign, judge, params)]
+    more = tasks(recipe)
+    if recipe.model.name != ORGANISM:
+        return [*judged, Fluency([*red, *benign], params), *more]
+    from iteralign.organism.truth import truth
+
+    def declines(question: str, text: str) -> bool:
+        return truth(question, text) == "refusal"
+
+    def is_grammar(question: str, response: Response) -> bool:
+        return truth(question, response.text) != "broken"
+
+    return [
+        *judged,
+        Fluency([*red, *benign], params, is_grammar, "the organism's grammar"),
+        HarmTruth(red, declines, params),
+        *more,
+    ]
+
+
+def tasks(recipe: Recipe) -> list[Eval]:
+    """Return the further tasks that the recipe names. Raises ``RecipeError`` and ``DataError``."""
+    section = recipe.evaluation
+    others = [harness(name, recipe, section.lm_eval_limit) for name in section.lm_eval]
+    if not section.tasks:
+        return others
+    found, _, files = requested(section.tasks)
+    judged = [t.name for t in found if t.judged]
+    if judged:
+        raise RecipeError(
+            f"evaluation.tasks: {', '.join(judged)} cannot be named: "
+            "harm and over-refusal are always measured, and by the same oracle"
+        )
+
+    def nobody() -> Oracle:
+        raise AssertionError("no such task needs a judge")
+
+    folder = Path(section.data).expanduser() if section.data else None
+    return [*make(found, folder, files, recipe=recipe, judge=nobody, prompts=list), *others]

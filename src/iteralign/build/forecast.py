@@ -1,0 +1,117 @@
+"""What a run of a recipe will take, for both methods: the sizes of its data, given to ``report``'s forecasts.
+
+A part of the composition root. Nothing is started or written.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from iteralign.build.data import read_prompts
+from iteralign.build.models import EMBEDDED, RULES, base_folder, must_be_trainable
+from iteralign.build.oracle import chat_models, must_have_prices
+from iteralign.build.self_align import PER_RULE
+from iteralign.build.self_align_words import read_words
+from iteralign.recipe.iteralign import Recipe
+from iteralign.recipe.load import AnyRecipe, shared
+from iteralign.recipe.self_align import SelfAlignRecipe
+
+SIZE_IN_NAME = r"(?i)(?<![\d.])(\d+(?:\.\d+)?)b(?![a-z])"
+"""``7b`` in a model's name: its parameters, in billions."""
+
+
+def forecast(recipe: AnyRecipe, hardware: str | None = None) -> dict[str, Any]:
+    """Return what a run of the recipe will take, as plain data.
+
+    ``hardware``: of Self-Align alone, on which devices (``h100x8``). Raises ``DataError`` and
+    ``RecipeError``.
+    """
+    must_be_trainable(recipe)
+    must_have_prices(shared(recipe))
+    return _iteralign(recipe) if isinstance(recipe, Recipe) else _self_align(recipe, hardware)
+
+
+def _iteralign(recipe: Recipe) -> dict[str, Any]:
+    from iteralign.data.categories import CATEGORIES
+    from iteralign.prompts.render import render
+    from iteralign.report.forecast import EMBEDDED_RATES, Sizes, as_dict, forecast
+
+    prompts = read_prompts(recipe)
+    offline = recipe.model.name in EMBEDDED and recipe.oracle.kind == "embedded"
+
+    def count(split: str, harmful: bool) -> int:
+        return sum(p.split == split and (p.intent == "harmful") == harmful for p in prompts)
+
+    sizes = Sizes(
+        prompts=count("train", True),
+        held_out=count("held_out", True),
+        benign=count("train", False),
+        held_out_benign=count("held_out", False),
+        weights_bytes=_weights_bytes(recipe),
+        judges=chat_models(recipe),
+        instruction_chars=len(render("judge", categories=CATEGORIES)),
+        prompt_chars=sum(len(p.text) for p in prompts) / len(prompts),
+        **(EMBEDDED_RATES if offline else {}),
+    )
+    return as_dict(forecast(recipe, sizes))
+
+
+def _self_align(recipe: SelfAlignRecipe, hardware: str | None) -> dict[str, Any]:
+    from iteralign.report.forecast_self_align import Sizes, as_dict, forecast
+
+    loop = recipe.loop()
+    # Instructions that would have to be fetched are planned by the number that is wanted of them.
+    there = Path(recipe.self_instruct.source.partition("::")[0]).exists()
+    words = read_words(recipe, prompts=there)
+    held_out = [p for p in read_prompts(loop) if p.split == "held_out"]
+    red = sum(p.intent == "harmful" for p in held_out)
+    benign = len(held_out) - red
+    section = recipe.evaluation
+    judged = min(red, section.harm_limit or red) + min(benign, section.over_refusal_limit or benign)
+    own = PER_RULE * len(words.guide.rules) if recipe.model.name == RULES else 0
+    parameters, cache_bytes = model_shape(recipe)
+    sizes = Sizes(
+        given=len(words.given) if there else recipe.self_instruct.prompts,
+        types=len({t.type for t in words.topics}),
+        prefix_chars=sum(len(m.text) for m in words.guide.chat),
+        seed_chars=sum(map(len, words.seeds)) / max(1, len(words.seeds)),
+        measured=judged + own,
+        judged=judged * len(chat_models(loop)),
+        parameters=parameters,
+        cache_bytes=cache_bytes,
+        embedded=recipe.model.name == RULES,
+    )
+    return as_dict(forecast(recipe, sizes, hardware))
+
+
+def _weights_bytes(recipe: Recipe) -> int | None:
+    """Return how large a checkpoint will be; None where the model is not on this machine."""
+    folder = base_folder(recipe)
+    if not folder.is_dir():
+        return None
+    size = sum(p.stat().st_size for p in folder.glob("*.safetensors"))
+    # Embedded models ship in bfloat16 and are trained in float32.
+    return 2 * size if recipe.model.name in EMBEDDED else size
+
+
+def model_shape(recipe: SelfAlignRecipe) -> tuple[float | None, float | None]:
+    """Return the model's parameters, and the bytes of keys and values per token in 16 bit.
+
+    From its config where it is on this machine; else the parameters as its name has them (``...-7b``), with a
+    usual shape. None: not known.
+    """
+    folder = base_folder(recipe.loop())
+    if (folder / "config.json").is_file():
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        keys = ("num_hidden_layers", "hidden_size", "num_attention_heads")
+        layers, hidden, heads = (config.get(k) for k in keys)
+        size = sum(p.stat().st_size for p in folder.glob("*.safetensors")) / 2
+        if layers and hidden and heads:
+            share = config.get("num_key_value_heads", heads) / heads
+            return size or None, 2 * 2 * layers * hidden * share
+        return size or None, None
+    found = re.search(SIZE_IN_NAME, recipe.model.name)
+    return (float(found[1]) * 1e9, 5e5 * float(found[1]) / 7) if found else (None, None)

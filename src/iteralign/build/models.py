@@ -1,0 +1,217 @@
+"""From a recipe to its model: the weights that a run starts from, what serves them, and what trains them.
+
+A part of the composition root: a plain match, no registry. Decides nothing about the method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from iteralign.build.harness import HARNESS, harness_must_run
+from iteralign.build.oracle import caps
+from iteralign.engines.weights import sampled_hash
+from iteralign.errors import RecipeError
+from iteralign.ledger import InMemory
+from iteralign.log import log
+from iteralign.protocols import Ledger, PolicyHost, Trainer
+from iteralign.recipe.iteralign import Recipe
+from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.records.iteralign import Checkpoint
+from iteralign.store.run import Run
+
+ORGANISM: Final = "organism"
+"""The embedded model whose answers its own grammar can judge: the truth."""
+RULES: Final = "organism-rules"
+"""The embedded model that follows rules in its context."""
+EMBEDDED: Final = frozenset({ORGANISM, RULES})
+
+Locate = Callable[[Checkpoint], str]
+"""Where a checkpoint's weights lie: a folder, or a name on the hub."""
+
+
+def in_place(checkpoint: Checkpoint) -> str:
+    """Return a checkpoint's path as it is: where there is no run directory, it stands for itself."""
+    return checkpoint.path
+
+
+def located(locate: Locate = in_place) -> Locate:
+    """Return ``locate``, but for an embedded model's name, which stands for its folder."""
+
+    def find(checkpoint: Checkpoint) -> str:
+        if checkpoint.path not in EMBEDDED:
+            return locate(checkpoint)
+        from iteralign.organism import PATHS
+
+        return str(PATHS[checkpoint.path])
+
+    return find
+
+
+def base_checkpoint(recipe: Recipe) -> Checkpoint:
+    """Return the weights that the run starts from; the embedded models' are known by their hash."""
+    name = recipe.model.name
+    if name in EMBEDDED:
+        from iteralign.organism import fingerprint
+
+        return Checkpoint(path=name, trainer_hash=name, weights_hash=fingerprint(name))
+    folder = Path(name)
+    weights = sampled_hash(folder) if folder.is_dir() else ""
+    return Checkpoint(path=name, trainer_hash=name, weights_hash=weights)
+
+
+def base_folder(recipe: Recipe) -> Path:
+    """Return where the base model's weights lie; no such folder where it is not on this machine."""
+    return Path(located()(base_checkpoint(recipe)))
+
+
+def host_of(run: Run, recipe: Recipe, warn: Callable[[str], None]) -> PolicyHost:
+    """Return what serves the model of a run that trains; a server is proved to be able to."""
+    if recipe.model.engine == "server":
+        return _served_here(run, recipe, warn)
+    return host(recipe, run.locate, warn)
+
+
+def _served_here(run: Run, recipe: Recipe, warn: Callable[[str], None]) -> PolicyHost:
+    """Return the served model of a run.
+
+    Its base is compared with the weights that are trained here, and it is asked whether it takes adapters.
+    """
+    from iteralign.engines.openai.host import ServerHost
+
+    base = base_checkpoint(recipe)
+    model = recipe.model
+    precision = "float32" if model.dtype == "float32" else "bfloat16"
+    here = Here(base, located(run.locate), warn)
+    probe = run.scope("data").once(
+        "probe", dict[str, float], probe_here, here, precision, model.chat_template
+    )
+    found = host(recipe, run.locate, warn, run.calls, probe)
+    assert isinstance(found, ServerHost)
+    found.ready(base)
+    found.must_take_adapters()
+    return found
+
+
+@dataclass(frozen=True)
+class Here:
+    """Weights on this machine: a step knows them by what they are, not by where they lie."""
+
+    base: Checkpoint
+    locate: Locate
+    warn: Callable[[str], None]
+
+    @property
+    def fingerprint(self) -> str:
+        """The checkpoint's id."""
+        return self.base.id
+
+
+def probe_here(here: Here, precision: str, chat_template: str | None) -> dict[str, float]:
+    """Return what weights on this machine say of the fixed texts of the probe."""
+    from iteralign.engines.probe import local_probe
+
+    return local_probe(here.locate(here.base), precision, chat_template, here.warn)
+
+
+def host(
+    recipe: Recipe,
+    locate: Locate = in_place,
+    warn: Callable[[str], None] = log,
+    ledger: Ledger | None = None,
+    expected: dict[str, float] | None = None,
+) -> PolicyHost:
+    """Return the engine that serves the model.
+
+    A server's requests go through the ledger where the recipe says so; ``expected`` are the log-probabilities
+    (nats) that its base must give.
+    """
+    match recipe.model.engine:
+        case "hf":
+            from iteralign.engines.hf.host import HFHost, use_threads
+
+            use_threads(recipe.model.threads)
+            return HFHost(
+                device=recipe.model.device,
+                dtype=recipe.model.dtype,
+                batch_size=recipe.model.batch_size,
+                chat_template=recipe.model.chat_template,
+                max_context=recipe.model.max_context,
+                locate=located(locate),
+                warn=warn,
+            )
+        case "server":
+            from iteralign.engines.openai.host import ServerHost
+
+            model = recipe.model
+            own = {"base_url", "api_key_env", "concurrency", "max_retries", "timeout"}
+            return ServerHost(
+                served_as=model.served_as or model.name,
+                place=located()(base_checkpoint(recipe)),
+                api=model.api,
+                dtype=model.dtype,
+                chat_template=model.chat_template,
+                max_context=model.max_context,
+                locate=located(locate),
+                warn=warn,
+                ledger=(ledger or InMemory(caps(recipe))) if model.metered else None,
+                expected=expected,
+                **model.model_dump(include=own),
+            )
+    raise RecipeError(f"model.engine = {recipe.model.engine!r}: no such engine. Known: hf, server")
+
+
+def trainer(recipe: Recipe, locate: Locate = in_place, warn: Callable[[str], None] = log) -> Trainer:
+    """Return what fine-tunes the model."""
+    from iteralign.engines.hf.host import use_threads
+    from iteralign.training.sft import SFT
+
+    use_threads(recipe.model.threads)
+    return SFT(
+        recipe.training,
+        seed=recipe.seed,
+        device=recipe.model.device,
+        dtype=recipe.model.dtype,
+        chat_template=recipe.model.chat_template,
+        locate=located(locate),
+        warn=warn,
+    )
+
+
+def must_be_trainable(recipe: Recipe | SelfAlignRecipe) -> None:
+    """Check that the run could serve what it trains, and run what it is measured by.
+
+    Raises ``RecipeError``; for Self-Align it names the training that is meant.
+    """
+    if isinstance(recipe, Recipe):
+        _must_be_trainable(recipe)
+        return
+    trainings = {"engrave": recipe.engrave.training}
+    if recipe.clone.enabled:
+        trainings["clone"] = recipe.clone.training
+    for name, training in trainings.items():
+        try:
+            _must_be_trainable(recipe.loop(training))
+        except RecipeError as error:
+            raise RecipeError(str(error).replace("training.", f"{name}.training.")) from error
+
+
+def _must_be_trainable(recipe: Recipe) -> None:
+    named = [t.removeprefix(HARNESS) for t in recipe.evaluation.tasks if t.startswith(HARNESS)]
+    harness_must_run(recipe, [*recipe.evaluation.lm_eval, *named])
+    if recipe.model.engine != "server":
+        return
+    wrong = []
+    if recipe.model.api != "completions":
+        wrong.append("model.api = completions (a chat endpoint cannot prove which weights answer)")
+    if recipe.training.method != "lora" or not recipe.training.keep_adapter:
+        wrong.append(
+            "training.method = lora and training.keep_adapter = true "
+            "(a running server is given adapters, not whole weights)"
+        )
+    if wrong:
+        raise RecipeError(
+            f"model.engine = server: the loop serves what it trains, and needs {'; and '.join(wrong)}"
+        )

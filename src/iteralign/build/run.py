@@ -1,0 +1,90 @@
+"""Starting a run of either method, and going on with one.
+
+The top of the composition root: it composes a method's parts, hands them to the algorithm, and records how
+the run begins and ends. Decides nothing about a method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, overload
+
+from iteralign.algorithms.iteralign import iteralign
+from iteralign.algorithms.self_align import self_align
+from iteralign.build import iteralign as iteralign_parts
+from iteralign.build import self_align as self_align_parts
+from iteralign.build.evals import tasks
+from iteralign.errors import IterAlignError
+from iteralign.recipe.iteralign import Recipe
+from iteralign.recipe.load import AnyRecipe, recipe_of, shared
+from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.records.iteralign import RunResult
+from iteralign.records.self_align import SelfAlignResult
+from iteralign.report.products import write
+from iteralign.store.run import Event, Run
+
+Listener = Callable[[Event], None]
+
+PRODUCTS = ("records", "constitution", "examples", "preferences", "figure")
+"""What a run of IterAlign leaves in ``exports/``."""
+
+
+@overload
+def start(recipe: Recipe, out: Path, listen: Listener | None = ...) -> RunResult: ...
+@overload
+def start(recipe: SelfAlignRecipe, out: Path, listen: Listener | None = ...) -> SelfAlignResult: ...
+def start(recipe: AnyRecipe, out: Path, listen: Listener | None = None) -> RunResult | SelfAlignResult:
+    """Run a recipe into the directory ``out``; a directory that holds the same run is resumed.
+
+    Tasks are named and their data found before the directory is made, so that a corrected recipe may take it.
+    Raises ``IterAlignError``.
+    """
+    tasks(shared(recipe))
+    with Run.create(out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
+        return carry_on(run, listen)
+
+
+def resume(
+    directory: Path, changes: Mapping[str, Any] | None = None, listen: Listener | None = None
+) -> RunResult | SelfAlignResult:
+    """Continue a run where it stopped.
+
+    ``changes`` may only extend it (``stop.*``), raise its budget, or reach servers in another way. Raises
+    ``IterAlignError``.
+    """
+    with Run.open(directory, changes=changes) as run:
+        return carry_on(run, listen)
+
+
+def carry_on(run: Run, listen: Listener | None = None) -> RunResult | SelfAlignResult:
+    """Take the run from wherever it stands to its end."""
+    recipe = recipe_of(run.settings)
+    if isinstance(recipe, SelfAlignRecipe):
+        with watched(run, listen):
+            aligned = self_align(run, recipe, self_align_parts.parts(run, recipe))
+        run.event("run", state="finished", reason="all stages are done")
+        return aligned
+    with watched(run, listen):
+        result = iteralign(run, recipe, iteralign_parts.parts(run, recipe))
+    for product in PRODUCTS:
+        write(run, product)
+    run.event("run", state="finished", reason=result.stop_reason)
+    return result
+
+
+@contextmanager
+def watched(run: Run, listen: Listener | None) -> Iterator[None]:
+    """Record how a run begins, and why it stops before its end; ``listen`` hears all events."""
+    if listen is not None:
+        run.listen(listen)
+    run.event("run", state="started")
+    try:
+        yield
+    except KeyboardInterrupt:
+        run.event("run", state="interrupted")
+        raise
+    except IterAlignError as error:
+        run.event("run", state="stopped", reason=str(error))
+        raise

@@ -1,0 +1,195 @@
+"""From a recipe's name or file to its typed model, for both methods: all errors at once.
+
+An unknown key is an error that names the nearest known one; a bad value is shown with what is allowed, and
+where it stands. Reads no file but the recipe's own. The keys stand in ``iteralign`` and ``self_align``.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, Final, TypeVar, overload
+
+from pydantic import BaseModel, ValidationError
+
+from iteralign.errors import RecipeError
+from iteralign.recipe.iteralign import Recipe
+from iteralign.recipe.messages import explain, section_of
+from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.recipe.yaml import Draft, Override, lay_over, override, read
+
+AnyRecipe = Recipe | SelfAlignRecipe
+Kind = TypeVar("Kind", bound=AnyRecipe)
+_Model = TypeVar("_Model", bound=BaseModel)
+
+KINDS: Final[Mapping[str, type[AnyRecipe]]] = {"iteralign": Recipe, "self-align": SelfAlignRecipe}
+"""The recipe's model of each method."""
+COMMANDS: Final = {"iteralign": "run", "self-align": "self-align"}
+"""The command that starts a recipe of each method."""
+
+
+@overload
+def load_recipe(path_or_name: str | Path = ..., overrides: Sequence[str | Override] = ...) -> Recipe: ...
+@overload
+def load_recipe(
+    path_or_name: str | Path, overrides: Sequence[str | Override] = ..., *, kind: type[Kind]
+) -> Kind: ...
+def load_recipe(
+    path_or_name: str | Path = "embedded",
+    overrides: Sequence[str | Override] = (),
+    *,
+    kind: type[Any] = Recipe,
+) -> Any:
+    """Load a recipe from a YAML file, or a shipped one by its name.
+
+    ``a.b=c`` overrides are laid over it; the last one of a key wins. ``kind`` is the method's recipe: one of
+    the other method is refused. Raises one ``RecipeError`` that names all that is wrong: each key, its value,
+    where it stands and what is allowed.
+    """
+    text, where = _find(path_or_name, _method(kind))
+    draft = read(text, where)
+    lay_over(draft, [override(o) if isinstance(o, str) else o for o in overrides])
+    return _validated(draft, where, kind)
+
+
+@overload
+def parse(data: Mapping[str, Any], where: str) -> Recipe: ...
+@overload
+def parse(data: Mapping[str, Any], where: str, kind: type[Kind]) -> Kind: ...
+def parse(data: Mapping[str, Any], where: str, kind: type[Any] = Recipe) -> Any:
+    """Check plain data that ``where`` names in messages, and return the recipe. Raises ``RecipeError``."""
+    return _validated(Draft(data=dict(data)), where, kind)
+
+
+def recipe_of(settings: Mapping[str, Any]) -> AnyRecipe:
+    """Return the recipe that a run keeps as its settings, of the method that they name."""
+    return _kind(settings).model_validate(settings)
+
+
+def shared(recipe: AnyRecipe) -> Recipe:
+    """Return what both methods share, as IterAlign's recipe: model, oracle, held-out prompts, budget."""
+    return recipe if isinstance(recipe, Recipe) else recipe.loop()
+
+
+def changes(settings: Mapping[str, Any], overrides: Sequence[str], where: str) -> dict[str, Any]:
+    """Return what the overrides change in a run's settings, as nested plain data.
+
+    Raises ``RecipeError`` as ``load_recipe`` does.
+    """
+    given = [override(o) for o in overrides]
+    draft = Draft(data=copy.deepcopy(dict(settings)))
+    lay_over(draft, given)
+    _validated(draft, where, _kind(settings))
+    changed = Draft()
+    lay_over(changed, given)
+    return changed.data
+
+
+# ---- names and files
+
+
+def shipped(method: str = "iteralign") -> dict[str, str]:
+    """Return the names and texts of a method's shipped recipes."""
+    folder = files("iteralign.recipes")
+    found = sorted((p for p in folder.iterdir() if p.name.endswith(".yaml")), key=lambda p: p.name)
+    texts = {p.name.removesuffix(".yaml"): p.read_text(encoding="utf-8") for p in found}
+    return {name: text for name, text in texts.items() if method_of(text) == method}
+
+
+def headlines(method: str = "iteralign") -> dict[str, str]:
+    """Return the names of a method's shipped recipes, each with the first sentence of its comment."""
+    found = {}
+    for name, text in shipped(method).items():
+        lines = takewhile(lambda line: line.startswith("#"), text.splitlines()[1:])
+        comment = " ".join(line.removeprefix("#").strip() for line in lines)
+        found[name] = comment.partition(". ")[0].rstrip(".")
+    return found
+
+
+def method_of(text: str, default: str = "iteralign") -> str:
+    """Return the method that a recipe's text names."""
+    found = re.search(r"^method:\s*(\S+)", text, re.MULTILINE)
+    return found[1] if found else default
+
+
+def kind_of(path_or_name: str) -> type[AnyRecipe]:
+    """Return the model of the method that a recipe, shipped or a file, names."""
+    if path_or_name in shipped("self-align"):
+        return SelfAlignRecipe
+    path = Path(path_or_name)
+    if path_or_name in shipped() or not path.is_file():
+        return Recipe
+    named = method_of(path.read_text(encoding="utf-8", errors="replace"))
+    return SelfAlignRecipe if named == "self-align" else Recipe
+
+
+def _find(path_or_name: str | Path, method: str) -> tuple[str, str]:
+    """Return the text of a recipe of this method, and what messages call it. Raises ``RecipeError``."""
+    name = str(path_or_name)
+    known = shipped(method)
+    path = Path(path_or_name)
+    if name in known:
+        return known[name], f"the recipe {name}"
+    others = COMMANDS.keys() - {method}
+    for other in others:
+        if name in shipped(other):
+            raise RecipeError(
+                f"{name!r} is a recipe of the method {other}: start it with `iteralign {COMMANDS[other]} "
+                f"{name}`"
+            )
+    if not path.is_file():
+        near = difflib.get_close_matches(path.stem, known, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise RecipeError(
+            f"{name!r}: no such file, and no such recipe.{hint} Known recipes: {', '.join(known)}"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{name} cannot be read: {error}") from error
+    if (found := method_of(text, method)) in others:
+        raise RecipeError(
+            f"{name} is a recipe of the method {found}: start it with `iteralign {COMMANDS[found]} {name}`"
+        )
+    return text, name
+
+
+def _method(kind: type[AnyRecipe]) -> str:
+    return next(method for method, known in KINDS.items() if known is kind)
+
+
+def _kind(settings: Mapping[str, Any]) -> type[AnyRecipe]:
+    return KINDS.get(settings.get("method", ""), Recipe)
+
+
+# ---- checks
+
+
+def _validated(draft: Draft, where: str, kind: type[_Model]) -> _Model:
+    """Return the draft as a recipe of this kind. Raises one ``RecipeError`` that names all that is wrong."""
+    problems = list(draft.problems)
+    recipe = None
+    try:
+        recipe = kind.model_validate(_filled(draft.data, kind))
+    except ValidationError as error:
+        problems += [explain(kind, e, draft, where) for e in error.errors()]
+    if recipe is None or problems:
+        header = [f"{len(problems)} things are wrong:"] if len(problems) > 1 else []
+        raise RecipeError("\n".join([*header, *problems]))
+    return recipe
+
+
+def _filled(data: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Return the data with empty sections as ``{}``: ``training:`` alone stands for the defaults."""
+    found = dict(data)
+    for name, field in model.model_fields.items():
+        inner = section_of(field)
+        if inner is not None and name in found:
+            value = {} if found[name] is None else found[name]
+            found[name] = _filled(value, inner) if isinstance(value, Mapping) else value
+    return found
