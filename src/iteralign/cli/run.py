@@ -103,7 +103,8 @@ def resume(
 def _result(directory: Path, as_json: bool) -> None:
     from iteralign.api import load_run
     from iteralign.report.console import console
-    from iteralign.report.summary import before_after, summary
+    from iteralign.report.findings import before_after
+    from iteralign.report.summary import summary
     from iteralign.report.tables import print_result
 
     with load_run(directory) as done:
