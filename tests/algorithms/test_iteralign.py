@@ -20,6 +20,7 @@ from iteralign.records.chat import Chat, Message
 from iteralign.records.iteralign import (
     Checkpoint,
     Constitution,
+    Decision,
     Exchange,
     Failure,
     Principle,
@@ -28,6 +29,7 @@ from iteralign.records.iteralign import (
     RunResult,
     Verdict,
 )
+from iteralign.report.decisions import told
 from iteralign.store.run import Run
 
 NO = "I won't help with that; let us find a fair way instead."
@@ -208,7 +210,7 @@ def over_refuser(chat: Chat, memory: dict[str, str]) -> str:
 def test_a_candidate_that_refuses_everything_is_rolled_back_and_the_loop_gives_up(tmp_path: Path) -> None:
     result, _, _ = go(tmp_path / "run", say=over_refuser)
     assert [i.decision.accepted for i in result.iterations] == [False, False]
-    assert "over-refusal" in result.iterations[0].decision.reason
+    assert "over-refusal" in told(result.iterations[0].decision)
     assert result.checkpoint == Checkpoint(path="scripted")
     assert rate(result.final, "harm") == 1.0
     assert "no candidate was accepted" in result.stop_reason
@@ -221,12 +223,12 @@ def test_each_decision_is_told_once_with_its_reason_also_when_the_run_is_read_ag
     go(tmp_path / "run", say=over_refuser)
     go(tmp_path / "run", say=over_refuser)
     with Run.open(tmp_path / "run", readonly=True) as run:
-        told = run.events("iteration")
-    assert [(e.fields["index"], e.fields["decision"]) for e in told] == [
+        events = run.events("iteration")
+    assert [(e.fields["index"], e.fields["decision"]) for e in events] == [
         (1, "rolled back"),
         (2, "rolled back"),
     ]
-    assert "over-refusal" in told[0].fields["reason"]
+    assert "over-refusal" in told(Decision.from_json(events[0].fields["details"]))
 
 
 def test_a_model_without_faults_stops_at_once(tmp_path: Path) -> None:

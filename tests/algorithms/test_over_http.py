@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from iteralign import load_run
-from iteralign.report.summary import spent, status, unjudged
+from iteralign.report.findings import unjudged
+from iteralign.report.summary import spent, status
 from scripted_oracle import judge_and_propose
 from scripted_server import Serve, Server
 

@@ -23,6 +23,7 @@ from iteralign.evals.lm_harness import Harness, items
 from iteralign.protocols import Policy
 from iteralign.recipe.load import load_recipe
 from iteralign.records.iteralign import Checkpoint, EvalReport
+from iteralign.report.decisions import told
 from iteralign.stages.accept import accept
 from iteralign.stats import estimate, wilson
 from iteralign.store.run import Run
@@ -142,7 +143,7 @@ def test_a_recipe_measures_by_it_stores_it_and_a_fall_beyond_the_margin_blocks(
     )
     blocked = accept([harm[1], wrong], [harm[0], right], [harm[0], right], task_margin=0.1)
     assert not blocked.accepted
-    assert "lm-eval:own_questions 1.000 -> 0.700 (n=20)" in blocked.reason
+    assert "lm-eval:own_questions 1.000 -> 0.700 (n=20)" in told(blocked)
 
 
 def test_it_is_a_task_of_evaluate_too(task: Path, tiny: Path, tmp_path: Path) -> None:

@@ -95,8 +95,24 @@ REPORT = EvalReport(
     per_item={"a": 1.0},
     facts={"k": "v"},
 )
-GATE = GateTest("harm", "parent", 0.5, 0.25, 4, -0.25, -0.5, 0.0, 0.125, True, "better")
-DECISION = Decision(accepted=True, reason="better", tests=(GATE,))
+GATE = GateTest(
+    kind="falls",
+    metric="harm",
+    against="parent",
+    before=0.5,
+    after=0.25,
+    n=4,
+    difference=-0.25,
+    low=-0.5,
+    high=0.0,
+    p_value=0.125,
+    exact="mcnemar",
+    alpha=0.2,
+    missing=0,
+    least=0,
+    passed=True,
+)
+DECISION = Decision(accepted=True, tests=(GATE,))
 ITERATION = IterationRecord(
     index=1,
     before=CHECKPOINT,

@@ -12,9 +12,10 @@ from iteralign import load_run
 from iteralign.build.run import resume, start
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import load_recipe
-from iteralign.report import summary, tables
+from iteralign.report import excerpts, findings, summary, tables
 from iteralign.report.console import Reporter, console
 from iteralign.report.forecast import Sizes, as_dict, forecast
+from iteralign.report.plan import plan_lines
 from iteralign.store.run import Event
 
 
@@ -26,7 +27,7 @@ class Terminal(io.StringIO):
 def result_of(directory: Path) -> str:
     page = io.StringIO()
     with load_run(directory) as run:
-        tables.print_result(console(page), summary.summary(run), summary.before_after(run))
+        tables.print_result(console(page), summary.summary(run), findings.before_after(run))
     return page.getvalue()
 
 
@@ -52,9 +53,9 @@ def test_the_end_of_a_run_tells_everything(finished: Path) -> None:
 def test_what_a_model_wrote_cannot_act_on_the_terminal(finished: Path) -> None:
     page = io.StringIO()
     with load_run(finished) as run:
-        tables.print_result(console(page), summary.summary(run), summary.before_after(run))
-        tables.print_failures(console(page), summary.failures(run), 100)
-        tables.print_revised(console(page), summary.revised(run), 100)
+        tables.print_result(console(page), summary.summary(run), findings.before_after(run))
+        excerpts.print_failures(console(page), findings.failures(run), 100)
+        excerpts.print_revised(console(page), findings.revised(run), 100)
     text = page.getvalue()
     assert "\\x1b[31mhere is how[/bold] [red]one\\x07 would\\u202e go" in text, (
         "shown as it is written, markup and all"
@@ -65,9 +66,10 @@ def test_what_a_model_wrote_cannot_act_on_the_terminal(finished: Path) -> None:
 def test_a_page_of_failures_tells_how_many_there_are_and_not_how_many_it_shows(finished: Path) -> None:
     page = io.StringIO()
     with load_run(finished) as run:
-        rows, tried = summary.failures(run), summary.revised(run)
-        tables.print_failures(console(page), rows, 2)
-        tables.print_revised(console(page), tried, 2)
+        rows = findings.failures(run)
+        tried = findings.revised(run)
+        excerpts.print_failures(console(page), rows, 2)
+        excerpts.print_revised(console(page), tried, 2)
     assert f"Failures: {len(rows)} improper" in page.getvalue()
     assert f"Revisions: {len(tried)} tries" in page.getvalue()
     assert f"and {len(rows) - 2} more" in page.getvalue()
@@ -189,7 +191,7 @@ def test_the_forecast_of_a_paid_oracle_gives_tokens_and_a_cost_only_where_every_
     small = (plan["judgements"] * (1015 + 64) * 1 + plan["judgements"] * 90 * 2) / 1e6
     large = plan["proposals"] * (3000 * 10 + 500 * 20) / 1e6
     assert plan["oracle_cost"] == pytest.approx(small + large, rel=0.001)
-    assert "cost <= about" in "\n".join(tables.plan_lines(plan, recipe.model_dump(mode="json")))
+    assert "cost <= about" in "\n".join(plan_lines(plan, recipe.model_dump(mode="json")))
     free = as_dict(forecast(load_recipe("embedded"), SIZES))
     assert free["oracle_input_tokens"] is None
 
@@ -223,7 +225,7 @@ def test_the_forecast_stops_at_the_data() -> None:
 
 
 def test_the_plan_is_readable(scripted: Recipe) -> None:
-    lines = tables.plan_lines(
+    lines = plan_lines(
         as_dict(forecast(scripted, SIZES)), scripted.model_dump(mode="json"), "runs/x\x1b[2J", resumed=True
     )
     text = "\n".join(lines)

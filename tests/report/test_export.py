@@ -91,7 +91,8 @@ def iteration(index: int, before: Checkpoint, after: Checkpoint) -> IterationRec
 
 def record(run: Run, index: int, before: Checkpoint, after: Checkpoint) -> None:
     scope = run.scope(f"iteration-{index:04d}")
-    one, two = failure(2 * index), failure(2 * index + 1)
+    one = failure(2 * index)
+    two = failure(2 * index + 1)
     once(scope, "failures", list[Failure], lambda: [one, two])
     once(
         scope,
@@ -221,10 +222,8 @@ def test_the_final_model_is_the_one_accepted_last_and_transformers_loads_it(run:
     record(run, 2, made, made)  # rolled back
     assert final_checkpoint(run) == made
     out = model(run, tmp_path / "deep" / "model")
-    ours, theirs = (
-        AutoModelForCausalLM.from_pretrained(out),
-        AutoModelForCausalLM.from_pretrained(run.locate(made)),
-    )
+    ours = AutoModelForCausalLM.from_pretrained(out)
+    theirs = AutoModelForCausalLM.from_pretrained(run.locate(made))
     assert all(
         torch.equal(a, b)
         for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True)

@@ -1,4 +1,4 @@
-"""A run's scores as figure and tables: every value with its interval, and no name that gets out of its place."""
+"""A run's scores as figure and tables: values with intervals, and no name that gets out of its place."""
 
 from __future__ import annotations
 
@@ -53,10 +53,8 @@ def test_the_judges_agreement_stands_below_and_a_correction_that_cannot_be_told_
         "why_not": "too few labels (1 improper, 2 proper) to know the oracle's errors",
     }
     rows = [{"label": r["label"], "scores": {"harm": score(0.5), "harm_corrected": none}} for r in ROWS]
-    page, table = (
-        markdown(rows, "t", judge="me<b> against 3 labels"),
-        latex(rows, "t", "me_ against 3 labels"),
-    )
+    page = markdown(rows, "t", judge="me<b> against 3 labels")
+    table = latex(rows, "t", "me_ against 3 labels")
     assert "Judge of harm: me\\<b\\> against 3 labels." in page
     assert "Harm (corrected) cannot be told: too few labels" in page
     assert "| base | 0.500 [0.450, 0.550] n=100 | - |" in page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from iteralign import load_run
 from iteralign.build.run import resume, start
 from iteralign.recipe.iteralign import Recipe
 from iteralign.records.iteralign import EvalReport, GateTest
-from iteralign.report import summary
+from iteralign.report import findings, summary
 from iteralign.report.figure import markdown
 from iteralign.stats import Estimate
 from iteralign.store.run import Run
@@ -116,7 +117,8 @@ def test_a_run_that_is_being_extended_is_not_finished(scripted: Recipe, tmp_path
 
 def test_failures_and_revisions_carry_their_reasons(finished: Path) -> None:
     with load_run(finished) as run:
-        failures, revised = summary.failures(run), summary.revised(run)
+        failures = findings.failures(run)
+        revised = findings.revised(run)
     assert {f["iteration"] for f in failures} == {1, 2, 3}
     assert all(f["rationale"] == f"it helps with {f['category']}" for f in failures)
     assert len(revised) >= len(failures)
@@ -125,26 +127,31 @@ def test_failures_and_revisions_carry_their_reasons(finished: Path) -> None:
 
 def test_before_and_after_are_mended_held_out_prompts_of_different_categories(finished: Path) -> None:
     with load_run(finished) as run:
-        found = summary.before_after(run, 3)
+        found = findings.before_after(run, 3)
     assert {e["category"] for e in found} == {"theft", "fraud", "hate"}
     assert all(e["prompt"].startswith("held_out") and e["before"] != e["after"] for e in found)
 
 
 def test_a_change_is_told_in_its_metrics_own_sense_also_where_an_older_version_kept_it() -> None:
-    old = GateTest("fluency", "base", 0.0, 0.1, 100, 0.1, 0.05, 0.15, 0.01, False, "falls, McNemar p <= 0.05")
-    new = GateTest(
-        "fluency", "base", 1.0, 0.9, 100, -0.1, -0.15, -0.05, 0.01, False, "rises, McNemar p <= 0.05"
+    old = GateTest(
+        metric="fluency",
+        against="base",
+        before=0.0,
+        after=0.1,
+        n=100,
+        difference=0.1,
+        low=0.05,
+        high=0.15,
+        p_value=0.01,
+        passed=False,
+        rule="falls, McNemar p <= 0.05",
     )
+    own = {"before": 1.0, "after": 0.9, "difference": -0.1, "low": -0.15, "high": -0.05}
+    new = replace(old, rule=None, kind="changed", **own)
     for test in (old, new):
         (told,) = summary._changes([test])
-        assert [told[k] for k in ("before", "after", "difference", "low", "high")] == [
-            1.0,
-            0.9,
-            -0.1,
-            -0.15,
-            -0.05,
-        ]
-        assert "| well-formed | -10.0 | [-15.0, -5.0] | 100 |" in markdown([], "t", [told])
+        assert {k: told[k] for k in own} == own
+        assert "| well-formed answers | -10.0 | [-15.0, -5.0] | 100 |" in markdown([], "t", [told])
     loss = EvalReport(
         name="capability",
         checkpoint="c",
@@ -153,12 +160,5 @@ def test_a_change_is_told_in_its_metrics_own_sense_also_where_an_older_version_k
         facts={"unit": "nats per token"},
     )
     assert summary.scores([loss])["capability"]["unit"] == "nats per token"
-    (told,) = summary._changes(
-        [
-            GateTest(
-                "capability", "base", 0.3, 0.4, 9, 0.1, 0.0, 0.2, 0.5, False, "falls, sign test p <= 0.05"
-            )
-        ],
-        [loss],
-    )
+    (told,) = summary._changes([replace(new, metric="capability")])
     assert told["unit"] == "nats per token"

@@ -24,28 +24,39 @@ def report(name: str, values: Mapping[str, float] | list[float]) -> EvalReport:
 def test_a_handful_of_items_that_did_not_change_passes_no_gate(value: float) -> None:
     for n in (1, 3, 5, 9):
         same = report("hhh", [value] * n)
-        test = retained("hhh", same, same, margin=0.05)
+        test = retained(same, same, margin=0.05)
         assert not test.passed
         assert test.low < 0 < test.high
-    assert retained("hhh", report("hhh", [value] * 200), report("hhh", [value] * 200), margin=0.05).passed
+    many = report("hhh", [value] * 200)
+    assert retained(many, many, margin=0.05).passed
     few = report("capability", [0.3] * 5)
-    test = retained("capability", few, few, margin=0.9, lower_is_better=True)
+    test = retained(few, few, margin=0.9)
     assert not test.passed
-    assert "5 items are too few to tell, 10 are the least" in test.rule
+    assert not test.enough
+    assert (test.n, test.least) == (5, 10)
+
+
+def test_a_score_without_common_items_was_not_retained() -> None:
+    test = retained(report("hhh", [1.0] * 20), report("hhh", {"another": 1.0}), margin=0.05)
+    assert (test.n, test.enough, test.passed) == (0, False, False)
 
 
 def test_answers_that_are_unjudged_now_count_as_bad() -> None:
     base = [report("harm", [1.0] * 60 + [0.0] * 140), report("over_refusal", [0.0] * 200)]
     mended = {f"{i:03}": 0.0 for i in [*range(8), *range(60, 200)]}
     decision = accept([report("harm", mended), report("over_refusal", [0.0] * 200)], base, base)
-    assert not decision.accepted or decision.tests[0].after == 52 / 200
     harm = decision.tests[0]
-    assert (harm.before, harm.after, harm.n) == (0.3, 0.26, 200)
-    assert "(52 of 200 answers are unjudged now, and count as bad)" in decision.reason
+    assert (harm.before, harm.after, harm.n, harm.missing) == (0.3, 0.26, 200, 52)
+    assert decision.accepted, "eight answers are proper now, and none became improper"
+    silent = report("harm", {f"{i:03}": 0.0 for i in range(60, 200)})
+    decision = accept([silent, report("over_refusal", [0.0] * 200)], base, base)
+    assert decision.tests[0].after == 0.3
+    assert not decision.accepted, "a judge that falls silent proves nothing"
     decision = accept([report("harm", [0.0] * 200), report("over_refusal", [0.0] * 50)], base, base)
     assert not decision.accepted
-    assert "over-refusal 0.0% -> 75.0% (n=200)" in decision.reason
-    assert "(150 of 200 answers are unjudged now, and count as bad)" in decision.reason
+    refusal = decision.tests[1]
+    assert (refusal.kind, refusal.margin, refusal.passed) == ("non_inferior", 0.05, False)
+    assert (refusal.before, refusal.after, refusal.n, refusal.missing) == (0.0, 0.75, 200, 150)
 
 
 def test_the_runs_change_says_for_every_metric_what_is_better() -> None:
@@ -69,11 +80,17 @@ def test_the_runs_change_says_for_every_metric_what_is_better() -> None:
         "hhh": (0.375, 0.75, True),
     }
     assert found["fluency"].difference == -1.0
-    assert "sign test" in found["hhh"].rule
+    assert {m: t.exact for m, t in found.items()} == {
+        "harm": "mcnemar",
+        "fluency": "mcnemar",
+        "truthfulqa-mc1": "mcnemar",
+        "hhh": "sign",
+    }
 
 
 def test_ties_and_shares_are_compared_as_what_they_are() -> None:
-    ties, apart = report("hhh", [0.5] * 100), report("hhh", [1.0] * 60 + [0.0] * 40)
+    ties = report("hhh", [0.5] * 100)
+    apart = report("hhh", [1.0] * 60 + [0.0] * 40)
     told = _against("p", ties, apart)
     assert told["difference"] == pytest.approx(0.1)
     assert told["p_value"] == pytest.approx(0.0569, abs=1e-3), "sixty won against forty lost, exactly"

@@ -17,6 +17,7 @@ from iteralign.records.iteralign import (
     Response,
     TrainingExample,
 )
+from iteralign.report.decisions import told
 from iteralign.stages.accept import accept, stop_reason
 from iteralign.stages.finetune import compose, learnt, own_answers
 from iteralign.stages.judge import acceptable, failures_of, helpful
@@ -128,7 +129,7 @@ def reports(harm: int, refused: int = 2, broken: int = 3) -> list[EvalReport]:
 def test_a_clear_improvement_is_accepted_with_the_figures_in_the_reason() -> None:
     decision = accept(reports(100), reports(220), reports(220))
     assert decision.accepted
-    assert "harm 73.3% -> 33.3% (n=300)" in decision.reason
+    assert "harm 73.3% -> 33.3% (n=300)" in told(decision)
     assert [t.passed for t in decision.tests] == [True, True, True]
 
 
@@ -143,7 +144,7 @@ def test_a_clear_improvement_is_accepted_with_the_figures_in_the_reason() -> Non
 def test_no_gain_over_refusal_and_broken_form_are_rolled_back(candidate: list[EvalReport], says: str) -> None:
     decision = accept(candidate, reports(220), reports(220))
     assert not decision.accepted
-    assert says in decision.reason
+    assert says in told(decision)
 
 
 def test_margins_are_against_the_base_so_that_small_losses_do_not_add_up() -> None:
@@ -217,12 +218,12 @@ def test_a_candidate_that_forgets_is_rolled_back_and_one_that_does_not_is_accept
     forgets = accept([*reports(100), scored("capability", [x + 0.3 for x in LOSSES])], base, base)
     assert not forgets.accepted
     assert (
-        "capability 0.300 -> 0.600 nats (n=200), loss at most 0.307: more than its margin of 0.1"
-        in forgets.reason
+        "capability 0.300 -> 0.600 nats per token (n=200), loss at most 0.307: more than its margin of 0.1"
+        in told(forgets)
     )
     keeps = accept([*reports(100), scored("capability", [x + 0.02 for x in LOSSES])], base, base)
     assert keeps.accepted
-    assert "capability 0.300 -> 0.320 nats" in keeps.reason
+    assert "capability 0.300 -> 0.320 nats per token" in told(keeps)
     wide = accept(
         [*reports(100), scored("capability", [x + 0.3 for x in LOSSES])], base, base, capability_margin=0.5
     )
@@ -232,19 +233,19 @@ def test_a_candidate_that_forgets_is_rolled_back_and_one_that_does_not_is_accept
 def test_a_candidate_that_refuses_everything_is_rolled_back_for_over_refusal() -> None:
     decision = accept(reports(0, refused=240), reports(220), reports(220))
     assert not decision.accepted
-    assert "over-refusal 0.8% -> 100.0% (n=240)" in decision.reason
+    assert "over-refusal 0.8% -> 100.0% (n=240)" in told(decision)
 
 
 def test_another_task_may_not_fall_by_more_than_its_margin_against_the_base() -> None:
     base = [*reports(220), scored("hhh", [1.0] * 150 + [0.0] * 71)]
     worse = accept([*reports(100), scored("hhh", [1.0] * 100 + [0.0] * 121)], reports(150), base)
     assert not worse.accepted
-    assert "hhh 0.679 -> 0.452 (n=221), loss at most" in worse.reason
+    assert "HHH overall 0.679 -> 0.452 (n=221), loss at most" in told(worse)
     same = accept([*reports(100), scored("hhh", [1.0] * 150 + [0.0] * 71)], reports(150), base)
     assert same.accepted
     apart = accept([*reports(100), scored("hhh", [])], reports(150), base)
     assert not apart.accepted
-    assert "no item was measured on both" in next(t.rule for t in apart.tests if t.metric == "hhh")
+    assert "HHH overall: no item was measured on both" in told(apart)
 
 
 def test_a_small_sample_does_not_prove_that_nothing_was_lost() -> None:

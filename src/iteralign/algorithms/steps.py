@@ -335,7 +335,7 @@ class Iteration:
         if record not in self._run.read(IterationRecord, self._scope.name, "iteration"):
             decision = record.decision
             what = "accepted" if decision.accepted else "rolled back" if decision.trained else "not trained"
-            self._run.event("iteration", index=record.index, decision=what, reason=decision.reason)
+            self._run.event("iteration", index=record.index, decision=what, details=decision.to_json())
         kept: IterationRecord = self._scope.once("iteration", IterationRecord, given, record)
         return kept
 

@@ -99,12 +99,13 @@ def resume(
 
 def plan_lines(recipe: AnyRecipe, plan: Mapping[str, Any], out: str | None = None) -> list[str]:
     """Return a plan of either method in words."""
-    from iteralign.report import forecast_self_align, tables
+    from iteralign.report import forecast_self_align
+    from iteralign.report import plan as loop_plan
 
     settings = recipe.model_dump(mode="json")
     if recipe.method == "self-align":
         return forecast_self_align.plan_lines(plan, settings, out)
-    return tables.plan_lines(plan, settings, out)
+    return loop_plan.plan_lines(plan, settings, out)
 
 
 def show_plan(recipe: AnyRecipe, as_json: bool, hardware: str | None = None) -> None:
@@ -131,10 +132,10 @@ def show_result(directory: Path, as_json: bool) -> None:
             if not as_json:
                 self_align.print_result(console(sys.stdout), data)
         else:
-            from iteralign.report import summary, tables
+            from iteralign.report import findings, summary, tables
 
             data = summary.summary(done)
             if not as_json:
-                tables.print_result(console(sys.stdout), data, summary.before_after(done))
+                tables.print_result(console(sys.stdout), data, findings.before_after(done))
     if as_json:
         emit(data, as_json)

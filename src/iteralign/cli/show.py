@@ -108,7 +108,7 @@ def show(
     rules with their use, its answers with thoughts, or its extended answers.
     """
     from iteralign.api import load_run
-    from iteralign.report import console, summary, tables
+    from iteralign.report import console, excerpts, findings, summary, tables
 
     page = console.console(sys.stdout)
     with load_run(run) as found:
@@ -117,18 +117,18 @@ def show(
             case Part.instructions | Part.rules | Part.answers | Part.extended:
                 _show_self_align(page, found, part, limit, as_json)
             case Part.failures:
-                rows = summary.failures(found)
-                emit({"failures": rows[:limit]}, as_json) if as_json else tables.print_failures(
+                rows = findings.failures(found)
+                emit({"failures": rows[:limit]}, as_json) if as_json else excerpts.print_failures(
                     page, rows, limit or PAGE
                 )
             case Part.examples:
-                rows = summary.revised(found)
-                emit({"examples": rows[:limit]}, as_json) if as_json else tables.print_revised(
+                rows = findings.revised(found)
+                emit({"examples": rows[:limit]}, as_json) if as_json else excerpts.print_revised(
                     page, rows, limit or PAGE
                 )
             case Part.unjudged:
-                rows = summary.unjudged(found)
-                emit({"unjudged": rows[:limit]}, as_json) if as_json else tables.print_unjudged(
+                rows = findings.unjudged(found)
+                emit({"unjudged": rows[:limit]}, as_json) if as_json else excerpts.print_unjudged(
                     page, rows, limit or PAGE
                 )
             case Part.scores:

@@ -15,6 +15,7 @@ from typing import ClassVar
 from iteralign.data.files import read_rows
 from iteralign.errors import DataError
 from iteralign.evals.choices import Question, Shorter, score
+from iteralign.metrics import metric
 from iteralign.protocols import Policy, Recorder
 from iteralign.records.base import Record
 from iteralign.records.chat import Message
@@ -110,7 +111,7 @@ class Capability:
         perplexity = type(mean)(math.exp(mean.value), math.exp(mean.low), math.exp(mean.high), mean.n)
         facts = {
             **self._facts,
-            "unit": "nats per token",
+            "unit": metric(self.name).unit,
             "shortened": str(sum(bool(s.shortened) for s in found)),
         }
         metrics = {self.name: mean, f"{self.name}/perplexity": perplexity}

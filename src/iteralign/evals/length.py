@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from iteralign.exchanges import answers
+from iteralign.metrics import metric
 from iteralign.protocols import Policy, Recorder
 from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import EvalReport, RedTeamPrompt
@@ -40,5 +41,5 @@ class AnswerLength:
             version="1",
             metrics=metrics,
             per_item=counts,
-            facts={"unit": "words"},
+            facts={"unit": metric(self.name).unit},
         )

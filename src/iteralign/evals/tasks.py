@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from iteralign.metrics import metric
+
 _TRUTHFULQA: Final = (
     "truthfulqa/mc_task_v1_817.json",
     "mc_task_v1_817.json",
@@ -135,7 +137,7 @@ _ALL = (
     ),
     Task(
         "capability",
-        "loss of reference answers, nats per token, and perplexity",
+        f"loss of reference answers, {metric('capability').unit}, and perplexity",
         "the embedded model's grammar, or a file of prompts with responses",
         "the file's",
         "none",

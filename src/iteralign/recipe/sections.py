@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from iteralign.metrics import TASK_MARGIN, default_margin, metric
 from iteralign.records.chat import SamplingParams
 
 
@@ -165,16 +166,24 @@ class AcceptSection(Section):
     enabled: bool = Field(True, description="off: every candidate is accepted (the paper)")
     alpha: float = Field(0.05, gt=0, lt=1, description="significance of the fall of harm")
     over_refusal_margin: float = Field(
-        0.05, gt=0, lt=1, description="largest rise of over-refusal against the base model"
+        default_margin("over_refusal"),
+        gt=0,
+        lt=1,
+        description="largest rise of over-refusal against the base model",
     )
     fluency_margin: float = Field(
-        0.03, gt=0, lt=1, description="largest rise of ill-formed answers against the base model"
+        default_margin("fluency"),
+        gt=0,
+        lt=1,
+        description="largest rise of ill-formed answers against the base model",
     )
     capability_margin: float = Field(
-        0.1, gt=0, description="largest rise of capability's loss against the base model, nats per token"
+        default_margin("capability"),
+        gt=0,
+        description=f"largest rise of capability's loss against the base model, {metric('capability').unit}",
     )
     task_margin: float = Field(
-        0.05,
+        TASK_MARGIN,
         gt=0,
         lt=1,
         description="largest fall of any other task (`evaluation.tasks`, `lm_eval`) against the base model",

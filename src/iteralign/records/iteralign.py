@@ -19,6 +19,8 @@ Compliance = Literal["full_refusal", "partial_refusal", "compliance"]
 Intent = Literal["harmful", "harmful_looking", "benign"]
 Split = Literal["train", "held_out"]
 PrincipleStatus = Literal["active", "rejected", "merged"]
+GateKind = Literal["falls", "non_inferior", "retained", "changed"]
+ExactTest = Literal["mcnemar", "sign"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,9 +242,34 @@ class EvalReport(Record):
         return self.metrics[self.name]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateTest:
-    """One comparison behind a decision: the metric, against whom, the paired figures and whether it passed."""
+    """One paired comparison behind a decision: its figures, and by fields what it tests.
+
+    ``kind`` says what must hold for it to pass:
+
+    * ``falls``: the share of bad items falls against the parent, ``p_value`` <= ``alpha``;
+    * ``non_inferior``: the share of bad items rises over the base model's by less than ``margin``;
+    * ``retained``: the mean score is worse than the base model's by less than ``margin``, in the score's unit;
+      ``difference`` is the loss, positive where the candidate is worse;
+    * ``changed``: the mean goes the way that is better for the metric, ``p_value`` <= ``alpha`` (a whole run).
+
+    Against a margin the test is one-sided at ``alpha``: ``high``, the upper end of the interval of confidence
+    1 - 2 * ``alpha``, is below it. ``exact``: the exact test that ``p_value`` comes from. ``missing``: answers
+    that were judged before and are unjudged now; they count as bad, and ``n`` includes them. ``least``: the
+    items that a test of this kind needs. Where an older version stored the test, these fields are None and
+    ``rule`` has its words; it is None in all others.
+    """
+
+    _unless_none: ClassVar[tuple[str, ...]] = (
+        "kind",
+        "margin",
+        "alpha",
+        "exact",
+        "missing",
+        "least",
+        "rule",
+    )
 
     metric: str
     against: str
@@ -254,19 +281,32 @@ class GateTest:
     high: float
     p_value: float
     passed: bool
-    rule: str
+    kind: GateKind | None = None
+    margin: float | None = None
+    alpha: float | None = None
+    exact: ExactTest | None = None
+    missing: int | None = None
+    least: int | None = None
+    rule: str | None = None
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are as many items as the test needs."""
+        return self.n >= (self.least or 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision(Record):
-    """Accept or roll back, with the reason in words and the tests behind it. ``trained`` is off where there
-    was no candidate.
+    """Accept or roll back, with the tests behind it; ``report.decisions`` puts them into words.
+
+    ``reason``: why, where no test explains it (the gate is off, there is nothing to learn), else empty; older
+    versions stored the words of the tests there. ``trained`` is off where there was no candidate.
     """
 
     _prefix: ClassVar[str] = "decision-"
 
     accepted: bool
-    reason: str
+    reason: str = ""
     tests: tuple[GateTest, ...] = ()
     trained: bool = True
 

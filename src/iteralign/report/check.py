@@ -9,7 +9,8 @@ from typing import Any
 def summary_lines(result: Mapping[str, Any]) -> list[str]:
     """A result of ``check`` in words, one figure a line."""
     lines = [
-        f"oracle {result['oracle']}: {result['n']} labelled answers, {result['positive']} of them {result['label']}"
+        f"oracle {result['oracle']}: {result['n']} labelled answers, "
+        f"{result['positive']} of them {result['label']}"
     ]
     for name in ("accuracy", "sensitivity", "specificity", "unjudged"):
         rate = result[name]

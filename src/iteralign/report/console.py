@@ -1,8 +1,8 @@
-"""What a person sees while a run works: the plan first, then each step as it goes, live on a terminal, else
-one line per step.
+"""What a person sees while a run works: the plan first, then each step as it goes.
 
-A listener of the store's events. Everything that a model or a data file wrote goes through ``safe`` and is
-never read as markup. Knows the names of the run's steps, and nothing of what is in them.
+Live on a terminal, else one line per step. A listener of the store's events. Everything that a model or a
+data file wrote goes through ``safe`` and is never read as markup. Knows the names of the run's steps, and
+nothing of what is in them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from iteralign.report.tables import plan_lines
+from iteralign.records.iteralign import Decision
+from iteralign.report.decisions import told
+from iteralign.report.plan import plan_lines
 from iteralign.store.run import Event
 from iteralign.text.printable import safe
 
@@ -66,13 +68,14 @@ class Reporter:
     """A listener for ``Run.listen``; a context manager that ends its live display however the run ends."""
 
     def __init__(self, stream: TextIO, *, quiet: bool = False) -> None:
-        self._console, self._quiet = console(stream), quiet
+        self._console = console(stream)
+        self._quiet = quiet
         self._live = self._progress() if self._console.is_terminal and not quiet else None
         self._task: TaskID | None = None
-        self._phase, self._said = "before training", 0.0
-        self._reused: int | None = (
-            0  # None once the run works on something new: evaluations of one checkpoint share steps
-        )
+        self._phase = "before training"
+        self._said = 0.0
+        # None once the run works on something new: evaluations of one checkpoint share steps
+        self._reused: int | None = 0
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -102,13 +105,14 @@ class Reporter:
             self._line(f"warning: {safe(event.fields['text'])}", style="yellow")
         elif event.kind == "step" and not self._quiet:
             self._step(event)
-        elif event.kind == "iteration" and not self._quiet and "reason" in event.fields:
-            self._line(
-                f"{self._phase:<16} {safe(event.fields.get('decision', ''))}: {safe(event.fields['reason'])}"
-            )
+        elif event.kind == "iteration" and not self._quiet and "details" in event.fields:
+            reason = told(Decision.from_json(event.fields["details"]))
+            self._line(f"{self._phase:<16} {safe(event.fields['decision'])}: {safe(reason)}")
 
     def _step(self, event: Event) -> None:
-        scope, name, state = (str(event.fields[k]) for k in ("scope", "name", "state"))
+        scope = str(event.fields["scope"])
+        name = str(event.fields["name"])
+        state = str(event.fields["state"])
         if scope.startswith("iteration-"):
             self._phase = f"iteration {int(scope.removeprefix('iteration-'))}"
         words = _words(scope, name)
@@ -123,7 +127,8 @@ class Reporter:
             self._show(event, f"{self._phase:<16} {words}", state)
 
     def _show(self, event: Event, words: str, state: str) -> None:
-        done, total = int(event.fields["done"]), int(event.fields["total"])
+        done = int(event.fields["done"])
+        total = int(event.fields["total"])
         if state == "done":
             self._finish()
             count = f"{total:>6}" if total != 1 else " " * 6
@@ -162,7 +167,8 @@ def _words(scope: str, name: str) -> str | None:
     room = next((r for r in ROOMS if scope.startswith(f"{r}-")), scope)
     attempt = re.fullmatch(r"(revise|screen)-(\d+)", name)
     if attempt:
-        known, number = _STEPS[room, attempt[1]], int(attempt[2])
+        known = _STEPS[room, attempt[1]]
+        number = int(attempt[2])
         return known if number == 1 else f"{known}, try {number}"
     if (room, name) == ("iteration", "screen"):
         return None  # the summary of the tries

@@ -1,7 +1,7 @@
-"""What others train with or serve: a run's examples and preference pairs in TRL's conversational formats, and
-its final model.
+"""What others train with or serve: a run's examples, preference pairs and final model.
 
-Reads the stored records of a run; knows nothing of how they came about.
+Examples and pairs are in TRL's conversational formats. Reads the stored records of a run; knows nothing of
+how they came about.
 """
 
 from __future__ import annotations
@@ -35,11 +35,10 @@ _LEFTOVERS = re.compile(
 
 
 def training_examples(run: Run) -> list[Row]:
-    """Every example that some iteration trained on, once each, in order: ``{"prompt": [...], "completion":
-    [...]}``.
+    """Every example that some iteration trained on, once each, in order.
 
-    Verified revisions with their replay, those of rolled-back iterations too. TRL's SFTTrainer learns the
-    completion only.
+    Rows are ``{"prompt": [...], "completion": [...]}``. Verified revisions with their replay, those of
+    rolled-back iterations too. TRL's SFTTrainer learns the completion only.
     """
     examples = (
         e
@@ -52,8 +51,10 @@ def training_examples(run: Run) -> list[Row]:
 
 
 def self_align_examples(run: Run) -> Iterator[Row]:
-    """What the last training of a Self-Align run learnt, without system prompts: the kept answers of cloning,
-    or of the alignment where there is no cloning. One at a time, for there may be many.
+    """What the last training of a Self-Align run learnt, without system prompts.
+
+    The kept answers of cloning, or of the alignment where there is no cloning; one at a time, for there may
+    be many.
     """
     stage = "clone" if any(s.startswith("clone-") for s in run.scopes()) else "align"
     given = {
@@ -70,8 +71,9 @@ def self_align_examples(run: Run) -> Iterator[Row]:
 
 
 def preference_pairs(run: Run) -> list[Row]:
-    """One row per kept revision: ``chosen`` is the revision, ``rejected`` the improper first answer to the
-    same ``prompt``.
+    """One row per kept revision.
+
+    ``chosen`` is the revision, ``rejected`` the improper first answer to the same ``prompt``.
     """
     rows: list[Row] = []
     for scope in _iterations(run):
@@ -136,17 +138,17 @@ def final_checkpoint(run: Run) -> Checkpoint | None:
 
 
 def model(run: Run, out: Path, locate: Callable[[Checkpoint], str] | None = None) -> Path:
-    """Copy the final accepted model into the folder ``out``, which ``transformers`` loads as it is; returns
-    the folder.
+    """Copy the final accepted model into the folder ``out``; returns the folder.
 
-    Where nothing was accepted the final model is the base model: a local folder is copied like any other, a
-    name cannot be. ``locate`` says where weights lie (the run's own place by default). Raises ``StoreError``,
-    ``CheckpointCorrupt``.
+    ``transformers`` loads it as it is. Where nothing was accepted the final model is the base model: a local
+    folder is copied like any other, a name cannot be. ``locate`` says where weights lie (the run's own place
+    by default). Raises ``StoreError``, ``CheckpointCorrupt``.
     """
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(
-            f"{out} is there already and not an empty folder: choose another place, so that nothing is overwritten"
+            f"{out} is there already and not an empty folder: "
+            "choose another place, so that nothing is overwritten"
         )
     checkpoint = final_checkpoint(run)
     if checkpoint is None:
@@ -156,7 +158,8 @@ def model(run: Run, out: Path, locate: Callable[[Checkpoint], str] | None = None
     source = Path((locate or run.locate)(checkpoint))
     if not source.is_dir():
         raise StoreError(
-            f"no iteration of {run.directory} was accepted, so its final model is the base model {checkpoint.path!r} itself: load it by that name"
+            f"no iteration of {run.directory} was accepted, so its final model is the base model "
+            f"{checkpoint.path!r} itself: load it by that name"
         )
     _copy(source, out)
     return out

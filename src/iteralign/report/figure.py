@@ -1,8 +1,7 @@
-"""A run's scores over its iterations: as an SVG figure, and as a table in Markdown and LaTeX. Plain data in,
-text out.
+"""A run's scores over its iterations: as an SVG figure, and as a table in Markdown and LaTeX.
 
-The equivalent of the paper's Figure 3 and of its tables. Every value stands with its n and its 95% interval.
-Names come from outside and are escaped. Knows nothing of models or of the store.
+Plain data in, text out. The equivalent of the paper's Figure 3 and of its tables. Every value stands with its
+n and its 95% interval. Names come from outside and are escaped. Knows nothing of models or of the store.
 """
 
 from __future__ import annotations
@@ -12,19 +11,18 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from iteralign.metrics import metric
 from iteralign.text.printable import safe
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
 """Okabe and Ito's, told apart by everybody."""
-WIDTH, HEIGHT, LEFT, TOP, PLOT_W, PLOT_H = 760, 420, 60, 40, 480, 320
-NAMES = {
-    "harm": "harm (oracle)",
-    "harm_corrected": "harm (corrected)",
-    "harm_truth": "harm (grammar)",
-    "over_refusal": "over-refusal",
-    "fluency": "well-formed",
-    "hhh": "HHH overall",
-}
+WIDTH = 860
+HEIGHT = 420
+LEFT = 60
+TOP = 40
+PLOT_W = 480
+"""What is right of it holds the longest label of ``metrics`` with its n."""
+PLOT_H = 320
 PUBLISHED = (
     ("Llama-2-7b", "HHH harmless", 0.6207, 0.7759, "hh-rlhf"),
     ("Vicuna-1.5-7b", "HHH harmless", 0.7931, 0.9310, "hh-rlhf"),
@@ -33,24 +31,25 @@ PUBLISHED = (
     ("Llama-2-7b", "TruthfulQA MC1", 0.3733, 0.5288, "hh-rlhf"),
     ("Vicuna-1.5-7b", "TruthfulQA MC1", 0.5349, 0.6071, "HarmfulQA"),
 )
-"""IterAlign (arXiv 2403.18341): model, measure, base, aligned, red-team set. One seed each, without
-intervals.
+"""IterAlign (arXiv 2403.18341): model, measure, base, aligned, red-team set.
+
+One seed each, without intervals.
 """
 Rows = Sequence[Mapping[str, Any]]
 
 
 def svg(rows: Rows, title: str, judge: str = "") -> str:
-    """A line for each rate over the iterations, with its interval. The base first. What has a unit is no
-    rate: it stands in the tables alone.
+    """A line for each rate over the iterations, with its interval. The base first.
 
+    What has a unit is no rate: it stands in the tables alone.
     ``rows``: ``{"label", "scores": {name: {rate, low, high, n}}}``, with ``unit`` where it is no rate.
     """
     names = [
         n for n in _names(rows) if not _unit(rows, n) and all(_between(r["scores"].get(n)) for r in rows)
     ]
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        'font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
+        f'viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         f'<text x="{LEFT}" y="22" font-size="14">{escape(safe(title, 90))}</text>',
     ]
@@ -60,24 +59,24 @@ def svg(rows: Rows, title: str, judge: str = "") -> str:
         parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick}%</text>')
     for number, row in enumerate(rows):
         x = _x(number, len(rows))
-        parts.append(
-            f'<text x="{x:.1f}" y="{TOP + PLOT_H + 20}" text-anchor="middle">{escape(safe(row["label"], 24))}</text>'
-        )
+        label = escape(safe(row["label"], 24))
+        parts.append(f'<text x="{x:.1f}" y="{TOP + PLOT_H + 20}" text-anchor="middle">{label}</text>')
     for place, name in enumerate(names):
         parts += _line(
             rows, name, place, COLOURS[place % len(COLOURS)], shift=(place - (len(names) - 1) / 2) * 4
         )
     note = "held-out rates with 95% intervals; over iterations, the weights that were kept"
     parts.append(f'<text x="{LEFT}" y="{HEIGHT - 20}" fill="#555555">{note}</text>')
-    parts.append(
-        f'<text x="{LEFT}" y="{HEIGHT - 6}" fill="#555555" font-size="9">{escape(_judged(judge, 160))}</text></svg>'
-    )
+    trust = escape(_judged(judge, 160))
+    parts.append(f'<text x="{LEFT}" y="{HEIGHT - 6}" fill="#555555" font-size="9">{trust}</text></svg>')
     return "\n".join(parts) + "\n"
 
 
 def markdown(rows: Rows, title: str, changes: Rows = (), published: bool = False, judge: str = "") -> str:
-    """The table of all scores, how far the judge of harm agrees with people (``judge``), the change of each
-    score with its Holm-corrected p, and where the set-up is the paper's, its figures.
+    """The table of all scores, and the change of each with its Holm-corrected p.
+
+    ``judge`` says how far the judge of harm agrees with people. Where the set-up is the paper's,
+    ``published`` adds its figures.
     """
     names = _names(rows)
     lines = [f"# {_md(title)}", "", "Held-out scores of the weights that were kept, with 95% intervals.", ""]
@@ -95,10 +94,9 @@ def markdown(rows: Rows, title: str, changes: Rows = (), published: bool = False
             "| change, base to final | points | 95% interval | n | p | p (Holm) |",
             "|---|---|---|---|---|---|",
         ]
-        lines += [
-            f"| {_md(_name(c['metric']))} | {_changed(c)} | {c['n']} | {c['p_value']:.2g} | {c['p_holm']:.2g} |"
-            for c in changes
-        ]
+        for c in changes:
+            p_values = f"{c['p_value']:.2g} | {c['p_holm']:.2g}"
+            lines.append(f"| {_md(_name(c['metric']))} | {_changed(c)} | {c['n']} | {p_values} |")
     if published:
         lines += [
             "",
@@ -150,24 +148,24 @@ def _why_not(rows: Rows) -> list[str]:
 
 
 def _line(rows: Rows, name: str, place: int, colour: str, shift: float) -> list[str]:
-    found, points = [], []
+    found = []
+    points = []
     for number, row in enumerate(rows):
         score = row["scores"][name]
-        x, y = _x(number, len(rows)) + shift, _y(score["rate"])
-        low, high = _y(score["low"]), _y(score["high"])
+        x = _x(number, len(rows)) + shift
+        y = _y(score["rate"])
+        low = _y(score["low"])
+        high = _y(score["high"])
         points.append(f"{x:.1f},{y:.1f}")
-        found.append(
-            f'<line x1="{x:.1f}" y1="{low:.1f}" x2="{x:.1f}" y2="{high:.1f}" stroke="{colour}" stroke-width="1.5"/>'
-        )
-        found.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"><title>{escape(_name(name))} {_cell(score)}</title></circle>'
-        )
+        ends = f'x1="{x:.1f}" y1="{low:.1f}" x2="{x:.1f}" y2="{high:.1f}"'
+        found.append(f'<line {ends} stroke="{colour}" stroke-width="1.5"/>')
+        title = f"<title>{escape(_name(name))} {_cell(score)}</title>"
+        found.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}">{title}</circle>')
     found.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="2"/>')
     y = TOP + 14 + 20 * place
     found.append(f'<rect x="{LEFT + PLOT_W + 20}" y="{y - 9}" width="12" height="12" fill="{colour}"/>')
-    found.append(
-        f'<text x="{LEFT + PLOT_W + 38}" y="{y + 1}">{escape(_name(name))} (n={rows[0]["scores"][name]["n"]})</text>'
-    )
+    legend = f"{escape(_name(name))} (n={rows[0]['scores'][name]['n']})"
+    found.append(f'<text x="{LEFT + PLOT_W + 38}" y="{y + 1}">{legend}</text>')
     return found
 
 
@@ -176,7 +174,7 @@ def _names(rows: Rows) -> list[str]:
 
 
 def _name(name: str) -> str:
-    return NAMES.get(name, safe(name, 40))
+    return safe(metric(name).label, 40)
 
 
 def _unit(rows: Rows, name: str) -> str:

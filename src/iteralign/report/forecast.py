@@ -14,8 +14,12 @@ from iteralign.recipe.iteralign import Recipe
 
 CHARS_PER_TOKEN = 4
 """Of English text, roughly."""
-VERDICT_TOKENS, PROPOSAL_TOKENS, CLUSTER_TOKENS = 90, 500, 3_000
-"""A reply of a judge, a reply of a proposer, and what a proposer is shown: rough."""
+VERDICT_TOKENS = 90
+"""A reply of a judge: rough."""
+PROPOSAL_TOKENS = 500
+"""A reply of a proposer: rough."""
+CLUSTER_TOKENS = 3_000
+"""What a proposer is shown: rough."""
 RECORD_BYTES = 4_000
 """Of the database, per model answer with its judgement (measured on embedded runs, rounded up)."""
 
@@ -118,8 +122,9 @@ def as_dict(plan: Forecast) -> dict[str, Any]:
 
 
 def _spending(recipe: Recipe, sizes: Sizes, judgements: int, proposals: int) -> dict[str, Any]:
-    """Tokens of the oracle's chat models, and their cost; None without such a model, cost None without all
-    prices.
+    """Tokens of the oracle's chat models, and their cost.
+
+    None without such a model; the cost is None without all prices.
     """
     if not sizes.judges:
         return {

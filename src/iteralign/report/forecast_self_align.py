@@ -1,8 +1,8 @@
-"""What a Self-Align run will take before it starts: requests, tokens, disk and hours. Pure arithmetic on a
-recipe and the sizes of its words.
+"""What a Self-Align run will take before it starts: requests, tokens, disk and hours.
 
-Hours come from the hardware's published peak and bandwidth and from the shares of them that generation and
-training usually reach: rough, and told so. Knows no engine and no file.
+Pure arithmetic on a recipe and the sizes of its words. Hours come from the hardware's published peak and
+bandwidth and from the shares of them that generation and training usually reach: rough, and told so. Knows no
+engine and no file.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ CHARS_PER_TOKEN: Final = 4
 INSTRUCTION_TOKENS: Final = 25
 """Of an instruction, on average, with the words that a chat format puts around it: rough."""
 KEPT_SHARE: Final = 0.25
-"""Of the instructions that a model writes, the share that passes all filters: rough; a small or late pool
-keeps less.
+"""Of the instructions that a model writes, the share that passes all filters.
+
+Rough; a small or late pool keeps less.
 """
 ANSWER_SHARE: Final = 0.6
 """Of the most new tokens that a stage allows, what an answer takes on average."""
@@ -38,21 +39,22 @@ STEP_SECONDS: Final = {"hf": 0.025, "server": 0.002}
 """Of a step of generation beside the device's work: what launching it takes."""
 
 
-EMBEDDED_START, EMBEDDED_EACH = 40.0, 0.8
-"""Seconds on two CPU cores, of the embedded model: in all, and for each instruction with its answers and its
-part of the trainings.
-"""
+EMBEDDED_START: Final = 40.0
+"""Seconds of the embedded model on two CPU cores, whatever is asked."""
+EMBEDDED_EACH: Final = 0.8
+"""The same for each instruction, with its answers and its part of the trainings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """A device: peak arithmetic in bfloat16 without sparsity (FLOP/s), memory bandwidth (bytes/s) and memory
-    (bytes), as published.
-    """
+    """A device, as published."""
 
     flops: float
+    """peak arithmetic in bfloat16 without sparsity, FLOP/s"""
     bandwidth: float
+    """of the memory, bytes/s"""
     memory: float
+    """bytes"""
 
 
 KNOWN: Final[dict[str, Hardware]] = {
@@ -67,10 +69,11 @@ KNOWN: Final[dict[str, Hardware]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """What the forecast is made from. ``None`` where it is not known. ``prefix_chars``: of the rules and
-    exemplars that stand before each instruction; ``cache_bytes``: of keys and values per token; ``measured``:
-    answers that each model is measured on; ``judged``: requests to paid oracles for each model; ``embedded``:
-    the shipped model, whose pace is known.
+    """What the forecast is made from. ``None`` where it is not known.
+
+    ``prefix_chars``: of the rules and exemplars that stand before each instruction; ``cache_bytes``: of keys
+    and values per token; ``measured``: answers that each model is measured on; ``judged``: requests to paid
+    oracles for each model; ``embedded``: the shipped model, whose pace is known.
     """
 
     given: int
@@ -86,8 +89,9 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One stage: requests to the model, tokens read (of which ``shared_tokens`` are alike in all requests and
-    computed once a batch) and written.
+    """One stage: requests to the model, tokens read and written.
+
+    ``shared_tokens`` of those read are alike in all requests and computed once a batch.
     """
 
     name: str
@@ -180,7 +184,8 @@ def _first_stage(recipe: SelfAlignRecipe, sizes: Sizes) -> tuple[int, int, list[
     """Instructions of both kinds, and the work that they take."""
     if recipe.self_instruct.source != "self-instruct":
         return sizes.given, 0, []
-    section, topics = recipe.self_instruct, recipe.topics
+    section = recipe.self_instruct
+    topics = recipe.topics
     requests = ceil(section.prompts / max(1.0, section.wanted * KEPT_SHARE))
     shown = int((section.shown + section.new) * sizes.seed_chars / CHARS_PER_TOKEN) + 30
     stages = [
@@ -239,13 +244,16 @@ def _training(name: str, examples: int, answer: float, section: TrainingSection)
 
 
 def _timed(stage: Stage, device: Hardware, count: int, recipe: SelfAlignRecipe, sizes: Sizes) -> Stage:
-    """Hours: reading at the arithmetic's peak share, writing bound by the bandwidth that weights and cache of
-    a batch take in each step, training at 6 FLOP a parameter and token (4 with adapters, whose base gets no
+    """The stage with its hours.
+
+    Reading is bound by a share of the peak arithmetic, writing by the bandwidth that weights and cache of a
+    batch take in each step; training takes 6 FLOP a parameter and token (4 with adapters, whose base gets no
     gradient). Servers share the generation among all devices; a model in this process, and a training, use
     one.
     """
     assert sizes.parameters is not None
-    n, served = sizes.parameters, recipe.model.engine == "server"
+    n = sizes.parameters
+    served = recipe.model.engine == "server"
     batch = min(recipe.model.concurrency if served else recipe.model.batch_size, max(1, stage.requests))
     reading = (
         2
@@ -266,8 +274,9 @@ def _timed(stage: Stage, device: Hardware, count: int, recipe: SelfAlignRecipe, 
 
 
 def _memory(recipe: SelfAlignRecipe, sizes: Sizes) -> int | None:
-    """Of one device, while it trains: weights and what their training needs beside them; of one that also
-    answers, at least 16-bit weights.
+    """Memory of one device while it trains: weights and what their training needs beside them.
+
+    The device also answers, and so holds at least 16-bit weights.
     """
     if sizes.parameters is None:
         return None
@@ -298,13 +307,17 @@ def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | 
         f"Plan (expectations) for about {plan['instructions']:,} instructions",
     ]
     for s in plan["stages"]:
-        work = f"{s['requests']:>9,} requests, {_tokens(s['prompt_tokens']):>6} read, {_tokens(s['new_tokens']):>6} written"
-        work = f"{_tokens(s['training_tokens']):>9} tokens of training" if s["training_tokens"] else work
+        if s["training_tokens"]:
+            work = f"{_tokens(s['training_tokens']):>9} tokens of training"
+        else:
+            tokens = f"{_tokens(s['prompt_tokens']):>6} read, {_tokens(s['new_tokens']):>6} written"
+            work = f"{s['requests']:>9,} requests, {tokens}"
         hours = "" if s["hours"] is None else f", {_hours(s['hours'])}"
         lines.append(f"  {s['name']:<26}{work}{hours}")
     disk = "not known" if plan["disk_bytes"] is None else f"about {_bytes(plan['disk_bytes'])}"
     lines.append(
-        f"  in all {plan['requests']:,} requests, {_tokens(plan['prompt_tokens'])} tokens read, {_tokens(plan['new_tokens'])} written; disk {disk}"
+        f"  in all {plan['requests']:,} requests, {_tokens(plan['prompt_tokens'])} tokens read, "
+        f"{_tokens(plan['new_tokens'])} written; disk {disk}"
     )
     if plan["oracle_calls"]:
         lines.append(
@@ -312,11 +325,13 @@ def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | 
         )
     if plan["hours"] is not None:
         lines.append(
-            f"  time {_hours(plan['hours'])} on {safe(plan['hardware'])}: rough, from published peaks and usual shares of them"
+            f"  time {_hours(plan['hours'])} on {safe(plan['hardware'])}: "
+            "rough, from published peaks and usual shares of them"
         )
         if settings["model"]["engine"] != "server" and re.search(r"x\d+$", plan["hardware"]):
             lines.append(
-                "  one of these devices works: a served model (model.engine = server) would use all of them for its answers"
+                "  one of these devices works: a served model (model.engine = server) "
+                "would use all of them for its answers"
             )
     elif plan["seconds"] is not None:
         lines.append(f"  time about {plan['seconds'] / 60:.0f} min on two CPU cores")

@@ -1,5 +1,6 @@
-"""How often the members of a jury agree, pair by pair, with n, interval and Cohen's kappa. Knows verdicts,
-not oracles.
+"""How often the members of a jury agree, pair by pair, with n, interval and Cohen's kappa.
+
+Knows verdicts, not oracles.
 """
 
 from __future__ import annotations
@@ -15,11 +16,10 @@ from iteralign.stats import kappa, wilson
 
 
 def agreement(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """Per pair of jurors, over the answers that both judged: ``{"pair", "agree": {value, low, high, n},
-    "kappa"}``, as plain data.
+    """Per pair of jurors, their agreement over the answers that both judged, as plain data.
 
-    ``kappa`` is None where it is not defined (both gave one and the same label throughout). Empty for
-    verdicts without votes.
+    Rows are ``{"pair", "agree": {value, low, high, n}, "kappa"}``. ``kappa`` is None where it is not defined
+    (both gave one and the same label throughout). Empty for verdicts without votes.
     """
     pairs: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for verdict in verdicts:

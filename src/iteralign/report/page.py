@@ -1,5 +1,6 @@
-"""Tables and lines of a terminal page, alike wherever they are printed. Reads no markup; texts of models were
-made safe before.
+"""Tables and lines of a terminal page, alike wherever they are printed.
+
+Reads no markup; texts of models were made safe before.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from iteralign.metrics import metric
 
 LEFT = frozenset(
     {
@@ -19,7 +22,7 @@ LEFT = frozenset(
         "model",
         "jurors",
         "held-out harm",
-        "over-refusal",
+        metric("over_refusal").label,
         "evaluation",
         "rule",
         "most for",
@@ -29,12 +32,18 @@ LEFT = frozenset(
 
 
 def new_table(*columns: str, wide: int | None = None) -> Table:
-    """A table without frame; numbers on the right. ``wide``: the column that takes what is left of the line."""
+    """A table without frame; numbers on the right.
+
+    ``wide``: the column that takes what is left of the line.
+    """
     table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
     for index, name in enumerate(columns):
         numeric = index != wide and name not in LEFT
         table.add_column(
-            name, justify="right" if numeric else "left", ratio=1 if index == wide else None, overflow="fold"
+            name,
+            justify="right" if numeric else "left",
+            ratio=1 if index == wide else None,
+            overflow="fold",
         )
     return table
 

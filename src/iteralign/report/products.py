@@ -1,7 +1,7 @@
-"""Writes what a run made, each product to its place: constitution, training examples, preference pairs,
-model, records.
+"""Writes what a run made, each product to its place.
 
-Knows where products go by default (into the run's ``exports`` folder), not how they are made.
+The products: constitution, training examples, preference pairs, figure, model, records. Knows where products
+go by default (into the run's ``exports`` folder), not how they are made.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ def write(
     out: Path | None = None,
     locate: Callable[[Checkpoint], str] | None = None,
 ) -> dict[str, Any]:
-    """Write one product and say where it is and how much. ``form`` is the constitution's. Raises
-    ``StoreError``.
+    """Write one product and say where it is and how much.
+
+    ``form`` is the constitution's. Raises ``StoreError`` and ``RecipeError``.
     """
-    folder, self_align = run.directory / "exports", run.settings.get("method") == "self-align"
+    folder = run.directory / "exports"
+    self_align = run.settings.get("method") == "self-align"
     match product:
         case "constitution":
             found = rules(run) if self_align else constitution(run)
@@ -83,7 +85,8 @@ def _figure(run: Run, folder: Path) -> dict[str, Any]:
         if self_align
         else summary(run)
     )
-    rows, judge = score_rows(run), judge_of(run)["told"]
+    rows = score_rows(run)
+    judge = judge_of(run)["told"]
     title = f"{data['recipe']}, seed {data['seed']}"
     texts = {
         "svg": figure.svg(rows, title, judge),

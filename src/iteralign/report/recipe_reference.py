@@ -20,17 +20,23 @@ from iteralign.recipe.yaml import dump
 INTRODUCTION = """\
 # Recipe reference
 
-A recipe is one YAML file with everything that a run depends on. Keys that are left out take their defaults, so that the
+A recipe is one YAML file with everything that a run depends on. Keys that are left out take their defaults, \
+so that the
 shortest recipe is an empty file; `iteralign recipe show FILE` prints it with all defaults filled in, and
-`iteralign recipe check FILE` says what is wrong with it and what a run of it would take. The resolved recipe is stored
-with the run, and a run keeps it: `iteralign resume RUN --set stop.iterations=5` may extend a run, `budget.*` may be raised, and how
+`iteralign recipe check FILE` says what is wrong with it and what a run of it would take. \
+The resolved recipe is stored
+with the run, and a run keeps it: `iteralign resume RUN --set stop.iterations=5` may extend a run, \
+`budget.*` may be raised, and how
 servers are reached (addresses, keys' variables, limits) may change; nothing else may.
 
     iteralign run mine.yaml --set stop.iterations=5 --set training.method=lora
 
-An unknown key or a bad value is an error that names the key, the value, the file and line (or the option), what is
-allowed, and the nearest known key; all errors are told at once. Scalars are read as YAML 1.2 has it: `2e-6` is a number,
-`yes` and `on` are text (write `true`), and a key that is given twice is an error. `--set` reads its value in the same way.
+An unknown key or a bad value is an error that names the key, the value, the file and line (or the option), \
+what is
+allowed, and the nearest known key; all errors are told at once. Scalars are read as YAML 1.2 has it: \
+`2e-6` is a number,
+`yes` and `on` are text (write `true`), and a key that is given twice is an error. \
+`--set` reads its value in the same way.
 
 This page is made from the recipe's model by `make docs`.
 """
@@ -39,8 +45,10 @@ This page is made from the recipe's model by `make docs`.
 SELF_ALIGN = """\
 # Recipes of Self-Align
 
-They name their method (`method: self-align`) and start with `iteralign self-align`. The sections `model`, `oracle`, `red_team`, `benign`,
-`evaluation` and `budget`, and the keys of a `training`, are those above; `red_team` and `benign` give the held-out prompts only.
+They name their method (`method: self-align`) and start with `iteralign self-align`. \
+The sections `model`, `oracle`, `red_team`, `benign`,
+`evaluation` and `budget`, and the keys of a `training`, are those above; \
+`red_team` and `benign` give the held-out prompts only.
 """
 
 
@@ -75,7 +83,8 @@ def _section(model: type[BaseModel], prefix: str, known: frozenset[str] = frozen
     yield "| key | takes | default | meaning |\n|---|---|---|---|"
     for name, field in values.items():
         default = dump({"x": field.get_default(call_default_factory=True)}).removeprefix("x:").strip()
-        yield f"| `{prefix}{'.' if prefix else ''}{name}` | {allowed(field)} | `{default}` | {field.description} |"
+        key = f"{prefix}{'.' if prefix else ''}{name}"
+        yield f"| `{key}` | {allowed(field)} | `{default}` | {field.description} |"
     yield ""
     for name, field in model.model_fields.items():
         inner = section_of(field)

@@ -1,5 +1,6 @@
-"""Evaluation results for readers: a table on the terminal. Plain data in. Knows nothing of models or of how a
-task counts.
+"""Evaluation results for readers: a table on the terminal.
+
+Plain data in. Knows nothing of models or of how a task counts.
 """
 
 from __future__ import annotations
@@ -44,26 +45,25 @@ def _trust(task: Mapping[str, Any]) -> list[str]:
     if "judge_agreement" not in task:
         return []
     agreement = task["judge_agreement"]
+    name = task["task"]
+    judge = f"{name}, judge {task['facts'].get('judge', '')}"
     if agreement is None and "not_measured_for" in task:
         about = f"not measured for {task['not_measured_for']} (the labels tell of {task['labels_tell_of']})"
-        return [f"{task['task']}, judge {task['facts'].get('judge', '')}: {about}"]
+        return [f"{judge}: {about}"]
     if agreement is None:
-        return [
-            f"{task['task']}, judge {task['facts'].get('judge', '')}: agreement with people not measured (--labels FILE, or iteralign oracle check)"
-        ]
+        remedy = "--labels FILE, or iteralign oracle check"
+        return [f"{judge}: agreement with people not measured ({remedy})"]
     kappa = "not defined" if agreement["kappa"] is None else f"{agreement['kappa']:.2f}"
     rates = ", ".join(
-        f"{name} {_value(agreement[name])} (n={agreement[name]['n']})"
-        for name in ("sensitivity", "specificity")
+        f"{rate} {_value(agreement[rate])} (n={agreement[rate]['n']})"
+        for rate in ("sensitivity", "specificity")
     )
-    lines = [
-        f"{task['task']}, judge {agreement['oracle']} against {agreement['n']} labels of people: {rates}, kappa {kappa}"
-    ]
+    against = f"judge {agreement['oracle']} against {agreement['n']} labels of people"
+    lines = [f"{name}, {against}: {rates}, kappa {kappa}"]
     if "corrected" in task:
         better = task["corrected"]
-        lines.append(
-            f"{task['task']}, corrected for the judge's errors: {_value(better) if better else 'cannot be told: ' + task['why_not']}"
-        )
+        found = _value(better) if better else f"cannot be told: {task['why_not']}"
+        lines.append(f"{name}, corrected for the judge's errors: {found}")
     return lines
 
 

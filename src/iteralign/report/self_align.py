@@ -1,7 +1,8 @@
-"""What a Self-Align run came to, as plain data and as tables: the models before and after each training, the
-instructions, the answers that were kept, which rules they apply, and how much of it people wrote.
+"""What a Self-Align run came to, as plain data and as tables.
 
-Reads a run that is finished or not. Texts of models go through ``safe``. Knows the names of the run's steps.
+The models before and after each training, the instructions, the answers that were kept, which rules they
+apply, and how much of it people wrote. Reads a run that is finished or not. Texts of models go through
+``safe``. Knows the names of the run's steps.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from iteralign.metrics import metric
 from iteralign.records.iteralign import EvalReport
 from iteralign.records.self_align import Aligned, Harvest, Instruction, SelfAlignResult, Tally
 from iteralign.report.page import new_table, say, titled
@@ -22,20 +24,13 @@ from iteralign.stats import Estimate, bootstrap, paired
 from iteralign.store.run import Run
 from iteralign.text.printable import safe
 
-NAMES = {
-    "adherence": "follows the rules (organism's grammar)",
-    "harm": "harm (oracle)",
-    "over_refusal": "over-refusal",
-    "fluency": "well-formed answers",
-    "answer_words": "words of an answer",
-    "capability": "loss of reference answers, nats per token",
-}
-
 
 def summary(run: Run) -> dict[str, Any]:
-    """The run as one JSON object: ``models`` (stage -> evaluation -> value, n, 95% interval), ``changes``
-    (paired, one for each training and evaluation), ``instructions``, ``aligned`` and ``cloned`` (counts),
-    ``rules`` (usage), ``human_lines``, ``spent`` and ``paths``.
+    """The run as one JSON object.
+
+    ``models`` (stage -> evaluation -> value, n, 95% interval), ``changes`` (paired, one for each training and
+    evaluation), ``instructions``, ``aligned`` and ``cloned`` (counts, with the usage of each rule),
+    ``human_lines``, ``spent`` and ``paths``.
     """
     result = next(iter(run.read(SelfAlignResult, "run", "result")), None)
     reports = {stage: _reports(run, stage) for stage in STAGES}
@@ -79,8 +74,9 @@ def summary(run: Run) -> dict[str, Any]:
 
 
 def answers(run: Run, stage: str = "align", limit: int | None = None) -> list[dict[str, Any]]:
-    """The answers of stage ``align`` or ``clone``: instruction, thoughts, rules, answer, whether it was kept
-    and why not.
+    """The answers of stage ``align`` or ``clone``.
+
+    Of each: instruction, thoughts, rules, answer, whether it was kept and why not.
     """
     texts = instructions(run)
     found: list[dict[str, Any]] = []
@@ -124,16 +120,18 @@ def print_result(console: Console, data: Mapping[str, Any]) -> None:
     table = new_table("", *(f"{s}" for s in stages), "n")
     for name, first in data["models"].get("base", {}).items():
         row = [_shown(name, data["models"][s].get(name)) for s in stages]
-        table.add_row(NAMES.get(name, safe(name)), *row, str(first["n"]))
+        table.add_row(safe(metric(name).heading), *row, str(first["n"]))
     titled(console, "Before and after, without rules in the prompt, each with its 95% interval.", table)
     print_changes(console, data["changes"])
     judged = data["helpfulness"]
     if judged:
-        won, even = judged["helpfulness"], judged.get("helpfulness/length_controlled")
+        won = judged["helpfulness"]
+        even = judged.get("helpfulness/length_controlled")
         controlled = "" if even is None else f"; at equal length {_share(even)}"
         say(
             console,
-            f"Judged helpfulness, cloned against engraved (a tie one half): {_share(won)} of {won['n']} questions{controlled}.",
+            f"Judged helpfulness, cloned against engraved (a tie one half): "
+            f"{_share(won)} of {won['n']} questions{controlled}.",
         )
     print_stage(console, data)
     print_human_lines(console, data["human_lines"])
@@ -150,11 +148,12 @@ def print_changes(console: Console, changes: Sequence[Mapping[str, Any]]) -> Non
     for c in changes:
         p = "" if c["p_value"] is None else f"{c['p_value']:.2g}"
         change = f"{c['difference']:+.3f} [{c['low']:+.3f}, {c['high']:+.3f}]"
-        name = NAMES.get(c["evaluation"], safe(c["evaluation"]))
+        name = safe(metric(c["evaluation"]).heading)
         table.add_row(c["training"], name, f"{c['before']:.3f}", f"{c['after']:.3f}", change, p, str(c["n"]))
     titled(
         console,
-        "What each training changed: the same items before and after; McNemar's exact test where items are right or wrong.",
+        "What each training changed: the same items before and after; "
+        "McNemar's exact test where items are right or wrong.",
         table,
     )
 
@@ -169,7 +168,8 @@ def print_stage(console: Console, data: Mapping[str, Any]) -> None:
             mean = found["words"] / found["kept"] if found["kept"] else 0.0
             say(
                 console,
-                f"{label}: {found['kept']} of {found['asked']} kept, {mean:.0f} words each; dropped: {_reasons(found['dropped'])}.",
+                f"{label}: {found['kept']} of {found['asked']} kept, {mean:.0f} words each; "
+                f"dropped: {_reasons(found['dropped'])}.",
             )
     print_rules(console, data["aligned"])
 
@@ -213,9 +213,10 @@ def print_ablation(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
         )
     titled(
         console,
-        "Applied: answers that named the rule. Kept: answers without it that pass the filters. Changed: of the instructions where it was named, "
-        "those whose answer is another without it, with the same random stream; others changed: of the rest. Follows: of the former, answers that "
-        "follow the rule (where a truth can tell).",
+        "Applied: answers that named the rule. Kept: answers without it that pass the filters. "
+        "Changed: of the instructions where it was named, those whose answer is another without it, "
+        "with the same random stream; others changed: of the rest. "
+        "Follows: of the former, answers that follow the rule (where a truth can tell).",
         table,
     )
 
@@ -248,10 +249,8 @@ def print_answers(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
 def print_human_lines(console: Console, lines: Mapping[str, int]) -> None:
     """How much people wrote."""
     if lines:
-        say(
-            console,
-            f"Written by people: {sum(lines.values())} lines ({', '.join(f'{n} {safe(k)}' for k, n in lines.items())}).",
-        )
+        kinds = ", ".join(f"{n} {safe(k)}" for k, n in lines.items())
+        say(console, f"Written by people: {sum(lines.values())} lines ({kinds}).")
         console.print()
 
 
@@ -265,7 +264,7 @@ def _reasons(dropped: Mapping[str, int]) -> str:
 def _shown(name: str, value: Mapping[str, Any] | None) -> str:
     if value is None:
         return "-"
-    if name in ("answer_words", "capability"):
+    if metric(name).unit:
         return f"{value['value']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
     return f"{value['value']:.1%} [{value['low']:.1%}, {value['high']:.1%}]"
 
@@ -314,7 +313,8 @@ def _changes(
 
 def _change(training: str, before: EvalReport, after: EvalReport) -> dict[str, Any]:
     items = sorted(set(before.per_item) & set(after.per_item))
-    was, now = [before.per_item[i] for i in items], [after.per_item[i] for i in items]
+    was = [before.per_item[i] for i in items]
+    now = [after.per_item[i] for i in items]
     told = {
         "training": training,
         "evaluation": before.name,

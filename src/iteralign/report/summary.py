@@ -1,42 +1,36 @@
-"""What a run came to, as plain data: the object that ``--json`` prints, and what ``status`` and ``show``
-print.
+"""What a run came to, as plain data.
 
-Reads a run that is finished, interrupted or still being worked on. Knows the names of the run's steps, and
-nothing of printing.
+The object that ``--json`` prints, and what ``status`` and ``show`` print. Reads a run that is finished,
+interrupted or still being worked on. Knows the names of the run's steps, and nothing of printing.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from iteralign.ledger import Caps, Price
+from iteralign.metrics import metric
 from iteralign.records.iteralign import (
     Checkpoint,
     Constitution,
     EvalReport,
-    Failure,
     GateTest,
     IterationRecord,
-    RedTeamPrompt,
-    Response,
-    RunResult,
-    Screening,
     Verdict,
 )
-from iteralign.records.self_align import SelfAlignResult
 from iteralign.report import trust
+from iteralign.report.decisions import outcome, told
 from iteralign.report.jury import agreement
+from iteralign.report.stored import baseline_of, iteration_scopes, iterations_of, result_of
 from iteralign.report.trust import harm_corrected
 from iteralign.report.trust import rate as _estimate
 from iteralign.stats import holm
 from iteralign.store.run import Run
 
-ITERATION = re.compile(r"iteration-(\d+)")
 STAGES = ("base", "engraved", "cloned")
 """The models of a Self-Align run."""
 
@@ -49,8 +43,9 @@ def summary(run: Run) -> dict[str, Any]:
     that it left, so that after a roll-back they are its parent's. ``decision`` is ``accepted``, ``rolled
     back`` or ``no training``. On an unfinished run ``state`` says so and the rest is what there is.
     """
-    iterations, reports = _iterations(run), _baseline(run)
-    result = _result(run)
+    iterations = iterations_of(run)
+    reports = baseline_of(run)
+    result = result_of(run)
     return {
         "state": _state(run, result),
         "recipe": run.settings["name"],
@@ -61,7 +56,7 @@ def summary(run: Run) -> dict[str, Any]:
         "final": scores(result.final if result else iterations[-1].reports if iterations else reports),
         "calibration": calibration(run),
         "judge": judge(run),
-        "improvement": _changes(result.improvement, result.baseline) if result else [],
+        "improvement": _changes(result.improvement) if result else [],
         "constitution": _principles(constitution(run)),
         "agreement": agreement(
             [
@@ -78,10 +73,11 @@ def summary(run: Run) -> dict[str, Any]:
 
 def status(run: Run) -> dict[str, Any]:
     """Where a run stands: its state, who works on it, the step it is at, and the harm rate before and now."""
-    steps, done = run.events("step"), _iterations(run)
+    steps = run.events("step")
+    done = iterations_of(run)
     last = steps[-1] if steps else None
     return {
-        "state": _state(run, _result(run)),
+        "state": _state(run, result_of(run)),
         "worked_on_by": worked_on_by(run.directory),
         "recipe": run.settings["name"],
         "seed": run.settings["seed"],
@@ -108,7 +104,11 @@ def scores(reports: Iterable[EvalReport]) -> dict[str, dict[str, Any]]:
 
 def _score(report: EvalReport) -> dict[str, Any]:
     """The main figure, with its ``unit`` where it is no rate."""
-    return _estimate(report.main) | ({"unit": report.facts["unit"]} if "unit" in report.facts else {})
+    return _estimate(report.main) | _unit(report.name)
+
+
+def _unit(name: str) -> dict[str, str]:
+    return {"unit": unit} if (unit := metric(name).unit) else {}
 
 
 def spent(run: Run) -> dict[str, Any]:
@@ -137,40 +137,22 @@ def spent(run: Run) -> dict[str, Any]:
 def constitution(run: Run) -> Constitution:
     """The newest version in the run; the empty one where nothing was proposed yet."""
     found: list[Constitution] = run.read(Constitution, "data", "constitution")
-    for scope in _scopes(run):
+    for scope in iteration_scopes(run):
         found += run.read(Constitution, scope, "consolidate")
     return found[-1] if found else Constitution()
 
 
-def failures(run: Run) -> list[dict[str, Any]]:
-    """The improper answers that were found, oldest first."""
-    found = []
-    for number, scope in enumerate(_scopes(run), start=1):
-        for failure in (f for value in run.read(list[Failure], scope, "failures") for f in value):
-            found.append(
-                {
-                    "iteration": number,
-                    "category": failure.category,
-                    "prompt": failure.prompt.text,
-                    "response": failure.response.text,
-                    "rationale": failure.verdict.rationale,
-                    "severity": failure.verdict.severity,
-                }
-            )
-    return found
-
-
 def calibration(run: Run) -> dict[str, Any] | None:
-    """How the run's oracle did against people's labels, and the harm rates corrected for it; None where it
-    was not calibrated.
+    """How the run's oracle did against people's labels, and the harm rates corrected for it.
 
-    ``harm``: ``baseline`` and ``final``, each ``raw`` and ``corrected`` (None where that cannot be told, and
-    ``why_not``).
+    None where it was not calibrated. ``harm``: ``baseline`` and ``final``, each ``raw`` and ``corrected``
+    (None where that cannot be told, and ``why_not``).
     """
     found = run.noted("calibration")
     if found is None:
         return None
-    done, first = _iterations(run), _baseline(run)
+    done = iterations_of(run)
+    first = baseline_of(run)
     harm = {}
     for name, reports in (("baseline", first), ("final", done[-1].reports if done else first)):
         for raw in (r.main for r in reports if r.name == "harm"):
@@ -191,82 +173,11 @@ def calibration(run: Run) -> dict[str, Any] | None:
 
 
 def judge(run: Run) -> dict[str, Any]:
-    """How far the run's judge agrees with people: ``measured``, and ``told`` in one line, with the figures
-    where it was calibrated.
+    """How far the run's judge agrees with people.
+
+    ``measured``, and ``told`` in one line, with the figures where it was calibrated.
     """
     return trust.agreement(run.noted("calibration"))
-
-
-def unjudged(run: Run) -> list[dict[str, Any]]:
-    """The answers that the oracle gave no judgement on, for a person to look at, oldest first; a jury's ties
-    among them.
-    """
-    prompts = {p.id: p for value in run.read(list[RedTeamPrompt], "data", "prompts") for p in value}
-    found = []
-    for scope in run.scopes():
-        answers = {r.id: r for step in ("red_team", "responses") for r in run.read(Response, scope, step)}
-        for verdict in (v for step in ("judge", "verdicts") for v in run.read(Verdict, scope, step)):
-            if verdict.label == "unjudged" and verdict.response_id in answers:
-                response = answers[verdict.response_id]
-                asked = prompts.get(response.prompt_id)
-                found.append(
-                    {
-                        "scope": scope,
-                        "prompt": asked.text if asked else response.prompt_id,
-                        "response": response.text,
-                        "rationale": verdict.rationale,
-                        "votes": dict(verdict.votes),
-                    }
-                )
-    return found
-
-
-def revised(run: Run) -> list[dict[str, Any]]:
-    """The revisions that were tried: question, first answer, reflection, second answer, and whether it was
-    kept and why.
-    """
-    found = []
-    for number, scope in enumerate(_scopes(run), start=1):
-        by_response = {
-            f.response.id: f for value in run.read(list[Failure], scope, "failures") for f in value
-        }
-        for screening in (s for value in run.read(list[Screening], scope, "screen") for s in value):
-            failure = by_response[screening.response_id]
-            found.append(
-                {
-                    "iteration": number,
-                    "category": failure.category,
-                    "prompt": failure.prompt.text,
-                    "before": failure.response.text,
-                    "reflection": screening.revision.reflection,
-                    "after": screening.revision.text,
-                    "kept": screening.kept,
-                    "reason": screening.reason,
-                }
-            )
-    return found
-
-
-def before_after(run: Run, limit: int = 3) -> list[dict[str, Any]]:
-    """Held-out prompts that the base model answered improperly and the final one does not, one per category
-    first.
-
-    Both answers were given without a constitution in the prompt. Where no such prompt exists the list is
-    empty.
-    """
-    result = _result(run)
-    if result is None:
-        return []
-    was, now = _harm(result.baseline), _harm(result.final)
-    prompts = {p.id: p for value in run.read(list[RedTeamPrompt], "data", "prompts") for p in value}
-    mended = [prompts[i] for i in sorted(was) if i in prompts and was[i] == 1.0 and now.get(i) == 0.0]
-    old, new = (_answers(run, reports) for reports in (result.baseline, result.final))
-    found = [
-        {"category": p.category, "prompt": p.text, "before": old[p.id], "after": new[p.id]}
-        for p in _varied(mended)
-        if p.id in old and p.id in new
-    ]
-    return found[:limit]
 
 
 def paths(run: Run) -> dict[str, str]:
@@ -302,14 +213,6 @@ def worked_on_by(directory: Path) -> str | None:
     return None
 
 
-def _result(run: Run) -> Any:
-    """The stored result; None while the run works on, because it was extended, towards another one."""
-    kind = SelfAlignResult if run.settings.get("method") == "self-align" else RunResult
-    found: list[Any] = run.read(kind, "run", "result")
-    events = run.events("run")
-    return found[-1] if found and (not events or events[-1].fields["state"] == "finished") else None
-
-
 def _state(run: Run, result: object | None) -> str:
     if worked_on_by(run.directory) is not None:
         return "running"
@@ -322,20 +225,8 @@ def _stopped_by(run: Run) -> str | None:
     return str(events[-1].fields["reason"]) if events and events[-1].fields["state"] == "stopped" else None
 
 
-def _scopes(run: Run) -> list[str]:
-    return sorted(s for s in run.scopes() if ITERATION.fullmatch(s))
-
-
-def _iterations(run: Run) -> list[IterationRecord]:
-    return [i for scope in _scopes(run) for i in run.read(IterationRecord, scope, "iteration")]
-
-
-def _baseline(run: Run) -> tuple[EvalReport, ...]:
-    return tuple(r for value in run.read(list[EvalReport], "baseline", "reports") for r in value)
-
-
 def _last_checkpoint(run: Run) -> Checkpoint | None:
-    done = _iterations(run)
+    done = iterations_of(run)
     return done[-1].after if done else None
 
 
@@ -347,16 +238,16 @@ def _iteration(record: IterationRecord) -> dict[str, Any]:
             name: record.counts.get(name, 0)
             for name in ("prompts", "failures", "unjudged", "principles", "kept", "dropped")
         },
-        "decision": "accepted" if decision.accepted else "rolled back" if decision.trained else "no training",
-        "reason": decision.reason,
+        "decision": outcome(decision),
+        "reason": told(decision),
         "scores": scores(record.reports),
     }
 
 
 def score_rows(run: Run) -> list[dict[str, Any]]:
-    """The scores of the weights that were kept, the base model's first: ``{"label", "scores"}``, a row for
-    each iteration (Self-Align: stage).
+    """The scores of the weights that were kept, the base model's first.
 
+    ``{"label", "scores"}``, a row for each iteration (Self-Align: stage).
     Where the run's judge was calibrated, ``harm_corrected`` stands behind ``harm``; without a rate, and with
     ``why_not``, where it cannot be told.
     """
@@ -367,8 +258,8 @@ def score_rows(run: Run) -> list[dict[str, Any]]:
     ]
     if any(reports for _, reports in stages):
         return [{"label": s, "scores": _with_corrected(reports, found)} for s, reports in stages if reports]
-    rows = [{"label": "base", "scores": _with_corrected(_baseline(run), found)}]
-    for done in _iterations(run):
+    rows = [{"label": "base", "scores": _with_corrected(baseline_of(run), found)}]
+    for done in iterations_of(run):
         label = f"iteration {len(rows)}" + ("" if done.decision.accepted else " (unchanged)")
         rows.append({"label": label, "scores": _with_corrected(done.reports, found)})
     return rows
@@ -377,41 +268,38 @@ def score_rows(run: Run) -> list[dict[str, Any]]:
 def _with_corrected(
     reports: Iterable[EvalReport], found: Mapping[str, Any] | None
 ) -> dict[str, dict[str, Any]]:
-    told: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for report in reports:
-        told[report.name] = _score(report)
+        rows[report.name] = _score(report)
         if report.name == "harm" and found is not None:
             better = harm_corrected(report.main, found)
             none = {"rate": None, "n": report.main.n, "low": 0.0, "high": 1.0, "why_not": better["why_not"]}
-            told["harm_corrected"] = better["corrected"] or none
-    return told
+            rows["harm_corrected"] = better["corrected"] or none
+    return rows
 
 
-def _changes(tests: Sequence[GateTest], reports: Iterable[EvalReport] = ()) -> list[dict[str, Any]]:
-    """The run's changes, each in its metric's own sense, with its p-value among them all by Holm's method,
-    and its ``unit`` where it is no rate.
+def _changes(tests: Sequence[GateTest]) -> list[dict[str, Any]]:
+    """The run's changes, each in its metric's own sense, with its ``unit`` where it is no rate.
+
+    ``p_holm`` is its p-value among them all by Holm's method.
     """
-    units = {r.name: {"unit": r.facts["unit"]} for r in reports if "unit" in r.facts}
     adjusted = holm([t.p_value for t in tests])
-    return [
-        _change(t) | {"p_holm": p} | units.get(t.metric, {}) for t, p in zip(tests, adjusted, strict=True)
-    ]
+    return [_change(t) | {"p_holm": p} | _unit(t.metric) for t, p in zip(tests, adjusted, strict=True)]
 
 
 def _change(test: GateTest) -> dict[str, Any]:
     names = ("metric", "before", "after", "n", "difference", "low", "high", "p_value")
-    told = {name: getattr(test, name) for name in names}
-    if test.metric == "fluency" and test.rule.startswith(
-        "falls"
-    ):  # kept by an older version, which counted what is ill-formed
-        told |= {
+    figures = {name: getattr(test, name) for name in names}
+    # kept by an older version, which counted what is ill-formed
+    if test.metric == "fluency" and (test.rule or "").startswith("falls"):
+        figures |= {
             "before": 1 - test.before,
             "after": 1 - test.after,
             "difference": -test.difference,
             "low": -test.high,
             "high": -test.low,
         }
-    return told
+    return figures
 
 
 def _principles(found: Constitution) -> list[dict[str, Any]]:
@@ -420,18 +308,3 @@ def _principles(found: Constitution) -> list[dict[str, Any]]:
         {"id": p.id, "text": p.text, "category": p.category, "evidence": len(p.evidence), "born": p.born}
         for p in active
     ]
-
-
-def _harm(reports: Iterable[EvalReport]) -> dict[str, float]:
-    return next((r.per_item for r in reports if r.name == "harm"), {})
-
-
-def _answers(run: Run, reports: Sequence[EvalReport]) -> dict[str, str]:
-    scope = f"evaluation-{reports[0].checkpoint}" if reports else ""
-    return {r.prompt_id: r.text for r in run.read(Response, scope, "responses")}
-
-
-def _varied(prompts: Sequence[RedTeamPrompt]) -> list[RedTeamPrompt]:
-    """The same prompts, the first of each category in front."""
-    first = {p.category: p.id for p in reversed(prompts)}
-    return sorted(prompts, key=lambda p: first[p.category] != p.id)

@@ -1,5 +1,4 @@
-"""How far a run's judge can be trusted: its agreement with people beside the harm rates, and the rates
-corrected for its errors.
+"""How far a run's judge can be trusted: its agreement with people, and harm corrected for its errors.
 
 Plain data in and out. Knows nothing of the store or of printing.
 """
@@ -27,6 +26,7 @@ def rate(estimate: Estimate) -> dict[str, Any]:
 
 def harm_corrected(raw: Estimate, found: Mapping[str, Any]) -> dict[str, Any]:
     """``raw`` and ``corrected`` (Rogan and Gladen), None where that cannot be told, and ``why_not``.
+
     ``found``: a calibration.
     """
     counts = found["counts"]
@@ -43,14 +43,16 @@ def harm_corrected(raw: Estimate, found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def agreement(found: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The judge's agreement with people: ``measured``, ``told`` (one line), and where it was measured the
-    figures.
+    """The judge's agreement with people.
+
+    ``measured``, ``told`` (one line), and where it was measured the figures.
     """
     if found is None:
         return {"measured": False, "told": f"agreement with people not measured: {REMEDY}"}
     figures = [f"{name} {_percent(found[name])}" for name in RATES]
     kappa = "not defined" if found["kappa"] is None else f"{found['kappa']:.2f}"
-    told = f"{found['oracle']} against {found['n']} labels of people ({found['labels']}): kappa {kappa}, {', '.join(figures)}"
+    against = f"{found['oracle']} against {found['n']} labels of people ({found['labels']})"
+    told = f"{against}: kappa {kappa}, {', '.join(figures)}"
     return {
         "measured": True,
         "told": told,

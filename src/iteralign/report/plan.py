@@ -1,0 +1,116 @@
+"""The plan of a run in words, before it starts: data, work, disk and time.
+
+Plain data in, lines out. Names that come from recipes are cleaned by ``safe``. Knows nothing of how the plan
+is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from iteralign.metrics import metric
+from iteralign.text.printable import safe
+
+
+def plan_lines(
+    plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | None = None, *, resumed: bool = False
+) -> list[str]:
+    """The plan in words: data, work, disk and time. ``plan`` is ``forecast.as_dict``'s."""
+    training = settings["training"]
+    where = (
+        ""
+        if out is None
+        else f", into {safe(out)} ({'resuming the run that is there' if resumed else 'a new run'})"
+    )
+    disk = plan.get("disk_bytes")
+    seconds = plan.get("seconds")
+    time = "not known for this model" if seconds is None else f"<= about {_time(seconds)}"
+    asked = f"{plan['judgements']:,} judgements, {plan['proposals']:,} proposals{_not_counted(plan)}"
+    lines = [
+        f"iteralign: recipe {settings['name']}, seed {settings['seed']}{where}",
+        f"model {safe(_model(settings['model']))}, oracle {safe(_oracle(settings['oracle']), 200)}, "
+        f"red-team set {safe(settings['red_team']['source'])}",
+        "Plan (figures marked <= are upper bounds, as if every answer failed)",
+        f"  red-team prompts  {plan['prompts']} to learn from, "
+        f"{settings['red_team']['prompts_per_iteration']} an iteration; "
+        f"{plan['held_out']} others only for measuring",
+        f"  benign prompts    {plan['benign']} to replay; "
+        f"{plan['held_out_benign']} others to measure {metric('over_refusal').label}",
+        f"  iterations        <= {plan['iterations']}, each with one training "
+        f"({training['method']}, {training['epochs']} epochs)",
+        f"  model answers     <= {plan['generations']:,}",
+        f"  oracle calls      <= {plan['oracle_calls']:,} ({asked})",
+        *_oracle_tokens(plan),
+        *_budget(settings["budget"], plan),
+        f"  disk              {'not known' if disk is None else '<= ' + _bytes(disk)}",
+        f"  time              {time}",
+        "",
+    ]
+    return lines
+
+
+def _model(section: Mapping[str, Any]) -> str:
+    """What is aligned, and who serves it."""
+    if section.get("engine") != "server":
+        return str(section["name"])
+    served_as = section["served_as"] or section["name"]
+    return f"{section['name']} (served as {served_as} at {section['base_url']}, {section['api']})"
+
+
+def _oracle(section: Mapping[str, Any]) -> str:
+    """What judges, by name."""
+    match section["kind"]:
+        case "chat":
+            return str(section["model"]) + (
+                f" (proposals: {section['proposer']})" if section["proposer"] else ""
+            )
+        case "jury":
+            return "jury of " + ", ".join(f"{name} ({j['model']})" for name, j in section["jurors"].items())
+    return str(section["kind"])
+
+
+def _not_counted(plan: Mapping[str, Any]) -> str:
+    return "" if plan["oracle_input_tokens"] is None else "; without retries and repairs"
+
+
+def _budget(budget: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
+    """The caps, and whether the plan passes them."""
+    caps = [f"{name} {budget[name]:,}" for name in ("calls", "tokens", "cost") if budget[name] is not None]
+    if not caps:
+        return []
+    tokens = (plan["oracle_input_tokens"] or 0) + (plan["oracle_output_tokens"] or 0)
+    most = {"calls": plan["oracle_calls"], "tokens": tokens, "cost": plan["oracle_cost"] or 0}
+    short = (
+        any(budget[name] is not None and budget[name] < most[name] for name in most)
+        and plan["oracle_input_tokens"] is not None
+    )
+    warning = ": the run may stop there, and resumes when it is raised" if short else ""
+    return [f"  budget            {', '.join(caps)}{warning}"]
+
+
+def _oracle_tokens(plan: Mapping[str, Any]) -> list[str]:
+    if plan["oracle_input_tokens"] is None:
+        return []
+    tokens = f"{plan['oracle_input_tokens']:,} of requests, {plan['oracle_output_tokens']:,} of replies"
+    unpriced = safe(", ".join(plan["oracle_unpriced"]), 200)
+    cost = (
+        f"unknown (budget.prices lacks {unpriced})"
+        if plan["oracle_cost"] is None
+        else f"<= about {plan['oracle_cost']:.2f}"
+    )
+    return [f"  oracle tokens     <= about {tokens}; cost {cost}"]
+
+
+def _bytes(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds)):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

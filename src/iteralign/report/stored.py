@@ -1,0 +1,38 @@
+"""The stored records of a run by what they are to a reader: its iterations, its baseline, its result.
+
+Reads a run that is finished or not. Knows the names of the run's steps.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from iteralign.records.iteralign import EvalReport, IterationRecord, RunResult
+from iteralign.records.self_align import SelfAlignResult
+from iteralign.store.run import Run
+
+_ITERATION = re.compile(r"iteration-(\d+)")
+
+
+def result_of(run: Run) -> Any:
+    """The stored result; None while the run works on, because it was extended, towards another one."""
+    kind = SelfAlignResult if run.settings.get("method") == "self-align" else RunResult
+    found: list[Any] = run.read(kind, "run", "result")
+    events = run.events("run")
+    return found[-1] if found and (not events or events[-1].fields["state"] == "finished") else None
+
+
+def iteration_scopes(run: Run) -> list[str]:
+    """The scopes of the iterations, the first one in front."""
+    return sorted(s for s in run.scopes() if _ITERATION.fullmatch(s))
+
+
+def iterations_of(run: Run) -> list[IterationRecord]:
+    """The iterations that are done, in order."""
+    return [i for scope in iteration_scopes(run) for i in run.read(IterationRecord, scope, "iteration")]
+
+
+def baseline_of(run: Run) -> tuple[EvalReport, ...]:
+    """The base model's reports; empty where it is not measured yet."""
+    return tuple(r for value in run.read(list[EvalReport], "baseline", "reports") for r in value)
