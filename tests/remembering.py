@@ -1,5 +1,5 @@
-"""Steps whose functions are closures, for tests that count or interrupt what is computed: their keys are made of
-the inputs alone, as a plain function's would be.
+"""Steps whose functions are closures, for tests that count or interrupt what is computed: their keys are made
+of the inputs alone, as a plain function's would be.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Nothing stale survives: a stored result that was lost and came out otherwise changes everything that was made of
-it, whichever step it belongs to.
+"""Nothing stale survives: a stored result that was lost and came out otherwise changes everything that was
+made of it, whichever step it belongs to.
 """
 
 from __future__ import annotations

@@ -163,7 +163,9 @@ def _answers(path: Path) -> Iterator[tuple[Instruction, Aligned]]:
 
 
 def _instruction(value: object) -> Instruction:
-    return Instruction(text=value) if isinstance(value, str) else Instruction.from_json(value)  # type: ignore[arg-type]
+    if isinstance(value, str):
+        return Instruction(text=value)
+    return Instruction.from_json(value)  # type: ignore[arg-type]
 
 
 def _first(error: Exception) -> str:

@@ -198,7 +198,9 @@ def export(
             show_default=False,
         ),
     ],
-    format: Annotated[Format, typer.Option("--format", help="Of the constitution.")] = Format.markdown,  # noqa: A002  (the option's name)
+    format: Annotated[  # noqa: A002  (the option's name)
+        Format, typer.Option("--format", help="Of the constitution.")
+    ] = Format.markdown,
     out: Annotated[
         Path | None,
         typer.Option(

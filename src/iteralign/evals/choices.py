@@ -71,8 +71,8 @@ def score(
 ) -> list[Scores]:
     """The scores of each question, in order, as a step of a run.
 
-    ``shorter`` is asked where a question does not fit the model's context. Raises ``Unsupported`` where the engine gives no log-probabilities,
-    ``EngineError`` naming a question whose are no numbers.
+    ``shorter`` is asked where a question does not fit the model's context. Raises ``Unsupported`` where the
+    engine gives no log-probabilities, ``EngineError`` naming a question whose are no numbers.
     """
     return recorder.each("scores", Scores, _score, questions, policy, shorter, chunk=CHUNK)
 

@@ -60,7 +60,8 @@ def allowed(field: FieldInfo) -> str:
         elif kind in {int, float}:
             words.append(f"{'a whole number' if kind is int else 'a number'} {bounds}".strip())
         else:
-            words.append({bool: "`true` or `false`", str: "text", types.NoneType: "`null`"}[kind])  # type: ignore[index]
+            named = {bool: "`true` or `false`", str: "text", types.NoneType: "`null`"}
+            words.append(named[kind])  # type: ignore[index]
     return ", or ".join(words)
 
 

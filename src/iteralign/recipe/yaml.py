@@ -31,7 +31,8 @@ _SCALARS: tuple[tuple[str, str, str], ...] = (
 class _Loader(yaml.SafeLoader):
     """The safe loader with YAML 1.2's core scalars instead of YAML 1.1's."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]  # PyYAML keeps one table per class
+    # PyYAML keeps one table per class
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]
 
 
 _Loader.add_constructor(

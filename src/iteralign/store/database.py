@@ -222,7 +222,8 @@ class Database:
             same = False
         if not same:
             raise StoreError(
-                f"{self.path} was moved, replaced or deleted while the run was open: put it back and resume; {KEPT} in that file"
+                f"{self.path} was moved, replaced or deleted while the run was open: put it back and "
+                f"resume; {KEPT} in that file"
             )
 
 

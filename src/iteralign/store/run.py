@@ -87,15 +87,14 @@ class Run:
                     f"{run.directory} holds a run of another method ({found['method']}): choose "
                     "another directory"
                 )
-            sets = " ".join(f"--set {k}={flat(wanted).get(k)}" for k in found if may_change(k, wanted))
-            way = (
-                f"continue that run {'with' if sets else 'as it is with'} `iteralign resume "
-                f"{run.directory}{' ' * bool(sets)}{sets}`"
-            )
+            able = [k for k in found if may_change(k, wanted)]
+            sets = "".join(f" --set {k}={flat(wanted).get(k)}" for k in able)
+            go_on = "continue that run with" if able else "continue that run as it is with"
+            every = bool(able) and len(able) == len(found)
+            way = go_on.capitalize() if every else f"Choose another directory, or {go_on}"
             raise RunMismatch(
-                f"{run.directory} holds a run that was started with other settings (its own -> "
-                f"yours):{listed(found)}\n"
-                f"{'Choose another directory, or c' if not sets or sets.count('--set') < len(found) else 'C'}{way[1:]}."
+                f"{run.directory} holds a run that was started with other settings "
+                f"(its own -> yours):{listed(found)}\n{way} `iteralign resume {run.directory}{sets}`."
             )
         return run
 

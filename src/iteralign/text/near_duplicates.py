@@ -63,7 +63,7 @@ class NearDuplicates:
 
     @property
     def fingerprint(self) -> list[object]:
-        """What its decisions depend on: the threshold, and a hash of all texts that it was given, in order."""
+        """What its decisions depend on: the threshold, and a hash of all texts given, in order."""
         return [self.threshold, self._history.hexdigest()]
 
     def __len__(self) -> int:
