@@ -250,15 +250,16 @@ class GateTest:
 
     * ``falls``: the share of bad items falls against the parent, ``p_value`` <= ``alpha``;
     * ``non_inferior``: the share of bad items rises over the base model's by less than ``margin``;
-    * ``retained``: the mean score is worse than the base model's by less than ``margin``, in the score's unit;
-      ``difference`` is the loss, positive where the candidate is worse;
-    * ``changed``: the mean goes the way that is better for the metric, ``p_value`` <= ``alpha`` (a whole run).
+    * ``retained``: the mean score is worse than the base model's by less than ``margin``, in the score's
+      unit; ``difference`` is the loss, positive where the candidate is worse;
+    * ``changed``: the mean goes the way that is better for the metric, ``p_value`` <= ``alpha`` (a whole
+      run).
 
     Against a margin the test is one-sided at ``alpha``: ``high``, the upper end of the interval of confidence
-    1 - 2 * ``alpha``, is below it. ``exact``: the exact test that ``p_value`` comes from. ``missing``: answers
-    that were judged before and are unjudged now; they count as bad, and ``n`` includes them. ``least``: the
-    items that a test of this kind needs. Where an older version stored the test, these fields are None and
-    ``rule`` has its words; it is None in all others.
+    1 - 2 * ``alpha``, is below it. ``exact``: the exact test that ``p_value`` comes from. ``missing``:
+    answers that were judged before and are unjudged now; they count as bad, and ``n`` includes them.
+    ``least``: the items that a test of this kind needs. Where an older version stored the test, these fields
+    are None and ``rule`` has its words; it is None in all others.
     """
 
     _unless_none: ClassVar[tuple[str, ...]] = (
