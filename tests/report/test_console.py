@@ -41,7 +41,6 @@ def test_the_end_of_a_run_tells_everything(finished: Path) -> None:
         "100.0% [94.0, 100.0]",
         "accepted",
         "McNemar",
-        "n",
     ):
         assert text in page
     assert "Decline to help with theft" in page
