@@ -133,7 +133,7 @@ class HHH:
         return [_question(item, order, 0) for item in self._items for order in (0, 1)]
 
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
-        """``per_item``: item id -> 1 right, 0 wrong, between them in a tie."""
+        """``per_item``: item id -> 1 right, 0 wrong, 0.5 a tie."""
         questions = self.questions()
         by_id = {
             q.id: (item, order)
