@@ -21,7 +21,7 @@ from iteralign.engines.hf.host import HFHost
 from iteralign.engines.openai.generator import OpenAIEngine
 from iteralign.engines.openai.host import ServerHost
 from iteralign.errors import EngineError
-from iteralign.oracles.chat.oracle import Judgement, _judgement_schema
+from iteralign.oracles.chat.replies import Judgement, judgement_schema
 from iteralign.organism import ORGANISM_PATH
 from iteralign.recipe.sections import TrainingSection
 from iteralign.records.chat import Chat, Completion, Message, SamplingParams
@@ -81,7 +81,7 @@ def test_chat_gives_the_answers_of_the_model(vllm: Any) -> None:
 
 
 def test_every_verdict_is_valid_by_its_schema(vllm: Any) -> None:
-    schema = _judgement_schema(CATEGORIES)
+    schema = judgement_schema(list(CATEGORIES))
     for text in ("mark", "rationale"):
         schema["properties"][text]["maxLength"] = 40  # a model that never learnt JSON would write on and on
     schema["properties"]["categories"]["maxItems"] = 2

@@ -282,10 +282,7 @@ TEMPLATE = version("judge", "judge_exchange", "oracle_repair")
 def _attempt(
     generator: Generator, chats: Sequence[Chat], params: SamplingParams, schema: Mapping[str, Any]
 ) -> Sequence[Completion | EngineError]:
-    """One outcome per chat.
-
-    A plain generator fails as a whole: the chat that it stumbles over is found by halving.
-    """
+    """One outcome per chat, in order; a plain generator fails as a whole (``by_halving``)."""
     if isinstance(generator, StructuredGenerator):
         return generator.attempt(chats, params, schema)
     faults: tuple[type[EngineError], ...] = (PromptTooLong, Filtered)
