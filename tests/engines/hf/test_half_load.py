@@ -159,7 +159,8 @@ def test_loading_and_answering_print_nothing(tiny: Path) -> None:
     code = (
         "import sys\n"
         "from iteralign.engines.hf.host import HFHost\n"
-        "from iteralign.records.iteralign import *\n"
+        "from iteralign.records.chat import Message, SamplingParams\n"
+        "from iteralign.records.iteralign import Checkpoint\n"
         "host = HFHost(locate=lambda c: c.path, warn=print)\n"
         "with host.serve(Checkpoint(path=sys.argv[1])) as p:\n"
         "    warm = SamplingParams(max_new_tokens=4, temperature=0.7, top_p=0.9)\n"
