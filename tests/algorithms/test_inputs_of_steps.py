@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from iteralign.build import iteralign as build
+from iteralign.build.run import resume, start
 from iteralign.errors import CheckpointCorrupt
 from iteralign.recipe.iteralign import Recipe
 from iteralign.records.base import Record
@@ -74,7 +74,7 @@ def resume_to_its_end(directory: Path) -> None:
     """As a user does: weights that were discarded and are needed again come back with the next resume."""
     for _ in range(4):
         try:
-            build.resume(directory)
+            resume(directory)
         except CheckpointCorrupt:
             continue
         return
@@ -90,7 +90,7 @@ def stale_after(lost: tuple[str, str], finished: Path, tmp_path: Path, recipe: R
     with pytest.MonkeyPatch.context() as patch:
         otherwise(patch, scope, step)
         resume_to_its_end(resumed)
-        build.start(recipe, tmp_path / "fresh")
+        start(recipe, tmp_path / "fresh")
     digests = [digest(d) for d in (finished, resumed, tmp_path / "fresh")]
     shutil.rmtree(resumed)
     shutil.rmtree(tmp_path / "fresh")
