@@ -16,10 +16,14 @@ import pytest
 from typer.testing import CliRunner
 
 from iteralign import align, load_run
+from iteralign.build.data import stored_prompts
 from iteralign.build.run import resume
 from iteralign.cli.main import app
-from iteralign.records.iteralign import RunResult
+from iteralign.recipe.iteralign import Recipe
+from iteralign.recipe.load import recipe_of
+from iteralign.records.iteralign import RedTeamPrompt, RunResult
 from iteralign.records.self_align import SelfAlignResult
+from iteralign.store.run import Run
 
 OLD = Path(__file__).parent / "old_runs"
 
@@ -113,3 +117,28 @@ def test_a_finished_self_align_run_is_read_and_shown(tmp_path: Path) -> None:
     assert "45.379 [43.737, 47.021]" in scores
     for part in ("instructions", "rules", "answers", "extended"):
         assert show(old, part).strip()
+
+
+@pytest.mark.parametrize("name", ["finished", "self-align"])
+def test_a_finished_run_that_is_resumed_stays_as_it_is(name: str, tmp_path: Path) -> None:
+    old = unpack(name, tmp_path)
+    with load_run(old) as run:
+        before = run.digest()
+    result = resume(old)
+    with load_run(old) as run:
+        assert run.digest() == before
+        assert run.events("superseded") == []
+    assert result.to_json()["id"] == stored_result(old)["id"]
+
+
+def test_a_run_keeps_the_prompts_that_it_began_with(tmp_path: Path) -> None:
+    """Whatever became of their file, and whichever version began it."""
+    old = unpack("interrupted", tmp_path)
+    with Run.open(old) as run:
+        recipe = recipe_of(run.settings)
+        gone = recipe.model_copy(
+            update={"red_team": recipe.red_team.model_copy(update={"source": str(tmp_path / "gone.jsonl")})}
+        )
+        assert isinstance(gone, Recipe)
+        (stored,) = run.read(list[RedTeamPrompt], "data", "prompts")
+        assert stored_prompts(run, gone) == stored

@@ -332,7 +332,7 @@ class Iteration:
 
     def _stored(self, record: IterationRecord) -> IterationRecord:
         """The record, stored; whoever watches hears of its decision once."""
-        if record not in self._run.read(IterationRecord, self._scope.name, "iteration"):
+        if not self._scope.known("iteration", given, record):
             decision = record.decision
             what = "accepted" if decision.accepted else "rolled back" if decision.trained else "not trained"
             self._run.event("iteration", index=record.index, decision=what, details=decision.to_json())

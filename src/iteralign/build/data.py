@@ -19,9 +19,8 @@ from iteralign.text.words import runs
 
 def stored_prompts(run: Run, recipe: Recipe) -> list[RedTeamPrompt]:
     """Return the run's prompts; it keeps those that it began with. Raises ``DataError``."""
-    return run.scope("data").once(
-        "prompts", list[RedTeamPrompt], prompts_of, recipe.red_team, recipe.benign, recipe.seed
-    )
+    found: list[RedTeamPrompt] = run.beginning("prompts", list[RedTeamPrompt], read_prompts, recipe)
+    return found
 
 
 def read_prompts(recipe: Recipe) -> list[RedTeamPrompt]:
@@ -59,7 +58,8 @@ def stored_constitution(run: Run, recipe: Recipe) -> Constitution:
     """Return the constitution that the run starts from; it keeps the one that it began with."""
     if not recipe.constitution:
         return Constitution()
-    return run.scope("data").once("constitution", Constitution, first_constitution, recipe.constitution)
+    found: Constitution = run.beginning("constitution", Constitution, first_constitution, recipe.constitution)
+    return found
 
 
 def first_constitution(source: str | None) -> Constitution:

@@ -23,10 +23,15 @@ from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.records.iteralign import RunResult
 from iteralign.records.self_align import SelfAlignResult
 from iteralign.report.products import write
+from iteralign.report.stored import result_of
 from iteralign.store.run import Event, Run
 
 Listener = Callable[[Event], None]
 
+OLDER = (
+    "this run was begun by an older version: its prompts are kept, and its steps are made anew; "
+    "replies of paid servers come from the run's ledger where it has one"
+)
 PRODUCTS = ("records", "constitution", "examples", "preferences", "figure")
 """What a run of IterAlign leaves in ``exports/``."""
 
@@ -61,6 +66,10 @@ def resume(
 def carry_on(run: Run, listen: Listener | None = None) -> RunResult | SelfAlignResult:
     """Take the run from wherever it stands to its end."""
     recipe = recipe_of(run.settings)
+    if run.has_older_keys:
+        if (finished := _finished(run)) is not None:
+            return finished
+        run.event("warning", text=OLDER)
     if isinstance(recipe, SelfAlignRecipe):
         with watched(run, listen):
             aligned = self_align(run, recipe, self_align_parts.parts(run, recipe))
@@ -72,6 +81,16 @@ def carry_on(run: Run, listen: Listener | None = None) -> RunResult | SelfAlignR
         write(run, product)
     run.event("run", state="finished", reason=result.stop_reason)
     return result
+
+
+def _finished(run: Run) -> RunResult | SelfAlignResult | None:
+    """The result of a run that is finished and was not extended since."""
+    ended = [e.seq for e in run.events("run") if e.fields["state"] == "finished"]
+    changed = [e.seq for e in run.events("settings")]
+    if not ended or (changed and changed[-1] > ended[-1]):
+        return None
+    found: RunResult | SelfAlignResult | None = result_of(run)
+    return found
 
 
 @contextmanager

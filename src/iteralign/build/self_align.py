@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def parts(run: Run, recipe: SelfAlignRecipe) -> Parts:
 
     must_be_trainable(recipe)
     judge = oracle_of(run, loop, warn)
-    stored = run.scope("data").once("words", dict[str, Any], words_of, Beginning(recipe))
+    stored = run.beginning("words", dict[str, Any], words_of, recipe)
     _warn_of_changed_words(recipe, stored, warn)
     words = from_data(stored)
     _warn_of_strange_exemplars(words.guide, warn)
@@ -60,22 +60,9 @@ def parts(run: Run, recipe: SelfAlignRecipe) -> Parts:
     )
 
 
-@dataclass(frozen=True)
-class Beginning:
-    """A recipe, as far as what people wrote depends on it: its settings of this cannot change in a run."""
-
-    recipe: SelfAlignRecipe
-
-    @property
-    def fingerprint(self) -> list[object]:
-        """The settings that ``read_words`` reads."""
-        r = self.recipe
-        return [r.words, r.assistant, r.self_instruct, r.clone.enabled, r.seed]
-
-
-def words_of(beginning: Beginning) -> dict[str, Any]:
+def words_of(recipe: SelfAlignRecipe) -> dict[str, Any]:
     """Return what people wrote, as plain data."""
-    return as_data(read_words(beginning.recipe))
+    return as_data(read_words(recipe))
 
 
 def _warn_of_strange_exemplars(guide: Guide, warn: Callable[[str], None]) -> None:

@@ -53,6 +53,7 @@ def write_new(directory: Path, settings: Mapping[str, Any], recipe_text: str) ->
             "schema": str(SCHEMA_VERSION),
             "settings": canonical(settings),
             "recipe": sha256(recipe_text.encode()),
+            "keys": "arguments",
         }
         db.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
         db.execute("PRAGMA journal_mode = WAL")  # the file remembers it

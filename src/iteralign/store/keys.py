@@ -17,6 +17,9 @@ from pydantic import BaseModel
 
 from iteralign.canonical import content_hash
 
+BEGINNING = content_hash([])[:20]
+"""The key of what a run begins with, which is read once: no arguments, as runs of every version have it."""
+
 
 def key_of(
     function: Callable[..., Any], args: tuple[object, ...], kwargs: Mapping[str, object], *, given: int = 0
@@ -50,21 +53,21 @@ def must_be_plain(function: Callable[..., Any], step: str) -> None:
 
 
 def _spelled(value: object) -> object:
-    fingerprint = getattr(value, "fingerprint", None)
-    if fingerprint is not None:
-        return {"fingerprint": _spelled(fingerprint)}
+    if hasattr(type(value), "fingerprint") or "fingerprint" in getattr(value, "__dict__", {}):
+        return {"fingerprint": _spelled(value.fingerprint)}  # type: ignore[attr-defined]
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         left_out = getattr(value, "_unless_none", ())
         named = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
-        return {n: _spelled(v) for n, v in named if v is not None or n not in left_out}
+        told = {n: _spelled(v) for n, v in named if v is not None or n not in left_out}
+        return {"type": type(value).__name__, **told}
     if isinstance(value, Mapping):
         return {str(k): _spelled(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_spelled(v) for v in value]
     if isinstance(value, AbstractSet):
         return sorted((_spelled(v) for v in value), key=repr)
-    if isinstance(value, types.FunctionType) and not value.__closure__:
+    if isinstance(value, types.FunctionType) and "<" not in value.__qualname__ and not value.__defaults__:
         return f"{value.__module__}.{value.__qualname__}"
     return value

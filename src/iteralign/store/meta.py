@@ -48,6 +48,10 @@ class Meta:
                         db.execute(statement)
                 db.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (str(SCHEMA_VERSION),))
 
+    def has_older_keys(self) -> bool:
+        """Whether the run was begun by a version whose steps had other keys (listed by hand)."""
+        return not self._database.rows("SELECT 1 FROM meta WHERE key = 'keys'")
+
     def settings(self) -> dict[str, Any]:
         """The run's settings. Raises ``StoreError`` where they are damaged."""
         try:

@@ -21,7 +21,7 @@ from iteralign.store.calls import Calls
 from iteralign.store.create import DATABASE, must_be_free, write_new
 from iteralign.store.database import REMEDIES, Database, is_full, storage
 from iteralign.store.evidence import digest, export
-from iteralign.store.keys import key_of, must_be_plain
+from iteralign.store.keys import BEGINNING, key_of, must_be_plain
 from iteralign.store.lock import Lock
 from iteralign.store.meta import Meta
 from iteralign.store.schema import differences, flat, listed, may_change, nested
@@ -158,6 +158,20 @@ class Run:
     def scope(self, name: str) -> Scope:
         """The recorder of one part of the run (an iteration, an evaluation)."""
         return Scope(self._memory, name)
+
+    def beginning(self, name: str, kind: Any, function: Callable[..., Any], /, *args: Any) -> Any:
+        """What the run begins with (its prompts, say): read once with ``function(*args)``, and kept whatever
+        the source says later. The settings that the arguments come from cannot change.
+        """
+        return self.scope("data").keyed(name, kind, BEGINNING, lambda: function(*args))
+
+    @property
+    def has_older_keys(self) -> bool:
+        """Whether an older version began it, whose steps had other keys.
+
+        What it computed is made anew when the run goes on.
+        """
+        return self._meta.has_older_keys()
 
     def event(self, kind: str, **fields: Any) -> None:
         """Store an event with JSON fields and tell the listeners; a run that is open for reading only tells

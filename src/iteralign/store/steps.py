@@ -187,6 +187,12 @@ class Scope:
         must_be_plain(function, f"{self.name}/{name}")
         return self.keyed(name, kind, key_of(function, args, kwargs), lambda: function(*args, **kwargs))
 
+    def known(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> bool:
+        """Whether a ``once`` of this step with these arguments was ever stored."""
+        query = "SELECT 1 FROM steps WHERE scope = ? AND name = ? AND key = ?"
+        key = key_of(function, args, kwargs)
+        return bool(self._memory.database.rows(query, (self.name, name, key)))
+
     def keyed(self, name: str, kind: Any, key: str, compute: Callable[[], T]) -> T:
         """``once`` under a key that is known: what checkpoints are kept by."""
         stored = self._memory.recall(self.name, name, key, [ONLY])
