@@ -18,6 +18,7 @@ import pytest
 from iteralign.errors import RunLocked, RunMismatch, StoreError
 from iteralign.records.chat import Message
 from iteralign.records.iteralign import Principle, RedTeamPrompt
+from iteralign.store.keys import key_of
 from iteralign.store.run import Run
 from remembering import each, once
 
@@ -444,3 +445,24 @@ def test_a_directory_that_may_not_be_written_can_be_read_whatever_state_it_is_in
     assert "everything that was finished is kept" in said
     assert "StoreError" in (said := as_another_user(lambda: start(run / "new")))
     assert "Permission denied" in said
+
+
+def test_a_key_that_came_later_takes_its_default_in_an_older_run(tmp_path: Path) -> None:
+    start(tmp_path).close()
+
+    def complete(old: dict[str, Any]) -> dict[str, Any]:
+        return {"later": 1, **old}
+
+    Run.create(tmp_path, {**SETTINGS, "later": 1}, RECIPE, complete).close()
+    with pytest.raises(RunMismatch, match="later: 1 -> 2"):
+        Run.create(tmp_path, {**SETTINGS, "later": 2}, RECIPE, complete)
+
+
+def test_a_parameter_that_none_switches_off_leaves_keys_as_they_are() -> None:
+    def before(a: int) -> int:
+        return a
+
+    def after(a: int, more: int | None = None) -> int:
+        return a + (more or 0)
+
+    assert key_of(before, (1,), {}) == key_of(after, (1,), {}) != key_of(after, (1, 0), {})

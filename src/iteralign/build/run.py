@@ -47,7 +47,8 @@ def start(recipe: AnyRecipe, out: Path, listen: Listener | None = None) -> RunRe
     Raises ``IterAlignError``.
     """
     tasks(shared(recipe))
-    with Run.create(out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
+    settings = recipe.model_dump(mode="json")
+    with Run.create(out, settings, recipe.to_yaml(), complete=_with_defaults) as run:
         return carry_on(run, listen)
 
 
@@ -81,6 +82,11 @@ def carry_on(run: Run, listen: Listener | None = None) -> RunResult | SelfAlignR
         write(run, product)
     run.event("run", state="finished", reason=result.stop_reason)
     return result
+
+
+def _with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run, with the defaults of keys that it was begun without."""
+    return recipe_of(settings).model_dump(mode="json")
 
 
 def _finished(run: Run) -> RunResult | SelfAlignResult | None:

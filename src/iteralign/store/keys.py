@@ -24,16 +24,22 @@ BEGINNING = content_hash([])[:20]
 def key_of(
     function: Callable[..., Any], args: tuple[object, ...], kwargs: Mapping[str, object], *, given: int = 0
 ) -> str:
-    """The key of a call with these arguments, defaults included: 20 hex digits. ``given``: so many first
+    """The key of a call with these arguments, defaults included: 20 hex digits.
+
+    A None that is a parameter's default is left out. ``given``: so many first
     parameters are filled in later (the items of ``each``) and are no part of it.
 
     An argument is what its canonical JSON says; an object that JSON cannot say (a model, an oracle, a
     trainer) says what its results depend on by an attribute ``fingerprint``. Raises ``TypeError`` for one
     that does not.
     """
-    call = inspect.signature(function).bind(*[None] * given, *args, **kwargs)
+    signature = inspect.signature(function)
+    call = signature.bind(*[None] * given, *args, **kwargs)
     call.apply_defaults()
-    return content_hash([_spelled(a) for a in list(call.arguments.values())[given:]])[:20]
+    named = list(call.arguments.items())[given:]
+    # a parameter that came later, and that None switches off, leaves the keys of older runs as they are
+    told = [v for n, v in named if v is not None or signature.parameters[n].default is not None]
+    return content_hash([_spelled(v) for v in told])[:20]
 
 
 def must_be_plain(function: Callable[..., Any], step: str) -> None:

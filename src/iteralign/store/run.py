@@ -53,11 +53,18 @@ class Run:
     # ---- opening and closing
 
     @classmethod
-    def create(cls, directory: Path, settings: Mapping[str, Any], recipe_text: str) -> Self:
+    def create(
+        cls,
+        directory: Path,
+        settings: Mapping[str, Any],
+        recipe_text: str,
+        complete: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    ) -> Self:
         """Start a run in an empty or new directory; a directory that holds a run with these settings is
         opened to resume it.
 
-        Raises ``StoreError`` where the directory holds something else, ``RunMismatch`` (naming every
+        ``complete`` gives a run's settings with the defaults of keys that it was begun without. Raises
+        ``StoreError`` where the directory holds something else, ``RunMismatch`` (naming every
         difference) where the run has other settings, ``RunLocked`` where another process works on it.
         """
         directory = Path(directory)
@@ -72,13 +79,18 @@ class Run:
                         write_new(directory, settings, recipe_text)
                     run = cls._open(directory, lock, None)
                     undo.pop_all()  # opened: the run itself closes and releases
-                    return cls._same(run, settings)
-        return cls._same(cls.open(directory), settings)
+                    return cls._same(run, settings, complete)
+        return cls._same(cls.open(directory), settings, complete)
 
     @classmethod
-    def _same(cls, run: Self, settings: Mapping[str, Any]) -> Self:
+    def _same(
+        cls,
+        run: Self,
+        settings: Mapping[str, Any],
+        complete: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> Self:
         """The opened run, where it has these settings. Raises ``RunMismatch``."""
-        found = differences(run.settings, to_json(settings))
+        found = differences(complete(run.settings), to_json(settings))
         if found:
             run.close()
             wanted = to_json(settings)
