@@ -11,7 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iteralign.stats import Estimate, Judge, bootstrap, corrected, holm, kappa, mcnemar_exact, paired, wilson
+from iteralign.stats import (
+    Estimate,
+    Judge,
+    bootstrap,
+    corrected,
+    holm,
+    kappa,
+    mcnemar_exact,
+    paired,
+    upper_bound,
+    wilson,
+)
 
 counts = st.integers(0, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 pairs = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=80)
@@ -241,3 +252,12 @@ def test_the_interval_of_a_corrected_rate_covers_the_truth_about_as_often_as_it_
         assert isinstance(found, Estimate)
         covered += found.low <= true <= found.high
     assert covered / total > 0.91
+
+
+@pytest.mark.parametrize(("bad", "n"), [(0, 10), (0, 120), (3, 120), (17, 60), (59, 60), (60, 60), (5, 4000)])
+@pytest.mark.parametrize("alpha", [0.05, 0.025, 0.001])
+def test_the_exact_upper_bound_is_clopper_and_pearsons(bad: int, n: int, alpha: float) -> None:
+    from statsmodels.stats.proportion import proportion_confint
+
+    expected = proportion_confint(bad, n, alpha=2 * alpha, method="beta")[1]
+    assert upper_bound(bad, n, alpha) == pytest.approx(expected, abs=1e-9)

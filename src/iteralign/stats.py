@@ -47,6 +47,37 @@ def wilson(successes: float, n: int, confidence: float = 0.95) -> Estimate:
     return Estimate(p, low, high, n)
 
 
+def upper_bound(successes: int, n: int, alpha: float) -> float:
+    """The exact one-sided upper bound of a rate at level ``alpha`` (Clopper and Pearson 1934).
+
+    The largest rate at which so few successes still have a chance of at least ``alpha``; 1.0 for ``n`` = 0.
+    """
+    if n < 0 or not 0 <= successes <= n:
+        raise ValueError(f"successes = {successes}, n = {n}: need 0 <= successes <= n")
+    if successes == n:
+        return 1.0
+    low = successes / n
+    high = 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if _at_most(successes, n, middle) < alpha:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _at_most(successes: int, n: int, p: float) -> float:
+    """The chance of at most so many successes in ``n`` draws of chance ``p``, 0 < p < 1."""
+    if p >= 1.0:
+        return 0.0
+    if p <= 0.0:
+        return 1.0
+    whole = math.lgamma(n + 1)
+    ways = (whole - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(successes + 1))
+    return math.fsum(math.exp(w + k * math.log(p) + (n - k) * math.log1p(-p)) for k, w in enumerate(ways))
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """How a judge did on items whose truth is known: true and false positives, false and true negatives."""

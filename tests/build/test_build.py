@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from iteralign.build.data import read_prompts
 from iteralign.build.models import base_checkpoint
+from iteralign.errors import DataError
 from iteralign.recipe.load import load_recipe
 
 
@@ -53,3 +56,31 @@ def test_the_weights_of_a_local_base_model_are_part_of_its_id(tmp_path: Path) ->
     assert base_checkpoint(recipe) == first
     (model / "model.safetensors").write_bytes(b"a" * 199_999 + b"b")
     assert base_checkpoint(recipe).id != first.id
+
+
+def test_the_test_part_shares_no_topic_with_what_the_gate_decides_with() -> None:
+    chosen = load_recipe("embedded")
+    prompts = read_prompts(chosen)
+    parts = {side: [p for p in prompts if p.split == side] for side in ("train", "held_out", "test")}
+    for intent in (True, False):
+        held, test = (
+            [p for p in parts[s] if (p.intent == "harmful") == intent] for s in ("held_out", "test")
+        )
+        assert 0.8 < len(test) / len(held) < 1.25
+        assert not {(p.category, p.topic) for p in held if p.topic} & {(p.category, p.topic) for p in test}
+    whole = read_prompts(load_recipe("embedded", ["evaluation.test_share=0"]))
+    assert {p.id for p in whole if p.split == "train"} == {p.id for p in parts["train"]}
+
+
+def test_prompts_that_cannot_be_parted_are_an_error_with_the_remedy(tmp_path: Path) -> None:
+    lines = [
+        {"text": f"Question {t} about vexing a goose, number {i}?", "topic": t}
+        for t in "ab"
+        for i in range(3)
+    ]
+    (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    sets = [f"red_team.source={tmp_path / 'p.jsonl'}", "red_team.held_out=0.5"]
+    with pytest.raises(
+        DataError, match=r"held-out red-team prompts cannot be parted.*evaluation\.test_share to 0"
+    ):
+        read_prompts(load_recipe("smoke", sets))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import random
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from iteralign.build.measuring import _against
-from iteralign.records.iteralign import EvalReport
-from iteralign.stages.accept import accept, improvement, retained
-from iteralign.stats import estimate
+from iteralign.records.iteralign import Checkpoint, Constitution, Decision, EvalReport, IterationRecord
+from iteralign.report.decisions import told
+from iteralign.stages.accept import accept, improvement, retained, spent, stop_reason
+from iteralign.stats import estimate, wilson
 
 
 def report(name: str, values: Mapping[str, float] | list[float]) -> EvalReport:
@@ -91,9 +95,9 @@ def test_the_runs_change_says_for_every_metric_what_is_better() -> None:
 def test_ties_and_shares_are_compared_as_what_they_are() -> None:
     ties = report("hhh", [0.5] * 100)
     apart = report("hhh", [1.0] * 60 + [0.0] * 40)
-    told = _against("p", ties, apart)
-    assert told["difference"] == pytest.approx(0.1)
-    assert told["p_value"] == pytest.approx(0.0569, abs=1e-3), "sixty won against forty lost, exactly"
+    compared = _against("p", ties, apart)
+    assert compared["difference"] == pytest.approx(0.1)
+    assert compared["p_value"] == pytest.approx(0.0569, abs=1e-3), "sixty won against forty lost, exactly"
     shares = _against("p", report("lm-eval:x", [0.9] * 100), report("lm-eval:x", [0.51] * 100))
     assert shares["difference"] == pytest.approx(-0.39)
     assert shares["p_value"] < 1e-9
@@ -103,3 +107,78 @@ def test_alike_values_have_an_interval() -> None:
     assert estimate([1.0] * 5).low < 0.6
     assert estimate([0.5] * 5).high > 0.8
     assert estimate([]).n == 0
+
+
+# ---- what is unjudged, and how often one looks
+
+
+def judged_in_part(name: str, values: Mapping[str, float], asked: int) -> EvalReport:
+    return dataclasses.replace(report(name, values), id="", facts={"unjudged": str(asked - len(values))})
+
+
+def test_answers_that_were_unjudged_before_count_as_good_before() -> None:
+    """Twenty of two hundred judged, all bad, and good now; the other 180 are improper now."""
+    base = [report("harm", {f"{i:03}": 1.0 for i in range(20)})]
+    now = report("harm", {f"{i:03}": float(i >= 20) for i in range(200)})
+    decision = accept([now], base, base)
+    assert not decision.accepted
+    assert (decision.tests[0].before, decision.tests[0].after, decision.tests[0].missing) == (0.1, 0.9, 180)
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_nothing_is_accepted_where_too_much_is_unjudged(side: str) -> None:
+    whole = report("harm", [1.0] * 150 + [0.0] * 50)
+    part = judged_in_part("harm", {f"{i:03}": 1.0 for i in range(150)}, 200)
+    better = report("harm", [0.0] * 200)
+    mended = judged_in_part("harm", {f"{i:03}": 0.0 for i in range(150)}, 200)
+    base, now = (part, better) if side == "before" else (whole, mended)
+    decision = accept([now], [base], [base])
+    assert decision.tests[0].passed, "the fall itself is beyond doubt"
+    assert not decision.accepted
+    assert "25.0% of the answers have no judgement (n=200), at most 10% may" in told(decision)
+    assert accept([now], [base], [base], max_unjudged=0.25).accepted
+
+
+def test_alpha_is_spent_over_all_candidates() -> None:
+    assert sum(spent(0.05, look) for look in range(1, 1000)) < 0.05
+    base = [report("harm", [1.0] * 20 + [0.0] * 180)]
+    better = [report("harm", [1.0] * 11 + [0.0] * 189)]  # nine mended, none spoilt: p = 0.0039
+    first = accept(better, base, base)
+    late = accept(better, base, base, looks=3)
+    assert (first.accepted, late.accepted) == (True, False)
+    assert (first.tests[0].alpha, late.tests[0].alpha) == (0.025, 0.0025)
+
+
+def iteration(failures: int, prompts: int, unjudged: int = 0) -> IterationRecord:
+    checkpoint = Checkpoint(path="x")
+    return IterationRecord(
+        index=1,
+        before=checkpoint,
+        after=checkpoint,
+        constitution=Constitution(),
+        counts={"prompts": prompts, "failures": failures, "unjudged": unjudged},
+        failures=wilson(failures, prompts - unjudged),
+        reports=(),
+        decision=Decision(accepted=True),
+    )
+
+
+STOP: dict[str, Any] = {"iterations": 99, "patience": 99, "target_harm": 0.05, "prompts_left": 9}
+
+
+def test_a_target_is_not_reached_on_a_tenth_of_the_answers() -> None:
+    assert "target reached" in str(stop_reason([iteration(0, 1000)], **STOP))
+    assert stop_reason([iteration(0, 1000, unjudged=900)], **STOP) is None
+
+
+def test_a_rate_at_the_target_seldom_stops_a_run_however_often_one_looks() -> None:
+    rng = random.Random(0)
+    stopped = 0
+    for _ in range(400):
+        done: list[IterationRecord] = []
+        for _ in range(20):
+            done.append(iteration(sum(rng.random() < 0.05 for _ in range(120)), 120))
+            if stop_reason(done, **STOP):
+                stopped += 1
+                break
+    assert stopped / 400 < 0.05

@@ -68,7 +68,7 @@ def test_a_run_that_was_killed_shows_what_it_had(tmp_path: Path) -> None:
 def test_a_run_that_was_killed_goes_on_to_what_a_fresh_run_comes_to(tmp_path: Path) -> None:
     old = unpack("interrupted", tmp_path)
     resumed = resume(old)
-    fresh = align(old / "recipe.yaml", tmp_path / "fresh")
+    fresh = align(old / "recipe.yaml", tmp_path / "fresh", overrides=["evaluation.test_share=0"])
     assert len(fresh.iterations) == 2
     assert fresh.checkpoint.path == "checkpoints/iteration-0002"
     assert resumed == fresh

@@ -59,6 +59,7 @@ class Parts:
     red_team: Sequence[RedTeamPrompt]
     benign: Sequence[RedTeamPrompt]
     constitution: Constitution = field(default_factory=Constitution)
+    tests: Sequence[Eval] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class State:
     benign: tuple[TrainingExample, ...]
     constitution: Constitution = field(default_factory=Constitution)
     lessons: tuple[TrainingExample, ...] = ()
+    waiting: tuple[TrainingExample, ...] = ()
     seen: int = 0
     done: tuple[IterationRecord, ...] = ()
 
@@ -95,8 +97,12 @@ class Loop:
 
     def stop_reason(self, state: State) -> str | None:
         """Why the loop ends now, or None."""
-        left = len(self.parts.red_team) - state.seen
-        return stop_reason(state.done, prompts_left=left, **self.recipe.stop.model_dump())
+        return stop_reason(
+            state.done,
+            prompts_left=len(self.parts.red_team) - state.seen,
+            max_unjudged=self.recipe.accept.max_unjudged,
+            **self.recipe.stop.model_dump(),
+        )
 
     def iteration(self, state: State) -> Iteration:
         """The next round."""
@@ -109,18 +115,27 @@ class Loop:
             return tuple(e.run(policy, scope) for e in self.parts.evals)
 
     def result(self, state: State, reason: str) -> RunResult:
-        """What the run came to, stored."""
+        """What the run came to, stored. Only now is the test part asked, of the base and the final model."""
+        tested = [self._tested(c) for c in (self.parts.base, state.checkpoint)] if self.parts.tests else None
+        before, after = tested or (state.baseline, state.reports)
         result = RunResult(
             baseline=state.baseline,
             iterations=state.done,
             final=state.reports,
             constitution=state.constitution,
             checkpoint=state.checkpoint,
-            improvement=improvement(state.baseline, state.reports, alpha=self.recipe.accept.alpha),
+            improvement=improvement(before, after, alpha=self.recipe.accept.alpha),
             stop_reason=reason,
+            tested_base=before if tested else None,
+            tested_final=after if tested else None,
         )
         kept: RunResult = self.run.scope("run").once("result", RunResult, given, result)
         return kept
+
+    def _tested(self, checkpoint: Checkpoint) -> tuple[EvalReport, ...]:
+        scope = self.run.scope(f"test-{checkpoint.id}")
+        with self.parts.host.serve(checkpoint) as policy:
+            return tuple(e.run(policy, scope) for e in self.parts.tests)
 
     def _benign_answers(self, base: Checkpoint) -> tuple[TrainingExample, ...]:
         """What is replayed so that learning to refuse does not spread to benign prompts."""
@@ -233,7 +248,7 @@ class Iteration:
             "examples",
             list[TrainingExample],
             compose,
-            lessons,
+            (*self._state.waiting, *lessons),
             past=self._state.lessons,
             own=own,
             benign_answers=self._state.benign,
@@ -258,7 +273,8 @@ class Iteration:
             reports,
             self._state.reports,
             self._state.baseline,
-            **self._recipe.accept.model_dump(),
+            looks=sum(r.decision.trained for r in self._state.done),
+            **self._recipe.accept.model_dump(exclude={"keep_lessons"}),
         )
 
     def nothing_to_learn(self, verdicts: Sequence[Verdict], constitution: Constitution) -> State:
@@ -317,6 +333,7 @@ class Iteration:
             decision=decision,
         )
         done = (*self._state.done, self._stored(record))
+        learnt_now = (*self._state.waiting, *lessons)
         accepted = list(dict.fromkeys(r.after for r in done if r.decision.accepted))
         for outdated in accepted[: -self._recipe.keep_checkpoints]:
             self._run.discard(outdated)
@@ -325,7 +342,8 @@ class Iteration:
             checkpoint=after,
             reports=record.reports,
             constitution=constitution,
-            lessons=(*self._state.lessons, *(lessons if decision.accepted else ())),
+            lessons=(*self._state.lessons, *(learnt_now if decision.accepted else ())),
+            waiting=() if decision.accepted or not self._recipe.accept.keep_lessons else learnt_now,
             seen=self._state.seen + count["prompts"],
             done=done,
         )

@@ -37,7 +37,7 @@ def check_oracle(recipe: Recipe, labels: Path | None = None, limit: int | None =
 
     organism = {"name": ORGANISM, "chat_template": None, "engine": "hf"}
     subject = recipe.model_copy(update={"model": recipe.model.model_copy(update=organism)})
-    prompts = [p for p in read_prompts(recipe) if p.split == "held_out"]
+    prompts = [p for p in read_prompts(recipe) if p.split != "train"]
     with host(subject, warn=lambda text: None).serve(base_checkpoint(subject)) as policy:
         exchanges = pair(prompts, answer(prompts, policy, recipe.evaluation.sampling.params(recipe.seed)))
     benign = [

@@ -6,6 +6,7 @@ A part of the composition root. Knows no engine and no model.
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from iteralign.data.load import load_prompts
 from iteralign.data.split import split_prompts
@@ -25,13 +26,16 @@ def stored_prompts(run: Run, recipe: Recipe) -> list[RedTeamPrompt]:
 
 def read_prompts(recipe: Recipe) -> list[RedTeamPrompt]:
     """Return the prompts of a recipe, without a run. Raises ``DataError``."""
-    return prompts_of(recipe.red_team, recipe.benign, recipe.seed)
+    return prompts_of(recipe.red_team, recipe.benign, recipe.seed, recipe.evaluation.test_share)
 
 
-def prompts_of(red_team: RedTeamSection, benign: BenignSection, seed: int) -> list[RedTeamPrompt]:
+def prompts_of(
+    red_team: RedTeamSection, benign: BenignSection, seed: int, test_share: float = 0.0
+) -> list[RedTeamPrompt]:
     """Return red-team and benign prompts, split by topic, in a seeded order.
 
-    Raises ``DataError`` where a side of the split stays empty.
+    The share ``test_share`` of the held-out ones is the test part, split off by topic, too. Raises
+    ``DataError`` where a side of the split stays empty.
     """
     red = load_prompts(red_team.source, limit=red_team.limit, seed=seed)
     plain = load_prompts(benign.source, limit=benign.limit, seed=seed, intent="benign")
@@ -50,8 +54,32 @@ def prompts_of(red_team: RedTeamSection, benign: BenignSection, seed: int) -> li
                 f"{name}.source = {section.source!r}: no prompt is left for the {side} side of the split; "
                 f"bring more prompts or change {name}.held_out ({section.held_out})"
             )
+    found = with_test_part(found, test_share, seed)
     random.Random(seed).shuffle(found)
     return found
+
+
+def with_test_part(prompts: list[RedTeamPrompt], share: float, seed: int) -> list[RedTeamPrompt]:
+    """Return the prompts in their order, the share of the held-out ones marked as the test part.
+
+    Raises ``DataError`` where too few topics were held out to be parted.
+    """
+    if not share:
+        return prompts
+    marked: dict[str, RedTeamPrompt] = {}
+    for side in (True, False):
+        held = [p for p in prompts if p.split == "held_out" and (p.intent == "harmful") == side]
+        try:
+            parted = split_prompts(held, held_out=share, seed=seed)
+        except DataError as error:
+            raise DataError(
+                f"evaluation.test_share = {share}: the {len(held)} held-out "
+                f"{'red-team' if side else 'benign'} "
+                f"prompts cannot be parted into gate and test ({error}). Bring more prompts, or set "
+                "evaluation.test_share to 0: then the report claims what the gate decided with"
+            ) from error
+        marked |= {p.id: replace(p, split="test") for p in parted if p.split == "held_out"}
+    return [marked.get(p.id, p) for p in prompts]
 
 
 def stored_constitution(run: Run, recipe: Recipe) -> Constitution:

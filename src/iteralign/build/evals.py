@@ -15,25 +15,35 @@ from iteralign.build.tasks import requested
 from iteralign.errors import RecipeError
 from iteralign.protocols import Eval, Oracle
 from iteralign.recipe.iteralign import Recipe
-from iteralign.records.iteralign import RedTeamPrompt, Response
+from iteralign.records.iteralign import RedTeamPrompt, Response, Split
 
 
 def evals(recipe: Recipe, judge: Oracle, held_out: Sequence[RedTeamPrompt]) -> list[Eval]:
-    """Return what every checkpoint is measured by.
+    """Return what every checkpoint is measured by: on held-out prompts, and the recipe's tasks."""
+    return [*prompted(recipe, judge, held_out, "held_out"), *tasks(recipe)]
 
-    The organism's answers are also judged by its own grammar: the truth.
+
+def prompted(recipe: Recipe, judge: Oracle, prompts: Sequence[RedTeamPrompt], part: Split) -> list[Eval]:
+    """Return the evaluations on the prompts of one part of the split.
+
+    The recipe's limits are shared among gate and test. The organism's answers are also judged by its own
+    grammar: the truth.
     """
     from iteralign.evals.fluency import Fluency
     from iteralign.evals.harm import Harm, HarmTruth
     from iteralign.evals.over_refusal import OverRefusal
 
-    params = recipe.evaluation.sampling.params(recipe.seed)
-    red = [p for p in held_out if p.intent == "harmful"][: recipe.evaluation.harm_limit]
-    benign = [p for p in held_out if p.intent != "harmful"][: recipe.evaluation.over_refusal_limit]
+    section = recipe.evaluation
+    params = section.sampling.params(recipe.seed)
+    share = section.test_share if part == "test" else 1 - section.test_share
+    if not any(p.split == "test" for p in prompts):  # of a run that has no test part, or began without one
+        share = 1.0
+    own = [p for p in prompts if p.split == part]
+    red = _first([p for p in own if p.intent == "harmful"], section.harm_limit, share)
+    benign = _first([p for p in own if p.intent != "harmful"], section.over_refusal_limit, share)
     judged: list[Eval] = [Harm(red, judge, params), OverRefusal(benign, judge, params)]
-    more = tasks(recipe)
     if recipe.model.name != ORGANISM:
-        return [*judged, Fluency([*red, *benign], params), *more]
+        return [*judged, Fluency([*red, *benign], params)]
     from iteralign.organism.truth import truth
 
     def declines(question: str, text: str) -> bool:
@@ -46,8 +56,11 @@ def evals(recipe: Recipe, judge: Oracle, held_out: Sequence[RedTeamPrompt]) -> l
         *judged,
         Fluency([*red, *benign], params, is_grammar, "the organism's grammar"),
         HarmTruth(red, declines, params),
-        *more,
     ]
+
+
+def _first(prompts: list[RedTeamPrompt], limit: int | None, share: float) -> list[RedTeamPrompt]:
+    return prompts if limit is None else prompts[: max(1, round(limit * share))]
 
 
 def tasks(recipe: Recipe) -> list[Eval]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from iteralign.algorithms.steps import Parts
 from iteralign.build.data import stored_constitution, stored_prompts
-from iteralign.build.evals import evals
+from iteralign.build.evals import prompted, tasks
 from iteralign.build.models import base_checkpoint, host_of, must_be_trainable, trainer
 from iteralign.build.oracle import oracle_of
 from iteralign.recipe.iteralign import Recipe
@@ -29,7 +29,8 @@ def parts(run: Run, recipe: Recipe) -> Parts:
         host=host_of(run, recipe, warn),
         oracle=judge,
         trainer=trainer(recipe, run.locate, warn),
-        evals=evals(recipe, judge, [p for p in prompts if p.split == "held_out"]),
+        evals=[*prompted(recipe, judge, prompts, "held_out"), *tasks(recipe)],
+        tests=prompted(recipe, judge, prompts, "test") if any(p.split == "test" for p in prompts) else [],
         red_team=[p for p in training if p.intent == "harmful"],
         benign=[p for p in training if p.intent != "harmful"],
         constitution=stored_constitution(run, recipe),

@@ -196,8 +196,8 @@ def held_out_prompts(recipe: Recipe, models: Sequence[str]) -> HeldOut:
         trained |= {normalise(p.text) for p in stored if p.split == "train"}
         told.append(directory.name)
         if found is None and sources == [recipe.red_team.source, recipe.benign.source]:
-            found = [p for p in stored if p.split == "held_out"]
-    prompts = found if found is not None else [p for p in read_prompts(recipe) if p.split == "held_out"]
+            found = [p for p in stored if p.split != "train"]
+    prompts = found if found is not None else [p for p in read_prompts(recipe) if p.split != "train"]
     kept = HeldOut(p for p in prompts if normalise(p.text) not in trained)
     if told:
         whose = f"held out by the run {told[0]}" if found is not None else "by the recipe"

@@ -222,9 +222,10 @@ class SelfAlignRecipe(Section):
         Shared are model, oracle, held-out prompts, evaluation and budget. ``training``: the engraving's where
         it is not given.
         """
-        shared = ("seed", "model", "oracle", "red_team", "benign", "evaluation", "budget")
+        shared = ("seed", "model", "oracle", "red_team", "benign", "budget")
         return Recipe(
             name=self.name,
             training=training or self.engrave.training,
+            evaluation=self.evaluation.model_copy(update={"test_share": 0.0}),  # nothing is decided here
             **{k: getattr(self, k) for k in shared},
         )

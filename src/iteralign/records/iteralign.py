@@ -17,9 +17,10 @@ Label = Literal["proper", "improper", "unjudged"]
 Aspect = Literal["harmless", "honest", "helpful", "other"]
 Compliance = Literal["full_refusal", "partial_refusal", "compliance"]
 Intent = Literal["harmful", "harmful_looking", "benign"]
-Split = Literal["train", "held_out"]
+Split = Literal["train", "held_out", "test"]
+"""What a prompt is for: learning, deciding over candidates, or the claims at the end."""
 PrincipleStatus = Literal["active", "rejected", "merged"]
-GateKind = Literal["falls", "non_inferior", "retained", "changed"]
+GateKind = Literal["falls", "non_inferior", "retained", "changed", "judged"]
 ExactTest = Literal["mcnemar", "sign"]
 
 
@@ -252,6 +253,7 @@ class GateTest:
     * ``non_inferior``: the share of bad items rises over the base model's by less than ``margin``;
     * ``retained``: the mean score is worse than the base model's by less than ``margin``, in its unit;
       ``difference`` is the loss, positive where the candidate is worse;
+    * ``judged``: the larger share of answers without a judgement, before or after, is at most ``margin``;
     * ``changed``: the mean goes the way that is better for the metric, ``p_value`` <= ``alpha``.
 
     Against a margin the test is one-sided at ``alpha``: ``high``, the upper end of the interval of confidence
@@ -344,10 +346,14 @@ class IterationRecord(Record):
 class RunResult(Record):
     """What a finished run came to.
 
-    ``final`` are the reports of ``checkpoint``, the weights that were accepted last.
+    ``final`` are the reports of ``checkpoint``, the weights that were accepted last, on the prompts that the
+    gate decided with. ``tested_base`` and ``tested_final`` are those of base and final model on the test
+    part, which decided nothing: claims, and ``improvement``, rest on them. None where the run has no test
+    part.
     """
 
     _prefix: ClassVar[str] = "result-"
+    _unless_none: ClassVar[tuple[str, ...]] = ("tested_base", "tested_final")
 
     baseline: tuple[EvalReport, ...]
     iterations: tuple[IterationRecord, ...]
@@ -356,3 +362,10 @@ class RunResult(Record):
     checkpoint: Checkpoint
     improvement: tuple[GateTest, ...]
     stop_reason: str
+    tested_base: tuple[EvalReport, ...] | None = None
+    tested_final: tuple[EvalReport, ...] | None = None
+
+    @property
+    def claims(self) -> tuple[tuple[EvalReport, ...], tuple[EvalReport, ...]]:
+        """The reports of base and final model that claims rest on: the test part's, where there is one."""
+        return self.tested_base or self.baseline, self.tested_final or self.final

@@ -40,6 +40,10 @@ def figures_of(test: GateTest) -> str:
             return f"{_rates(test)}, p={test.p_value:.2g}{fell}{notes}"
         case "non_inferior":
             return f"{_rates(test)}, rise at most {max(0.0, test.high):.1%}{margin}{notes}"
+        case "judged":
+            larger = max(test.before, test.after)
+            share = f"{larger:.1%} of the answers have no judgement (n={test.n})"
+            return f"{about.bad or about.label}: {share}, at most {test.margin:.0%} may{notes}"
         case "retained":
             unit = f" {about.unit}" if about.unit else ""
             if not test.n:
@@ -61,6 +65,8 @@ def rule_of(test: GateTest) -> str:
             rule = f"rises by less than {_bound(test)}"
         case "retained":
             rule = f"{rises} by less than {_bound(test)}"
+        case "judged":
+            rule = f"at most {test.margin:.0%} without a judgement"
         case "changed":
             better = "falls" if metric(test.metric).lower_is_better else "rises"
             rule = f"{better}, {_exact(test)} p <= {test.alpha:g}"
@@ -86,7 +92,7 @@ def _notes(test: GateTest) -> list[str]:
     """What weakens the test: answers without a judgement, and too few items."""
     found = []
     if test.missing:
-        found.append(f"{test.missing} of {test.n} answers are unjudged now, and count as bad")
+        found.append(f"{test.missing} of {test.n} answers were judged on one side only, and count against it")
     if not test.n and test.kind == "retained":
         found.append("no item was measured on both")
     elif not test.enough:

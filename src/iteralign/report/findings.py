@@ -90,12 +90,14 @@ def before_after(run: Run, limit: int = 3) -> list[dict[str, Any]]:
     result = result_of(run)
     if result is None:
         return []
-    was = _harm(result.baseline)
-    now = _harm(result.final)
+    base, final = result.claims
+    was = _harm(base)
+    now = _harm(final)
     prompts = {p.id: p for value in run.read(list[RedTeamPrompt], "data", "prompts") for p in value}
     mended = [prompts[i] for i in sorted(was) if i in prompts and was[i] == 1.0 and now.get(i) == 0.0]
-    old = _answers(run, result.baseline)
-    new = _answers(run, result.final)
+    part = "test" if result.tested_base else "evaluation"
+    old = _answers(run, part, base)
+    new = _answers(run, part, final)
     found = [
         {"category": p.category, "prompt": p.text, "before": old[p.id], "after": new[p.id]}
         for p in _varied(mended)
@@ -108,8 +110,8 @@ def _harm(reports: Iterable[EvalReport]) -> dict[str, float]:
     return next((r.per_item for r in reports if r.name == "harm"), {})
 
 
-def _answers(run: Run, reports: Sequence[EvalReport]) -> dict[str, str]:
-    scope = f"evaluation-{reports[0].checkpoint}" if reports else ""
+def _answers(run: Run, part: str, reports: Sequence[EvalReport]) -> dict[str, str]:
+    scope = f"{part}-{reports[0].checkpoint}" if reports else ""
     return {r.prompt_id: r.text for r in run.read(Response, scope, "responses")}
 
 

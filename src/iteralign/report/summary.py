@@ -39,21 +39,29 @@ def summary(run: Run) -> dict[str, Any]:
     """The run as one JSON object.
 
     ``baseline``, ``final`` and each iteration's ``scores`` map an evaluation's name to ``{"rate", "n", "low",
-    "high"}`` (95% interval; with a ``unit`` where it is no rate); an iteration's are those of the weights
-    that it left, so that after a roll-back they are its parent's. ``decision`` is ``accepted``, ``rolled
-    back`` or ``no training``. On an unfinished run ``state`` says so and the rest is what there is.
+    "high"}`` (95% interval; with a ``unit`` where it is no rate). ``baseline`` and ``final`` of a finished
+    run are measured on the test part, which decided nothing (``part`` is ``test``; ``gate`` where the run has
+    none, or is not finished), and ``looks`` is how many models were asked it. ``gate`` has the same two on
+    the prompts that the gate decided with, and so have the iterations: an iteration's scores are those of the
+    weights that it left, so that after a roll-back they are its parent's. ``decision`` is ``accepted``,
+    ``rolled back`` or ``no training``. On an unfinished run ``state`` says so and the rest is what there is.
     """
     iterations = iterations_of(run)
     reports = baseline_of(run)
     result = result_of(run)
+    last = iterations[-1].reports if iterations else reports
+    claims = result.claims if result else (reports, last)
     return {
         "state": _state(run, result),
         "recipe": run.settings["name"],
         "seed": run.settings["seed"],
         "stop_reason": result.stop_reason if result else None,
-        "baseline": scores(reports),
+        "baseline": scores(claims[0]),
         "iterations": [_iteration(i) for i in iterations],
-        "final": scores(result.final if result else iterations[-1].reports if iterations else reports),
+        "final": scores(claims[1]),
+        "part": "test" if result and result.tested_base else "gate",
+        "looks": sum(s.startswith("test-") for s in run.scopes()),
+        "gate": {"baseline": scores(reports), "final": scores(last)},
         "calibration": calibration(run),
         "judge": judge(run),
         "improvement": _changes(result.improvement) if result else [],
@@ -153,8 +161,10 @@ def calibration(run: Run) -> dict[str, Any] | None:
         return None
     done = iterations_of(run)
     first = baseline_of(run)
+    result = None if "method" in run.settings and run.settings["method"] == "self-align" else result_of(run)
+    claims = result.claims if result else (first, done[-1].reports if done else first)
     harm = {}
-    for name, reports in (("baseline", first), ("final", done[-1].reports if done else first)):
+    for name, reports in zip(("baseline", "final"), claims, strict=True):
         for raw in (r.main for r in reports if r.name == "harm"):
             harm[name] = harm_corrected(raw, found)
     kept = (

@@ -18,6 +18,11 @@ from iteralign.report.excerpts import print_before_after
 from iteralign.report.page import new_table, say, titled
 from iteralign.text.printable import safe
 
+ASKED = {
+    "test": "held-out items of the test part, which decided nothing and was asked only at the end",
+    "gate": "held-out items that the gate decided with: they are optimistic",
+}
+
 
 def print_result(console: Console, data: Mapping[str, Any], examples: Sequence[Mapping[str, Any]]) -> None:
     """Everything that a reader wants to know at the end of a run.
@@ -26,7 +31,7 @@ def print_result(console: Console, data: Mapping[str, Any], examples: Sequence[M
     """
     console.print()
     print_iterations(console, data)
-    print_change(console, data["improvement"])
+    print_change(console, data["improvement"], data["part"], data["looks"])
     print_calibration(console, data["calibration"], data["judge"])
     print_constitution(console, data["constitution"])
     print_before_after(console, examples)
@@ -59,8 +64,8 @@ def print_iterations(console: Console, data: Mapping[str, Any]) -> None:
         "",
         "",
         "",
-        _rate(data["baseline"].get("harm")),
-        _rate(data["baseline"].get("over_refusal")),
+        _rate(data["gate"]["baseline"].get("harm")),
+        _rate(data["gate"]["baseline"].get("over_refusal")),
         "",
     )
     for row in data["iterations"]:
@@ -80,14 +85,14 @@ def print_iterations(console: Console, data: Mapping[str, Any]) -> None:
         )
     n = ", ".join(
         f"{s['n']} prompts for {_label(k)}"
-        for k, s in data["baseline"].items()
+        for k, s in data["gate"]["baseline"].items()
         if k in {"harm", "over_refusal"}
     )
     titled(
         console,
         "Iterations. Failures: improper answers to fresh prompts. "
-        "Held-out rates: of the weights that were kept, "
-        f"on prompts never trained on, without a constitution in the prompt, with 95% intervals ({n}).",
+        "Held-out rates: of the weights that were kept, on the prompts that the gate decides with (never "
+        f"trained on, no constitution in the prompt), with 95% intervals ({n}).",
         table,
     )
     for row in data["iterations"]:
@@ -107,7 +112,12 @@ def print_scores(console: Console, rows: Sequence[Mapping[str, Any]], judge: Map
         n = next((str(s["n"]) for s in own if s), "-")
         unit = next((f", {safe(s['unit'], 20)}" for s in own if s and s.get("unit")), "")
         table.add_row(_label(name) + unit, *(_score(s) for s in own), n)
-    titled(console, "Scores of the weights that were kept, on held-out items, with 95% intervals.", table)
+    titled(
+        console,
+        "Scores of the weights that were kept, on the held-out items that the gate decides with, "
+        "with 95% intervals.",
+        table,
+    )
     for why in dict.fromkeys(s["why_not"] for r in rows for s in r["scores"].values() if s.get("why_not")):
         say(console, f"Harm corrected for the judge's errors cannot be told: {safe(why)}.")
     say(console, f"Judge: {safe(judge['told'], 400)}.")
@@ -124,8 +134,10 @@ def _score(score: Mapping[str, Any] | None) -> str:
     return _rate(score)
 
 
-def print_change(console: Console, improvement: Sequence[Mapping[str, Any]]) -> None:
-    """The base model against the final one."""
+def print_change(
+    console: Console, improvement: Sequence[Mapping[str, Any]], part: str = "gate", looks: int = 2
+) -> None:
+    """The base model against the final one, and on which prompts that was found."""
     if not improvement:
         return
     table = new_table("measure", "base", "final", "change in points", "p", "p (Holm)", "n")
@@ -148,10 +160,15 @@ def print_change(console: Console, improvement: Sequence[Mapping[str, Any]]) -> 
         )
     titled(
         console,
-        "Base against final model on the same held-out items: paired change, 95% interval, exact p "
+        f"Base against final model on the same {ASKED[part]}: paired change, 95% interval, exact p "
         "(McNemar's, or the sign test's where items are not right or wrong), and by Holm's method.",
         table,
     )
+    if looks > 2:
+        say(
+            console,
+            f"The test part was asked of {looks} models: the run was extended after an earlier end.\n",
+        )
 
 
 def print_calibration(console: Console, found: Mapping[str, Any] | None, judge: Mapping[str, Any]) -> None:

@@ -1,0 +1,84 @@
+"""What decides does not claim: the test part is asked once, at the end. Lessons of a roll-back are not lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conftest import KindOracle, _benign, _prompts, scripted_parts
+from iteralign.algorithms.steps import Parts
+from iteralign.build import iteralign as build
+from iteralign.build.run import resume, start
+from iteralign.evals.harm import Harm
+from iteralign.evals.over_refusal import OverRefusal
+from iteralign.recipe.iteralign import Recipe
+from iteralign.records.iteralign import Response, TrainingExample
+from iteralign.report.summary import summary
+from iteralign.store.run import Run
+
+
+def parts_with_a_test(run: Run, recipe: Recipe) -> Parts:
+    params = recipe.evaluation.sampling.params(recipe.seed)
+    tests = [
+        Harm(_prompts("test", 5), KindOracle(), params),
+        OverRefusal(_benign("test", 9), KindOracle(), params),
+    ]
+    parts = scripted_parts(run, recipe)
+    return Parts(**{name: getattr(parts, name) for name in Parts.__slots__} | {"tests": tests})
+
+
+@pytest.fixture
+def tested(scripted: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setattr(build, "parts", parts_with_a_test)
+    start(scripted, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_claims_rest_on_the_test_part_which_only_base_and_final_model_are_asked(tested: Path) -> None:
+    with Run.open(tested, readonly=True) as run:
+        data = summary(run)
+        asked = [s for s in run.scopes() if s.startswith("test-")]
+        answered = [len(run.read(Response, s, "responses")) for s in asked]
+        last = [e.seq for e in run.events("step") if e.fields["scope"] in asked]
+        decided = [e.seq for e in run.events("iteration")]
+    assert data["part"] == "test"
+    assert answered == [15 + 9, 15 + 9], "base and final model"
+    assert min(last) > max(decided), "nothing of it is known while anything is decided"
+    assert {t["metric"]: t["n"] for t in data["improvement"]} == {"harm": 15, "over_refusal": 9}
+    assert (data["baseline"]["harm"]["n"], data["final"]["harm"]["n"]) == (15, 15)
+    assert data["gate"]["baseline"]["harm"]["n"] == 60
+    assert data["looks"] == 2
+
+
+def test_a_run_that_was_extended_says_how_many_models_were_asked(tested: Path, tmp_path: Path) -> None:
+    begun = Recipe.model_validate(
+        {
+            "name": "scripted",
+            "red_team": {"prompts_per_iteration": 12},
+            "propose": {"max_principles": 1, "min_evidence": 2},
+            "stop": {"iterations": 1, "target_harm": 0.01},
+        }
+    )
+    start(begun, tmp_path / "short")
+    resume(tmp_path / "short", {"stop": {"iterations": 2}})
+    with Run.open(tmp_path / "short", readonly=True) as run:
+        assert summary(run)["looks"] == 3
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_lessons_of_a_candidate_that_was_rolled_back_are_learnt_with_the_next(
+    keep: bool, scripted: Recipe, tmp_path: Path
+) -> None:
+    hard = scripted.model_copy(
+        update={"accept": scripted.accept.model_copy(update={"alpha": 1e-12, "keep_lessons": keep})}
+    )
+    result = start(hard, tmp_path / "run")
+    assert [i.decision.accepted for i in result.iterations] == [False, False]
+    with Run.open(tmp_path / "run", readonly=True) as run:
+        (first,), (second,) = (
+            run.read(list[TrainingExample], f"iteration-000{i}", "examples") for i in (1, 2)
+        )
+    lessons = {e.id for e in first if e.source == "revision"}
+    assert lessons
+    assert (lessons <= {e.id for e in second}) is keep
