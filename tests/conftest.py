@@ -6,6 +6,7 @@ terminals: escape sequences, markup and characters that reorder a line.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,21 @@ def scripted_recipe(iterations: int = 3) -> Recipe:
 def scripted(monkeypatch: pytest.MonkeyPatch) -> Recipe:
     """Makes ``build`` compose scripted parts; gives a recipe that goes with them."""
     monkeypatch.setattr(build, "parts", scripted_parts)
+    return scripted_recipe()
+
+
+def parts_with_a_test(run: Run, recipe: Recipe) -> Parts:
+    """The scripted parts, and fifteen red-team prompts and nine benign ones that are asked only at the end."""
+    params = recipe.evaluation.sampling.params(recipe.seed)
+    judge = KindOracle()
+    tests = [Harm(_prompts("test", 5), judge, params), OverRefusal(_benign("test", 9), judge, params)]
+    return dataclasses.replace(scripted_parts(run, recipe), tests=tests)
+
+
+@pytest.fixture
+def with_a_test_part(monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """As ``scripted``, with a test part."""
+    monkeypatch.setattr(build, "parts", parts_with_a_test)
     return scripted_recipe()
 
 

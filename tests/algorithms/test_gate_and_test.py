@@ -1,4 +1,4 @@
-"""What decides does not claim: the test part is asked once, at the end. Lessons of a roll-back are not lost."""
+"""What decides does not claim: the test part is asked at the end. Lessons of a roll-back are kept."""
 
 from __future__ import annotations
 
@@ -6,32 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from conftest import KindOracle, _benign, _prompts, scripted_parts
-from iteralign.algorithms.steps import Parts
-from iteralign.build import iteralign as build
 from iteralign.build.run import resume, start
-from iteralign.evals.harm import Harm
-from iteralign.evals.over_refusal import OverRefusal
 from iteralign.recipe.iteralign import Recipe
 from iteralign.records.iteralign import Response, TrainingExample
 from iteralign.report.summary import summary
 from iteralign.store.run import Run
 
 
-def parts_with_a_test(run: Run, recipe: Recipe) -> Parts:
-    params = recipe.evaluation.sampling.params(recipe.seed)
-    tests = [
-        Harm(_prompts("test", 5), KindOracle(), params),
-        OverRefusal(_benign("test", 9), KindOracle(), params),
-    ]
-    parts = scripted_parts(run, recipe)
-    return Parts(**{name: getattr(parts, name) for name in Parts.__slots__} | {"tests": tests})
-
-
 @pytest.fixture
-def tested(scripted: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setattr(build, "parts", parts_with_a_test)
-    start(scripted, tmp_path / "run")
+def tested(with_a_test_part: Recipe, tmp_path: Path) -> Path:
+    start(with_a_test_part, tmp_path / "run")
     return tmp_path / "run"
 
 
