@@ -167,7 +167,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Recipe:
 
 
 def parts_with_a_test(run: Run, recipe: Recipe) -> Parts:
-    """The scripted parts, and fifteen red-team prompts and nine benign ones that are asked only at the end."""
+    """The scripted parts, with fifteen red-team and nine benign prompts that are asked only at the end."""
     params = recipe.evaluation.sampling.params(recipe.seed)
     judge = KindOracle()
     tests = [Harm(_prompts("test", 5), judge, params), OverRefusal(_benign("test", 9), judge, params)]
