@@ -14,12 +14,17 @@ from hypothesis import strategies as st
 from iteralign.stats import (
     Estimate,
     Judge,
+    at_most,
+    binomial,
     bootstrap,
     corrected,
     holm,
     kappa,
     mcnemar_exact,
     paired,
+    paired_upper,
+    paired_variance,
+    rises_less,
     upper_bound,
     wilson,
 )
@@ -104,10 +109,116 @@ def test_paired_counts_who_changed() -> None:
     assert (found.n, found.better, found.worse) == (100, 25, 2)
     assert found.difference == pytest.approx(-0.23)
     assert found.p_value == mcnemar_exact(25, 2)
-    # Agresti and Min: counts plus one half, n plus two
-    centre, spread = (2.5 - 25.5) / 102, math.sqrt(28 - 23**2 / 102) / 102
-    z = statistics.NormalDist().inv_cdf(0.975)
-    assert (found.low, found.high) == (pytest.approx(centre - z * spread), pytest.approx(centre + z * spread))
+    assert (found.low, found.high) == (-paired_upper(25, 2, 100), paired_upper(2, 25, 100))
+
+
+# To three decimals, from Tango (1998), Statistics in Medicine 17; Agresti and Min (2005), Statistics in
+# Medicine 24; Fagerland, Lydersen and Laake (2014), Statistics in Medicine 33.
+TANGO = [
+    (9, 3, 32, 0.95, -0.027, 0.390),
+    (16, 8, 86, 0.95, -0.020, 0.207),
+    (1, 7, 21, 0.95, -0.517, -0.026),
+]
+
+
+@pytest.mark.parametrize(("worse", "better", "n", "confidence", "low", "high"), TANGO)
+def test_the_paired_interval_is_the_published_score_interval(
+    worse: int, better: int, n: int, confidence: float, low: float, high: float
+) -> None:
+    assert paired_upper(worse, better, n, confidence) == pytest.approx(high, abs=6e-4)
+    assert -paired_upper(better, worse, n, confidence) == pytest.approx(low, abs=6e-4)
+
+
+def test_where_all_changes_go_one_way_the_interval_is_also_exact() -> None:
+    """Tango's example of one change among 44: (-0.096, 0.037) at 90%, of which the first is Wilson's end."""
+    assert paired_upper(0, 1, 44, 0.9) == pytest.approx(0.037, abs=6e-4)
+    assert wilson(1, 44, 0.9).high == pytest.approx(0.0957, abs=1e-4)
+    exact = paired_upper(1, 0, 44, 0.9)
+    assert exact == pytest.approx(0.1033, abs=1e-4)
+    assert (1 - exact) ** 44 + 44 * exact * (1 - exact) ** 43 == pytest.approx(0.05)
+
+
+def test_without_a_change_the_smallest_n_is_the_exact_one() -> None:
+    assert paired_upper(0, 0, 58, 0.9) > 0.05 > paired_upper(0, 0, 59, 0.9)
+    assert paired_upper(0, 0, 98, 0.9) > 0.03 > paired_upper(0, 0, 99, 0.9)
+    assert paired_upper(0, 0, 59, 0.9) == pytest.approx(1 - 0.05 ** (1 / 59))
+
+
+def constrained_variance(worse: int, better: int, n: int, difference: float) -> float:
+    """The same by search: the likelihood of (q + difference, q, rest) is maximised over q in thirds."""
+
+    def likelihood(q: float) -> float:
+        parts = ((worse, q + difference), (better, q), (n - worse - better, 1 - 2 * q - difference))
+        return math.fsum(count * math.log(max(p, 1e-300)) for count, p in parts if count)
+
+    low, high = max(0.0, -difference), (1 - difference) / 2
+    for _ in range(200):
+        left, right = low + (high - low) / 3, high - (high - low) / 3
+        low, high = (left, high) if likelihood(left) < likelihood(right) else (low, right)
+    return 2 * low + difference - difference**2
+
+
+@pytest.mark.parametrize("difference", [-0.3, -0.05, 0.03, 0.2])
+@pytest.mark.parametrize(
+    ("worse", "better", "n"), [(0, 0, 30), (3, 0, 40), (0, 4, 40), (5, 9, 60), (30, 2, 50)]
+)
+def test_the_variance_is_that_of_the_constrained_maximum(
+    worse: int, better: int, n: int, difference: float
+) -> None:
+    found = paired_variance(worse, better, n, difference)
+    assert found == pytest.approx(constrained_variance(worse, better, n, difference), abs=1e-6)
+
+
+changes = st.integers(1, 300).flatmap(
+    lambda n: st.tuples(st.integers(0, n), st.integers(0, n), st.just(n)).filter(lambda t: t[0] + t[1] <= n)
+)
+
+
+@given(changes)
+def test_one_item_more_that_became_worse_never_lowers_the_upper_end(change: tuple[int, int, int]) -> None:
+    worse, better, n = change
+    found = paired_upper(worse, better, n, 0.9)
+    assert (worse - better) / n <= found <= 1.0
+    assert paired_upper(worse, better, n, 0.95) >= found
+    if worse + better < n:
+        assert paired_upper(worse + 1, better, n, 0.9) > found
+        assert paired_upper(worse, better + 1, n, 0.9) < found + 1e-9
+    assert found <= paired_upper(worse, better, n + 1, 0.9) + 1 / n, "one item more changes little"
+
+
+@pytest.mark.parametrize(("worse", "better", "n"), [(0, 0, 0), (2, 2, 3), (-1, 0, 3)])
+def test_changes_that_cannot_be_are_refused(worse: int, better: int, n: int) -> None:
+    with pytest.raises(ValueError, match="worse"):
+        paired_upper(worse, better, n)
+
+
+def test_a_rise_of_the_margin_passes_in_one_of_twenty_at_most() -> None:
+    """All outcomes of 60 and 100 items, by brute force; the larger table is in benchmarks/gate.py."""
+    for n, margin in ((60, 0.05), (100, 0.05), (100, 0.03)):
+        for better in (0.0, 0.01, 0.05):
+            rates = (margin + better, better, 1 - margin - 2 * better)
+            passing = math.fsum(
+                math.comb(n, b)
+                * math.comb(n - b, c)
+                * rates[0] ** b
+                * rates[1] ** c
+                * rates[2] ** (n - b - c)
+                for b in range(n + 1)
+                for c in range(n + 1 - b)
+                if b - c < margin * n and rises_less(b, c, n, margin, 0.9)
+            )
+            assert 0.03 < passing <= 0.055
+
+
+@pytest.mark.parametrize(("n", "rate"), [(1, 0.5), (30, 0.02), (400, 0.9), (5000, 0.001)])
+def test_binomial_probabilities_are_those_of_the_formula(n: int, rate: float) -> None:
+    first, masses = binomial(n, rate)
+    assert math.fsum(masses) == pytest.approx(1.0, abs=1e-9)
+    for k in range(first, min(n, first + 8) + 1):
+        exact = math.comb(n, k) * rate**k * (1 - rate) ** (n - k)
+        assert masses[k - first] == pytest.approx(exact, rel=1e-8)
+    assert at_most(n, n, rate) == pytest.approx(1.0)
+    assert (binomial(n, 0.0), binomial(n, 1.0)) == ((0, [1.0]), (n, [1.0]))
 
 
 @given(pairs)

@@ -120,6 +120,7 @@ def recipe(**sections: dict[str, Any]) -> Recipe:
     base: dict[str, dict[str, Any]] = {
         "red_team": {"prompts_per_iteration": 12},
         "propose": {"max_principles": 1, "min_evidence": 2},
+        "accept": {"over_refusal_margin": 0.1},  # 40 benign prompts cannot pass a smaller one
         "stop": {"iterations": 3, "target_harm": 0.01},
         "oracle": {"batch": 5},
     }

@@ -5,14 +5,15 @@ A part of the composition root. How a task counts stands in ``evals``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 
 from iteralign.build.evaluations import make
-from iteralign.build.harness import harness
+from iteralign.build.harness import HARNESS, harness
 from iteralign.build.models import ORGANISM
-from iteralign.build.tasks import requested
+from iteralign.build.tasks import Source, requested, source_of
 from iteralign.errors import RecipeError
+from iteralign.evals.tasks import Task
 from iteralign.protocols import Eval, Oracle
 from iteralign.recipe.iteralign import Recipe
 from iteralign.records.iteralign import RedTeamPrompt, Response, Split
@@ -67,18 +68,40 @@ def tasks(recipe: Recipe) -> list[Eval]:
     """Return the further tasks that the recipe names. Raises ``RecipeError`` and ``DataError``."""
     section = recipe.evaluation
     others = [harness(name, recipe, section.lm_eval_limit) for name in section.lm_eval]
-    if not section.tasks:
-        return others
-    found, _, files = requested(section.tasks)
+    named, files = _named(recipe)
+    return [*_made(recipe, named, files), *others]
+
+
+def task_items(recipe: Recipe) -> tuple[tuple[str, int | None], ...]:
+    """Return the names of the further tasks, with the items that each has.
+
+    None where that is not known before a run: for lm-eval's tasks, and for data that would have to be
+    fetched. Raises ``RecipeError`` and ``DataError``.
+    """
+    named, files = _named(recipe)
+    here = [t for t in named if t.files and not isinstance(source_of(t, files), str)]
+    items = {e.name: len(e) for e in _made(recipe, here, files) if isinstance(e, Sized)}
+    names = [*(t.name for t in named), *(f"{HARNESS}{name}" for name in recipe.evaluation.lm_eval)]
+    return tuple((name, items.get(name)) for name in names)
+
+
+def _named(recipe: Recipe) -> tuple[list[Task], dict[str, Source]]:
+    """The tasks of ``evaluation.tasks`` with the data that they name."""
+    if not recipe.evaluation.tasks:
+        return [], {}
+    found, _, files = requested(recipe.evaluation.tasks)
     judged = [t.name for t in found if t.judged]
     if judged:
         raise RecipeError(
             f"evaluation.tasks: {', '.join(judged)} cannot be named: "
             "harm and over-refusal are always measured, and by the same oracle"
         )
+    return found, files
 
+
+def _made(recipe: Recipe, named: Sequence[Task], files: Mapping[str, Source]) -> list[Eval]:
     def nobody() -> Oracle:
         raise AssertionError("no such task needs a judge")
 
-    folder = Path(section.data).expanduser() if section.data else None
-    return [*make(found, folder, files, recipe=recipe, judge=nobody, prompts=list), *others]
+    folder = Path(recipe.evaluation.data).expanduser() if recipe.evaluation.data else None
+    return make(named, folder, files, recipe=recipe, judge=nobody, prompts=list)

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from iteralign.build.data import read_prompts
+from iteralign.build.evals import task_items
 from iteralign.build.models import EMBEDDED, RULES, base_folder, must_be_trainable
 from iteralign.build.oracle import chat_models, must_have_prices
 from iteralign.build.self_align import PER_RULE
 from iteralign.build.self_align_words import read_words
+from iteralign.errors import RecipeError
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import AnyRecipe, shared
 from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.records.iteralign import RedTeamPrompt
 
 SIZE_IN_NAME = r"(?i)(?<![\d.])(\d+(?:\.\d+)?)b(?![a-z])"
 """``7b`` in a model's name: its parameters, in billions."""
@@ -34,6 +38,25 @@ def forecast(recipe: AnyRecipe, hardware: str | None = None) -> dict[str, Any]:
     return _iteralign(recipe) if isinstance(recipe, Recipe) else _self_align(recipe, hardware)
 
 
+def must_be_able_to_pass(recipe: Recipe) -> None:
+    """Check that a candidate could be accepted at all: that every test of the gate has the items it needs.
+
+    Raises ``RecipeError`` with the test, its n and the remedies; ``DataError``.
+    """
+    from iteralign.report.gate import gate_forecast, gate_items, never_passes
+
+    prompts = read_prompts(recipe)
+    items = gate_items(recipe, _held_out(prompts, harmful=True), _held_out(prompts, harmful=False))
+    why = never_passes(recipe, gate_forecast(recipe, items, task_items(recipe)))
+    if why is not None:
+        raise RecipeError(why)
+
+
+def _held_out(prompts: Sequence[RedTeamPrompt], *, harmful: bool) -> int:
+    """Return how many prompts the gate may measure on."""
+    return sum(p.split == "held_out" and (p.intent == "harmful") == harmful for p in prompts)
+
+
 def _iteralign(recipe: Recipe) -> dict[str, Any]:
     from iteralign.data.categories import CATEGORIES
     from iteralign.prompts.render import render
@@ -42,14 +65,14 @@ def _iteralign(recipe: Recipe) -> dict[str, Any]:
     prompts = read_prompts(recipe)
     offline = recipe.model.name in EMBEDDED and recipe.oracle.kind == "embedded"
 
-    def count(split: str, harmful: bool) -> int:
-        return sum(p.split == split and (p.intent == "harmful") == harmful for p in prompts)
-
+    training = [p for p in prompts if p.split == "train"]
+    red = sum(p.intent == "harmful" for p in training)
     sizes = Sizes(
-        prompts=count("train", True),
-        held_out=count("held_out", True),
-        benign=count("train", False),
-        held_out_benign=count("held_out", False),
+        prompts=red,
+        held_out=_held_out(prompts, harmful=True),
+        benign=len(training) - red,
+        held_out_benign=_held_out(prompts, harmful=False),
+        tasks=task_items(recipe),
         weights_bytes=_weights_bytes(recipe),
         judges=chat_models(recipe),
         instruction_chars=len(render("judge", categories=CATEGORIES)),

@@ -16,6 +16,7 @@ from iteralign.algorithms.self_align import self_align
 from iteralign.build import iteralign as iteralign_parts
 from iteralign.build import self_align as self_align_parts
 from iteralign.build.evals import tasks
+from iteralign.build.forecast import must_be_able_to_pass
 from iteralign.errors import IterAlignError
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import AnyRecipe, recipe_of, shared
@@ -43,10 +44,12 @@ def start(recipe: SelfAlignRecipe, out: Path, listen: Listener | None = ...) -> 
 def start(recipe: AnyRecipe, out: Path, listen: Listener | None = None) -> RunResult | SelfAlignResult:
     """Run a recipe into the directory ``out``; a directory that holds the same run is resumed.
 
-    Tasks are named and their data found before the directory is made, so that a corrected recipe may take it.
-    Raises ``IterAlignError``.
+    Tasks are named, their data found, and the gate is one that can pass before the directory is made, so that
+    a corrected recipe may take it. Raises ``IterAlignError``.
     """
     tasks(shared(recipe))
+    if isinstance(recipe, Recipe) and not (out / "run.sqlite").exists():
+        must_be_able_to_pass(recipe)
     settings = recipe.model_dump(mode="json")
     with Run.create(out, settings, recipe.to_yaml(), complete=_with_defaults) as run:
         return carry_on(run, listen)

@@ -109,14 +109,19 @@ def plan_lines(recipe: AnyRecipe, plan: Mapping[str, Any], out: str | None = Non
 
 
 def show_plan(recipe: AnyRecipe, as_json: bool, hardware: str | None = None) -> None:
-    """Print what a run of either method would take. Nothing is started or written."""
-    from iteralign.build.forecast import forecast
+    """Print what a run of either method would take. Nothing is started or written.
+
+    Raises ``RecipeError`` after it where no candidate could pass the gate.
+    """
+    from iteralign.build.forecast import forecast, must_be_able_to_pass
 
     plan = forecast(recipe, hardware)
     if as_json:
         emit({"recipe": recipe.name, "plan": plan}, as_json)
     else:
         print("\n".join(plan_lines(recipe, plan)))
+    if recipe.method != "self-align":
+        must_be_able_to_pass(recipe)
 
 
 def show_result(directory: Path, as_json: bool) -> None:

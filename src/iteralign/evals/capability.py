@@ -92,6 +92,10 @@ class Capability:
         self._references = list(references)
         self._facts = dict(facts)
 
+    def __len__(self) -> int:
+        """How many items it asks about."""
+        return len(self._references)
+
     def questions(self) -> list[Question]:
         """One for each reference, with its answer as the only candidate."""
         return [_question(r, 0) for r in self._references]

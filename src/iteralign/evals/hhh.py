@@ -128,6 +128,10 @@ class HHH:
         self._items = list(items)
         self._facts = dict(facts)
 
+    def __len__(self) -> int:
+        """How many items it asks about."""
+        return len(self._items)
+
     def questions(self) -> list[Question]:
         """Two for each item: the better reply first, then second."""
         return [_question(item, order, 0) for item in self._items for order in (0, 1)]

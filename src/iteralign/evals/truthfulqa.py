@@ -151,6 +151,10 @@ class TruthfulQA:
         """The task's name."""
         return f"truthfulqa-{self._mode}"
 
+    def __len__(self) -> int:
+        """How many items it asks about."""
+        return len(self._items)
+
     def questions(self) -> list[list[Question]]:
         """What is asked about each item."""
         return [_questions(item, self._mode) for item in self._items]

@@ -11,6 +11,7 @@ from math import ceil
 from typing import Any
 
 from iteralign.recipe.iteralign import Recipe
+from iteralign.report.gate import GateForecast, gate_forecast, gate_items
 
 CHARS_PER_TOKEN = 4
 """Of English text, roughly."""
@@ -44,6 +45,8 @@ class Sizes:
     """benign prompts for replay"""
     held_out_benign: int
     """benign prompts for over-refusal"""
+    tasks: tuple[tuple[str, int | None], ...] = ()
+    """further tasks of the gate, with their items at most"""
     weights_bytes: int | None = None
     answers_per_second: float | None = None
     """of the model, in large batches"""
@@ -79,6 +82,8 @@ class Forecast:
     oracle_unpriced: tuple[str, ...]
     disk_bytes: int | None
     seconds: float | None
+    gate: tuple[GateForecast, ...]
+    """the gate's tests, also where it is off and they are only recorded"""
 
 
 def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
@@ -86,9 +91,8 @@ def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
     batch = min(recipe.red_team.prompts_per_iteration, sizes.prompts)
     iterations = min(recipe.stop.iterations, ceil(sizes.prompts / recipe.red_team.prompts_per_iteration))
     asked = min(sizes.prompts, iterations * batch)
-    harm = _capped(sizes.held_out, recipe.evaluation.harm_limit)
-    over_refusal = _capped(sizes.held_out_benign, recipe.evaluation.over_refusal_limit)
-    measured = (iterations + 1) * (harm + over_refusal)
+    items = gate_items(recipe, sizes.held_out, sizes.held_out_benign)
+    measured = (iterations + 1) * (items["harm"] + items["over_refusal"])
     revisions = asked * recipe.reflection.attempts
 
     generations = (
@@ -100,9 +104,9 @@ def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
     examples = asked + iterations * replay
     return Forecast(
         prompts=sizes.prompts,
-        held_out=harm,
+        held_out=items["harm"],
         benign=sizes.benign,
-        held_out_benign=over_refusal,
+        held_out_benign=items["over_refusal"],
         iterations=iterations,
         generations=generations,
         judgements=judgements,
@@ -113,6 +117,7 @@ def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
         examples=examples,
         disk_bytes=_disk(recipe, sizes, iterations, generations),
         seconds=_seconds(recipe, sizes, generations, judgements, examples),
+        gate=gate_forecast(recipe, items, sizes.tasks),
     )
 
 
@@ -148,10 +153,6 @@ def _spending(recipe: Recipe, sizes: Sizes, judgements: int, proposals: int) -> 
         "oracle_cost": sum(costs) if len(costs) == len(asked) else None,
         "oracle_unpriced": tuple(dict.fromkeys(m for m, _, _ in asked if m not in prices)),
     }
-
-
-def _capped(count: int, limit: int | None) -> int:
-    return count if limit is None else min(count, limit)
 
 
 def _disk(recipe: Recipe, sizes: Sizes, iterations: int, generations: int) -> int | None:

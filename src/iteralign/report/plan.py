@@ -1,4 +1,4 @@
-"""The plan of a run in words, before it starts: data, work, disk and time.
+"""The plan of a run in words, before it starts: data, gate, work, disk and time.
 
 Plain data in, lines out. Names that come from recipes are cleaned by ``safe``. Knows nothing of how the plan
 is made.
@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from iteralign.metrics import metric
+from iteralign.report.gate import gate_lines
 from iteralign.text.printable import safe
 
 
 def plan_lines(
     plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | None = None, *, resumed: bool = False
 ) -> list[str]:
-    """The plan in words: data, work, disk and time. ``plan`` is ``forecast.as_dict``'s."""
+    """The plan in words: data, gate, work, disk and time. ``plan`` is ``forecast.as_dict``'s."""
     training = settings["training"]
     where = (
         ""
@@ -37,6 +38,7 @@ def plan_lines(
         f"{plan['held_out']} others only for measuring",
         f"  benign prompts    {plan['benign']} to replay; "
         f"{plan['held_out_benign']} others to measure {metric('over_refusal').label}",
+        *gate_lines(plan["gate"], enabled=settings["accept"]["enabled"]),
         f"  iterations        <= {plan['iterations']}, each with one training "
         f"({training['method']}, {training['epochs']} epochs)",
         f"  model answers     <= {plan['generations']:,}",

@@ -140,8 +140,8 @@ def _unjudged(report: EvalReport) -> int:
 def retained(before: EvalReport, after: EvalReport, *, margin: float) -> GateTest:
     """Whether a score was kept: the upper end of the paired loss's 90% interval is below the margin.
 
-    Where all items are right or wrong that is Agresti and Min's interval, else a seeded bootstrap over the
-    items and two more, one that lost 1 and one that gained 1: few or equal losses prove nothing.
+    Where all items are right or wrong that is ``paired_upper``'s, else a seeded bootstrap over the items and
+    two more, one that lost 1 and one that gained 1: few or equal losses prove nothing.
     ``difference`` is the loss, positive where the candidate is worse, in the score's own unit.
     """
     items = sorted(set(before.per_item) & set(after.per_item))
