@@ -121,6 +121,10 @@ def _one(
             from iteralign.evals import hhh
 
             return hhh.HHH(*_data(task, folder, files, hhh.load, limit))
+        case "hhh-likelihood":
+            from iteralign.evals import hhh
+
+            return hhh.HHHLikelihood(*_data(task, folder, files, hhh.load, limit))
         case "capability":
             from iteralign.evals import capability
 

@@ -19,10 +19,12 @@ from iteralign.build.tasks import requested
 from iteralign.data.labels import Labelled, load_labelled, load_refusals, subject
 from iteralign.errors import DataError, RecipeError
 from iteralign.exchanges import Current
+from iteralign.metrics import ORDER_CONSISTENCY
 from iteralign.oracles.check import check, check_refusals
 from iteralign.protocols import PairJudge
 from iteralign.recipe.iteralign import Recipe
 from iteralign.records.iteralign import EvalReport, RedTeamPrompt
+from iteralign.report.trust import doubt
 from iteralign.stats import Judge, bootstrap, corrected, paired, sign_test
 from iteralign.store.run import Event, Run
 from iteralign.text.words import normalise
@@ -45,8 +47,8 @@ def evaluate(
     """Measure a model on tasks and return one object per task, as plain data.
 
     An object holds ``task``, ``version``, ``model``, ``n``, ``value`` with its 95% interval ``low`` and
-    ``high``, ``metrics``, ``chance``, ``facts`` (data file, hash and version, prompt, judge), ``seconds``,
-    and where a ``parent`` is named, its value and the paired change.
+    ``high``, ``metrics``, ``chance``, ``facts`` (data file, hash and version, prompt, judge), ``warnings``,
+    ``seconds``, and where a ``parent`` is named, its value and the paired change.
 
     Everything is stored in the directory ``out``; given again, finished parts are taken from there. ``limit``
     takes only the first items of each task and is told in the facts. ``labels``: answers that people have
@@ -139,6 +141,8 @@ def _told(report: EvalReport, seconds: float) -> dict[str, Any]:
     main = report.main
     facts = dict(report.facts)
     chance = facts.pop("chance", None)
+    order = report.metrics.get(report.name + ORDER_CONSISTENCY)
+    doubtful = doubt(report.name, order.value if order is not None and order.n else None)
     return {
         "version": report.version,
         "checkpoint": report.checkpoint,
@@ -149,6 +153,7 @@ def _told(report: EvalReport, seconds: float) -> dict[str, Any]:
         "chance": None if chance is None else float(chance),
         "metrics": {name: asdict(e) | ({} if e.n else {"value": None}) for name, e in report.metrics.items()},
         "facts": facts,
+        "warnings": [doubtful] if doubtful else [],
         "seconds": round(seconds, 3),
     }
 

@@ -37,6 +37,8 @@ def print_evaluation(console: Console, done: Sequence[Mapping[str, Any]], out: s
     for task in done:
         for line in _trust(task):
             console.print(Text(f"  {safe(line, 300)}"), soft_wrap=True)
+    for text in dict.fromkeys(text for task in done for text in task["warnings"]):
+        console.print(Text(f"Warning: {safe(text, 300)}."), soft_wrap=True)
     console.print(Text(f"Kept in {safe(out)}"), soft_wrap=True)
 
 
