@@ -171,7 +171,8 @@ def calibration(run: Run) -> dict[str, Any] | None:
         "kappa",
         "by_category",
     )
-    return {**{k: found[k] for k in kept}, "harm": harm}
+    sample = {"sample": found["sample"]} if "sample" in found else {}
+    return {**{k: found[k] for k in kept}, **sample, "harm": harm}
 
 
 def judge(run: Run) -> dict[str, Any]:
