@@ -86,7 +86,8 @@ def _notes(test: GateTest) -> list[str]:
     """What weakens the test: answers without a judgement, and too few items."""
     found = []
     if test.missing:
-        found.append(f"{test.missing} of {test.n} answers are unjudged now, and count as bad")
+        lost = "items have no value now" if test.kind == "retained" else "answers are unjudged now"
+        found.append(f"{test.missing} of {test.n} {lost}, and count as bad")
     if not test.n and test.kind == "retained":
         found.append("no item was measured on both")
     elif not test.enough:
