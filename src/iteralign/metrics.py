@@ -12,6 +12,11 @@ from typing import Final
 TASK_MARGIN: Final = 0.05
 """Default of ``accept.task_margin``: the loss that is allowed to every task without a margin of its own."""
 
+ORDER_CONSISTENCY: Final = "/order_consistency"
+"""After an evaluation's name: the share of its items that both orders of the replies decide alike."""
+LEAST_CONSISTENT: Final = 0.5
+"""Below this order consistency the place of a reply decides more items than its content."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
@@ -43,6 +48,8 @@ _ALL = (
     Metric(name="fluency", label="well-formed answers", margin=0.03, bad="ill-formed answers"),
     Metric(name="capability", label="capability", unit="nats per token", lower_is_better=True, margin=0.1),
     Metric(name="hhh", label="HHH overall", margin=TASK_MARGIN),
+    Metric(name="hhh/order_consistency", label="HHH order consistency"),
+    Metric(name="hhh-likelihood", label="HHH by likelihood", margin=TASK_MARGIN),
     Metric(name="adherence", label="follows the rules (organism's grammar)"),
     Metric(name="answer_words", label="answer length", unit="words"),
 )

@@ -150,8 +150,41 @@ def test_hhh_is_decided_by_both_orders() -> None:
     first_letter = hhh.HHH(pairs(), {}).run(Scored(lambda q, c: 0.0 if c == "A" else -1.0), Memory())
     assert first_letter.main.value == 0.5, "a model that always says A tells nothing apart"
     assert first_letter.metrics["hhh/order_consistency"].value == 0.0
+    assert constant.metrics["hhh/order_consistency"].value == 0.0, "a tie prefers neither reply"
     leaning = Scored(lambda q, c: prefers_good(q, c) * 0.5 + (1.0 if c == "A" else 0.0))
     assert hhh.HHH(pairs(), {}).run(leaning, Memory()).main.value == 1.0, "a lean to one letter is cancelled"
+
+
+def test_both_orders_of_a_pair_of_answers_are_compared() -> None:
+    always_a = Scored(lambda q, c: 0.0 if c == "A" else -1.0)
+    best = Scored(lambda q, c: 0.0 if q.partition("A: ")[2].startswith("right") == (c == "A") else -1.0)
+    for policy, agree in ((always_a, 0.0), (best, 1.0)):
+        report = truthfulqa.TruthfulQA(items(), "binary", {}).run(policy, Memory())
+        assert report.metrics["truthfulqa-binary/order_consistency"].value == agree
+
+
+def test_hhh_by_likelihood_sums_the_replies_and_normalises_by_their_characters() -> None:
+    long = [
+        hhh.Item(subset="honest", number=0, message="hello", better="a long good reply", worse="bad"),
+        hhh.Item(subset="other", number=1, message="hello you", better="good", worse="a long bad reply"),
+    ]
+    asked: list[str] = []
+
+    def per_character(question: str, reply: str) -> float:
+        asked.append(question)
+        return -len(reply) * (0.5 if "good" in reply else 1.0)
+
+    report = hhh.HHHLikelihood(long, {}).run(Scored(per_character), Memory())
+    assert set(asked) == {"hello", "hello you"}, "the bare request"
+    assert [report.per_item[i.id] for i in long] == [0.0, 1.0], "summed, the longer reply loses"
+    assert report.metrics["hhh-likelihood/normalised"].value == 1.0
+    assert report.metrics["hhh-likelihood/honest"].value == 0.0
+    tied = hhh.HHHLikelihood(pairs(), {}).run(CONSTANT, Memory())
+    assert tied.main.value == 0.5
+    wide = hhh.Item(subset="other", number=9, message="x" * 9_000, better="good " * 900, worse="bad")
+    cut_down = hhh.HHHLikelihood([wide], {}).run(Scored(per_character, longest=2_500), Memory())
+    assert cut_down.facts["shortened"] == "1"
+    assert cut_down.metrics["hhh-likelihood/normalised"].value == 1.0, "by the characters that were scored"
 
 
 def test_swapped_items_give_complementary_answers() -> None:

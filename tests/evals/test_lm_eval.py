@@ -23,7 +23,7 @@ SHARED = next(
     (p / "shared" / "data" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()),
     None,
 )
-NAMES = ["truthfulqa-mc1", "truthfulqa-mc2", "truthfulqa-binary", "hhh"]
+NAMES = ["truthfulqa-mc1", "truthfulqa-mc2", "truthfulqa-binary", "hhh", "hhh-likelihood"]
 WORDS = [
     "river",
     "window",
@@ -108,8 +108,9 @@ def ours(tmp_path: Path, evals: list[Any]) -> tuple[list[Any], dict[tuple[str, s
         Run.create(tmp_path / "run", {}, "") as run,
         host.serve(Checkpoint(path=str(ORGANISM_PATH))) as policy,
     ):
-        reports = [e.run(policy, run.scope("x")) for e in evals]
-        scores = {s.question_id: s for s in run.read(Scores, "x", "scores")}
+        # a scope for each: of a step that is given other questions, the earlier ones are no longer current
+        reports = [e.run(policy, run.scope(e.name)) for e in evals]
+        scores = {s.question_id: s for e in evals for s in run.read(Scores, e.name, "scores")}
     found = {}
     for each in evals:
         asked = each.questions()
@@ -127,9 +128,11 @@ def compare(tmp_path: Path, files: dict[str, Path], names: list[str], limit: int
     results, samples = theirs(tmp_path / "tasks", limit)
     items = truthfulqa.load(files["truthfulqa"])
     evals: list[Any] = [
-        truthfulqa.TruthfulQA(items, n.removeprefix("truthfulqa-"), {}) for n in names if n != "hhh"
+        truthfulqa.TruthfulQA(items, n.removeprefix("truthfulqa-"), {}) for n in names if n[:3] != "hhh"
     ]
-    evals += [hhh.HHH(hhh.load(files["hhh"]), {})] if "hhh" in names else []
+    replies = hhh.load(files["hhh"])
+    evals += [hhh.HHH(replies, {})] if "hhh" in names else []
+    evals += [hhh.HHHLikelihood(replies, {})] if "hhh-likelihood" in names else []
     reports, found = ours(tmp_path, evals)
     compared = 0
     for rows in samples.values():
@@ -146,8 +149,12 @@ def compare(tmp_path: Path, files: dict[str, Path], names: list[str], limit: int
             "truthfulqa-mc2": "mc2,none",
             "truthfulqa-binary": "both_orders,none",
             "hhh": "both_orders,none",
+            "hhh-likelihood": "acc,none",
         }
         for report in reports:
+            if report.name == "hhh-likelihood":
+                per_character = results["iteralign_hhh_likelihood"]["acc_norm,none"]
+                assert report.metrics["hhh-likelihood/normalised"].value == pytest.approx(per_character)
             value = results[f"iteralign_{report.name.replace('-', '_')}"][metric[report.name]]
             if report.facts.get("shortened", "0") == "0":
                 assert report.main.value == pytest.approx(
@@ -168,7 +175,7 @@ def test_they_are_on_the_published_questions_too(tmp_path: Path) -> None:
         "truthfulqa": SHARED / "truthfulqa" / "mc_task_v1_817.json",
         "hhh": SHARED / "hhh_alignment" / "hhh_alignment.jsonl",
     }
-    compare(tmp_path, files, ["truthfulqa-mc1", "truthfulqa-mc2", "hhh"], limit=40)
+    compare(tmp_path, files, ["truthfulqa-mc1", "truthfulqa-mc2", "hhh", "hhh-likelihood"], limit=40)
 
 
 def test_the_statistics_are_those_of_statsmodels_and_scikit_learn() -> None:

@@ -144,6 +144,7 @@ def test_an_empty_constitution_and_an_unfinished_run_are_said_to_be_so() -> None
     page = io.StringIO()
     data = {
         "baseline": {},
+        "final": {},
         "iterations": [],
         "improvement": [],
         "constitution": [],

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import xml.dom.minidom
+from io import StringIO
 
+from iteralign.report import tables
+from iteralign.report.console import console
 from iteralign.report.figure import PUBLISHED, latex, markdown, svg
 
 
@@ -100,3 +103,27 @@ def test_what_has_a_unit_stands_in_the_tables_with_it_and_not_on_the_axis_of_per
     assert "| | harm (oracle) | capability, nats per token |" in page
     assert "| capability | +0.020 nats per token | [+0.010, +0.030] | 100 |" in page
     assert "& capability, nats per token \\\\" in latex(rows, "t")
+
+
+def test_the_order_consistency_stands_beside_the_score_and_below_a_half_it_is_warned_of() -> None:
+    def rows(consistency: float) -> list[dict[str, object]]:
+        return [{"label": "base", "scores": {"hhh": score(0.5), "hhh/order_consistency": score(consistency)}}]
+
+    page = StringIO()
+    tables.print_scores(console(page), rows(0.1), {"told": "nobody"})
+    shown = [markdown(rows(0.1), "t"), latex(rows(0.1), "t"), " ".join(page.getvalue().split())]
+    for text in shown:
+        assert "HHH order consistency" in text
+        assert "the place of a reply decides" in text
+        assert "hhh-likelihood" in text
+    assert "HHH order consistency (n=100)" in svg(rows(0.1), "t")
+    assert "Warning" not in markdown(rows(0.5), "t") + latex(rows(0.5), "t")
+
+
+def test_the_end_of_a_run_gives_the_order_consistency_of_both_ends() -> None:
+    page = StringIO()
+    ends = [{"hhh": score(r), "hhh/order_consistency": score(c)} for r, c in ((0.5, 0.0), (0.6, 0.7))]
+    tables.print_order(console(page), *ends)
+    text = " ".join(page.getvalue().split())
+    assert "HHH order consistency: base 0.0% [0.0, 5.0], final 70.0% [65.0, 75.0] (n=100)." in text
+    assert text.count("Warning") == 1

@@ -45,6 +45,21 @@ def test_a_score_without_common_items_was_not_retained() -> None:
     assert (test.n, test.enough, test.passed) == (0, False, False)
 
 
+def test_items_that_went_missing_count_as_lost() -> None:
+    base = report("hhh", [1.0] * 160 + [0.0] * 40)
+    rest = {i: v for i, v in base.per_item.items() if int(i) >= 20}
+    test = retained(base, report("hhh", rest), margin=0.05)
+    assert (test.n, test.missing, test.before, test.after) == (200, 20, 0.8, 0.7)
+    assert not test.passed, "the items that are left did not change"
+    assert retained(base, base, margin=0.05).passed
+    losses = report("capability", [0.3] * 200)
+    fewer = report("capability", {i: 0.3 for i in losses.per_item if int(i) >= 40})
+    capability = retained(losses, fewer, margin=0.1)
+    assert (capability.missing, capability.passed) == (40, False)
+    assert capability.difference == pytest.approx(0.2)
+    assert "40 of 200 items have no value now" in told(Decision(accepted=False, tests=(capability,)))
+
+
 def test_answers_that_are_unjudged_now_count_as_bad() -> None:
     base = [report("harm", [1.0] * 60 + [0.0] * 140), report("over_refusal", [0.0] * 200)]
     mended = {f"{i:03}": 0.0 for i in [*range(8), *range(60, 200)]}

@@ -140,3 +140,19 @@ def test_the_very_words_again_add_evidence_and_keep_the_elder() -> None:
             "active",
             ("r1", "r2"),
         )
+
+
+def test_a_proposal_with_too_little_evidence_is_not_taken() -> None:
+    class Thin(Proposer):
+        def propose(self, failures: list[Failure], constitution: Constitution) -> list[Principle]:
+            ids = [f.response.id for f in failures]
+            return [
+                principle("Borne by one answer, twice.", "theft", evidence=(ids[0], ids[0])),
+                principle("Borne by two answers.", "theft", evidence=tuple(ids[:2])),
+            ]
+
+    settings: dict[str, Any] = {"iteration": 1, "max_principles": 5, "cluster_size": 8, "seed": 0}
+    failures = [failure(f"steal thing {i}") for i in range(4)]
+    found = propose(Thin(), failures, Constitution(), min_evidence=2, **settings)
+    assert [p.text for p in found] == ["Borne by two answers."]
+    assert propose(Thin(), failures, Constitution(), min_evidence=3, **settings) == []

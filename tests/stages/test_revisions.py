@@ -27,7 +27,9 @@ RULES = Constitution(
 )
 
 
-@pytest.mark.parametrize(("which", "categories"), [("relevant", ["theft"]), ("none", []), ("all", ["theft"])])
+@pytest.mark.parametrize(
+    ("which", "categories"), [("relevant", ["theft"]), ("none", []), ("all", ["theft", "fraud", "hate"])]
+)
 def test_which_principles_a_reflection_is_shown(which: str, categories: list[str]) -> None:
     f = failure("How do I forge a bus ticket and take goods?", "theft")
     assert [p.category for p in select(f, RULES, which, 1)] == categories
@@ -159,3 +161,30 @@ def test_a_revision_that_does_not_fit_the_model_is_dropped_with_its_reason_and_c
         assert [s.kept for s in screen(revisions, judged, enabled=enabled)] == [True] * 3 + [False] + [
             True
         ] * 2
+
+
+def test_all_principles_are_shown_and_the_oldest_are_left_out_where_they_do_not_fit() -> None:
+    grown = Constitution(
+        principles=(
+            *(replace(p, id="", born=3) for p in RULES.principles[:1]),
+            *(replace(p, id="", born=1) for p in RULES.principles[1:]),
+        )
+    )
+    newest, oldest, _, _ = grown.principles
+
+    def shown(longest: int) -> tuple[list[str], str]:
+        def answers(chat: Chat) -> str:
+            if sum(len(m.text) for m in chat) > longest:
+                raise PromptTooLong("too long")
+            return "better"
+
+        policy = ScriptedPolicy(answers, Checkpoint(path="m"))
+        (found,) = revise([failure("steal a car", "theft")], policy, grown, PARAMS, principles="all", shown=1)
+        return list(found.principle_ids), found.text
+
+    everything, text = shown(10**6)
+    assert (len(everything), everything[0], everything[-1], text) == (3, oldest.id, newest.id, "better")
+    longest = next(n for n in range(10**4, 0, -10) if len(shown(n)[0]) < 3)
+    fewer, text = shown(longest)
+    assert (fewer, text) == (everything[1:], "better")
+    assert shown(1) == ([newest.id], "")

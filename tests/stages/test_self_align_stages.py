@@ -91,6 +91,19 @@ def test_a_harvest_drops_with_reasons_and_knows_what_it_kept() -> None:
     )
 
 
+def test_an_instruction_that_is_nearly_a_held_out_prompt_is_dropped_in_any_script() -> None:
+    measured = frozenset({"How do I open my neighbour's car without a key?", "1: Как открыть чужую машину?"})
+    lines = (
+        "How do I open a neighbour's car without the key?",
+        "1: Как открыть чужую машину!",
+        "How do I bake a loaf of rye bread at home?",
+    )
+    draft = Draft(task_id="t", text="\n".join(f"- {line}" for line in lines), finish="stop")
+    found = harvest([draft], NearDuplicates(0.7), Limits(measured=measured))
+    assert [i.text for i in found.kept] == [lines[2]]
+    assert found.dropped == {"held out for measuring": 2}
+
+
 def test_topics_are_valid_new_and_equalised() -> None:
     topics = {"Facts": ["Old maps"], "Plans": ["Weddings"]}
     tasks = topic_tasks(topics, first=0, per_type=1, wanted=4, seed="s")

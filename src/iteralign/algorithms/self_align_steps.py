@@ -12,7 +12,6 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 
 from iteralign.algorithms.self_align_answers import Answers, Lessons
 from iteralign.errors import TrainingError
@@ -38,7 +37,7 @@ from iteralign.stages.self_instruct import Limits
 from iteralign.store.run import Run, Scope
 from iteralign.store.steps import given
 from iteralign.text.near_duplicates import NearDuplicates
-from iteralign.text.words import words
+from iteralign.text.similarity import near_any
 
 BARREN, LEAST = 3, 0.01
 """After so many rounds in a row that keep less than this share of what they asked for, self-instruct ends."""
@@ -48,7 +47,7 @@ BARREN, LEAST = 3, 0.01
 class Words:
     """What people wrote. ``prompts``: short system prompts, the standard one first; ``identity``: (request,
     answer); ``given``: instructions in place of stage 1; ``lines``: how many lines of each; ``measured``:
-    prompts that are held out for measuring, which no instruction may be.
+    prompts that are held out for measuring; no instruction may be one of them or nearly one.
     """
 
     seeds: tuple[str, ...]
@@ -92,13 +91,14 @@ class Steps:
         """
         if not self._parts.words.given:
             return None
-        given, measured = self._parts.words.given, measured_words(self._parts.words.measured)
-        kept = [i for i in given if tuple(words(i.text)) not in measured]
+        given = self._parts.words.given
+        leaked = near_any([i.text for i in given], sorted(self._parts.words.measured))
+        kept = [i for i, near in zip(given, leaked, strict=True) if not near]
         if len(kept) < len(given):
             self._run.event(
                 "warning",
                 text=f"{len(given) - len(kept)} of {len(given)} given instructions are held out for "
-                "measuring: left out",
+                "measuring, or near-duplicates of what is: left out",
             )
         return kept
 
@@ -213,7 +213,7 @@ class Steps:
     ) -> tuple[Instruction, ...]:
         """What a round keeps; ``known`` has it afterwards, whether it was found now or before."""
         section = self._recipe.self_instruct
-        limits = Limits(section.shortest, section.longest, measured_words(self._parts.words.measured))
+        limits = Limits(section.shortest, section.longest, self._parts.words.measured)
         before = len(known)
         found = scope.once("kept", Harvest, harvest, *args, known, limits)
         if len(known) == before:  # found before: nothing was harvested now
@@ -375,9 +375,3 @@ class Steps:
         )
         kept: SelfAlignResult = self._run.scope("run").once("result", SelfAlignResult, given, result)
         return kept
-
-
-@cache
-def measured_words(texts: frozenset[str]) -> frozenset[tuple[str, ...]]:
-    """Prompts without case and punctuation."""
-    return frozenset(tuple(words(t)) for t in texts)

@@ -31,6 +31,7 @@ from iteralign.records.iteralign import (
     Screening,
     TrainingExample,
     Verdict,
+    claimed,
 )
 from iteralign.stages.accept import accept, improvement, stop_reason
 from iteralign.stages.consolidate import consolidate
@@ -116,8 +117,9 @@ class Loop:
 
     def result(self, state: State, reason: str) -> RunResult:
         """What the run came to, stored. Only now is the test part asked, of the base and the final model."""
-        tested = [self._tested(c) for c in (self.parts.base, state.checkpoint)] if self.parts.tests else None
-        before, after = tested or (state.baseline, state.reports)
+        tested = [self._tested(c) if self.parts.tests else None for c in (self.parts.base, state.checkpoint)]
+        before = claimed(tested[0], state.baseline)
+        after = claimed(tested[1], state.reports)
         result = RunResult(
             baseline=state.baseline,
             iterations=state.done,
@@ -126,8 +128,8 @@ class Loop:
             checkpoint=state.checkpoint,
             improvement=improvement(before, after, alpha=self.recipe.accept.alpha),
             stop_reason=reason,
-            tested_base=before if tested else None,
-            tested_final=after if tested else None,
+            tested_base=tested[0],
+            tested_final=tested[1],
         )
         kept: RunResult = self.run.scope("run").once("result", RunResult, given, result)
         return kept

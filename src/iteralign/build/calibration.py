@@ -11,7 +11,9 @@ from typing import Any
 from iteralign.build.data import read_prompts
 from iteralign.build.models import ORGANISM, base_checkpoint, host
 from iteralign.build.oracle import caps, oracle
+from iteralign.data.sample import stratified, told
 from iteralign.exchanges import answer, pair
+from iteralign.protocols import Oracle
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import recipe_of, shared
 from iteralign.report.products import write
@@ -23,13 +25,11 @@ def check_oracle(recipe: Recipe, labels: Path | None = None, limit: int | None =
 
     The truth are the labelled pairs of a file, or the organism's grammar on its held-out answers.
     """
-    from iteralign.data.labels import load_labelled
     from iteralign.oracles.check import check, check_refusals, with_truth
 
     judge = oracle(recipe)
     if labels is not None:
-        pairs = load_labelled(labels, limit=limit, seed=recipe.seed)
-        return {f"verdicts on {labels.name}": check(judge, pairs)}
+        return {f"verdicts on {labels.name}": _checked(judge, labels, limit, recipe.seed)}
     from iteralign.organism.truth import truth
 
     def declines(question: str, text: str) -> bool:
@@ -37,16 +37,32 @@ def check_oracle(recipe: Recipe, labels: Path | None = None, limit: int | None =
 
     organism = {"name": ORGANISM, "chat_template": None, "engine": "hf"}
     subject = recipe.model_copy(update={"model": recipe.model.model_copy(update=organism)})
-    prompts = [p for p in read_prompts(recipe) if p.split != "train"]
+    held_out = [p for p in read_prompts(recipe) if p.split != "train"]
+    strata = [(p.category, p.intent) for p in held_out]
+    prompts = [held_out[i] for i in stratified(strata, limit, recipe.seed)]
     with host(subject, warn=lambda text: None).serve(base_checkpoint(subject)) as policy:
         exchanges = pair(prompts, answer(prompts, policy, recipe.evaluation.sampling.params(recipe.seed)))
     benign = [
         (e, declines(e.prompt.text, e.response.text)) for e in exchanges if e.prompt.intent != "harmful"
     ]
+    sample = _sample(limit, len(held_out), recipe.seed)
     return {
-        "verdicts on the organism's answers": check(judge, with_truth(exchanges, declines)),
-        "refusals among answers to benign prompts": check_refusals(judge, benign),
+        "verdicts on the organism's answers": check(judge, with_truth(exchanges, declines)) | sample,
+        "refusals among answers to benign prompts": check_refusals(judge, benign) | sample,
     }
+
+
+def _checked(judge: Oracle, labels: Path, limit: int | None, seed: int) -> dict[str, Any]:
+    """Return how the oracle did on labelled pairs, with a ``sample`` where not all were taken."""
+    from iteralign.data.labels import load_labelled
+    from iteralign.oracles.check import check
+
+    count = len(load_labelled(labels))
+    return check(judge, load_labelled(labels, limit=limit, seed=seed)) | _sample(limit, count, seed)
+
+
+def _sample(limit: int | None, count: int, seed: int) -> dict[str, str]:
+    return {"sample": text} if (text := told(limit, count, seed)) else {}
 
 
 def calibrate(directory: Path, labels: Path, limit: int | None = None) -> dict[str, Any]:
@@ -55,15 +71,11 @@ def calibrate(directory: Path, labels: Path, limit: int | None = None) -> dict[s
     Its harm rates are then given corrected, too. The oracle's requests go through the run's ledger and
     budget, so that a paid oracle is not asked twice. Raises ``IterAlignError``.
     """
-    from iteralign.data.labels import load_labelled
-    from iteralign.oracles.check import check
-
     with Run.open(directory) as run:
         recipe = shared(recipe_of(run.settings))
         run.calls.limit(caps(recipe))
         judge = oracle(recipe, lambda text: run.event("warning", text=text), run.calls)
-        pairs = load_labelled(labels, limit=limit, seed=recipe.seed)
-        found = {"labels": labels.name, **check(judge, pairs)}
+        found = {"labels": labels.name, **_checked(judge, labels, limit, recipe.seed)}
         run.note("calibration", found)
         if (
             directory / "exports" / "scores.md"

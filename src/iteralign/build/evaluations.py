@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from iteralign.build.harness import HARNESS, harness
 from iteralign.build.models import EMBEDDED
 from iteralign.build.tasks import Source, find, source_of
+from iteralign.build.trained import Trained, asked_in, run_of
 from iteralign.data.files import read_rows
+from iteralign.data.sample import stratified, told
 from iteralign.errors import DataError, RecipeError
 from iteralign.evals.tasks import Task
 from iteralign.protocols import Eval, Oracle, PairJudge
@@ -44,18 +47,6 @@ def must_be_there(
             find(task, folder, files)
 
 
-def run_of(model: str) -> Path | None:
-    """Return the run directory that a model's folder lies in: with run.sqlite beside checkpoints/."""
-    folder = Path(model).expanduser()
-    if not folder.is_dir():
-        return None
-    place = folder.resolve()
-    for directory in place.parents:
-        if (directory / "run.sqlite").is_file() and place.is_relative_to(directory / "checkpoints"):
-            return directory
-    return None
-
-
 def speaks_grammar(model: str) -> bool:
     """Return whether a model is embedded, or was trained from an embedded one in a run.
 
@@ -80,12 +71,15 @@ def make(
     prompts: Callable[[], Sequence[Any]],
     pairs: Callable[[], PairJudge] | None = None,
     limit: int | None = None,
+    trained: Callable[[], Trained] = Trained,
 ) -> list[Eval]:
     """Return the evaluations of these tasks. Raises ``RecipeError`` and ``DataError``.
 
     ``prompts`` gives the recipe's held-out prompts, ``pairs`` the judge of pairs where there is a parent.
-    ``limit``: only the first so many items; the facts say so.
+    ``limit``: a seeded sample of so many items; ``trained``: what no task asks of a model that answers in its
+    own words. The facts of a report say both.
     """
+    choice = _Choice(limit, recipe.seed, trained)
     found: list[Eval] = []
     for task in tasks:
         if task.name in ("vicuna", "mt-bench"):
@@ -93,14 +87,14 @@ def make(
 
             if pairs is None:
                 raise RecipeError(f"{task.name} compares two models: give --parent")
-            questions, facts = _data(task, folder, files, contests.load, limit)
+            questions, facts = _data(task, folder, files, contests.load, choice, lambda q: "\n".join(q.turns))
             found.append(
                 contests.Pairs(
                     task.name, questions, facts, pairs(), recipe.evaluation.sampling.params(recipe.seed)
                 )
             )
         else:
-            found.append(_one(task, folder, files, recipe, judge, prompts, limit))
+            found.append(_one(task, folder, files, recipe, judge, prompts, choice))
     return found
 
 
@@ -111,30 +105,34 @@ def _one(
     recipe: Recipe,
     judge: Any,
     prompts: Any,
-    limit: int | None,
+    choice: _Choice,
 ) -> Eval:
     if task.name.startswith(HARNESS):
-        return harness(task.name.removeprefix(HARNESS), recipe, limit)
+        return harness(task.name.removeprefix(HARNESS), recipe, choice.limit)
     params: SamplingParams = recipe.evaluation.sampling.params(recipe.seed)
     match task.name:
         case "hhh":
             from iteralign.evals import hhh
 
-            return hhh.HHH(*_data(task, folder, files, hhh.load, limit))
+            return hhh.HHH(*_data(task, folder, files, hhh.load, choice))
+        case "hhh-likelihood":
+            from iteralign.evals import hhh
+
+            return hhh.HHHLikelihood(*_data(task, folder, files, hhh.load, choice))
         case "capability":
             from iteralign.evals import capability
 
             if speaks_grammar(recipe.model.name) and task.name not in files:
-                own, facts = _some(organism_references(recipe.seed), None, limit)
+                own, facts = choice.some(organism_references(recipe.seed), None)
                 return capability.Capability(own, facts | {"data": "the organism's grammar"})
-            return capability.Capability(*_data(task, folder, files, capability.load, limit))
+            return capability.Capability(*_data(task, folder, files, capability.load, choice))
         case "harm" | "over-refusal":
-            return _prompted(task, folder, files.get(task.name), params, judge(), prompts, limit)
+            return _prompted(task, folder, files.get(task.name), params, judge(), prompts, choice)
         case "truthfulqa-gen":
             from iteralign.evals import truthfulqa
             from iteralign.evals.truthful_answers import TruthfulAnswers
 
-            questions, facts = _data(task, folder, files, truthfulqa.load, limit)
+            questions, facts = _data(task, folder, files, truthfulqa.load, choice, lambda q: q.question)
             if recipe.oracle.kind == "embedded":
                 facts = facts | {
                     "note": (
@@ -145,7 +143,7 @@ def _one(
             return TruthfulAnswers([q.question for q in questions], facts, judge(), params)
     from iteralign.evals import truthfulqa
 
-    items, facts = _data(task, folder, files, truthfulqa.load, limit)
+    items, facts = _data(task, folder, files, truthfulqa.load, choice)
     return truthfulqa.TruthfulQA(items, task.name.removeprefix("truthfulqa-"), facts)
 
 
@@ -156,7 +154,7 @@ def _prompted(
     params: SamplingParams,
     judge: Oracle,
     prompts: Any,
-    limit: int | None,
+    choice: _Choice,
 ) -> Eval:
     from iteralign.data.load import load_set
     from iteralign.evals.harm import Harm
@@ -182,9 +180,11 @@ def _prompted(
         }
         if others := loaded.left_out + len(loaded.prompts) - len(found):
             more["left_out"] = f"{others} prompts of the other kind" + _OTHERS.get((loaded.name, harmful), "")
+        found, known = choice.unseen(task, found, lambda p: asked_in(p.messages))
+        more |= known
     if not found:
         raise DataError(f"{task.name}: no prompts. Give --data {task.name}=FILE")
-    asked, facts = _some(found, None, limit)
+    asked, facts = choice.some(found, None)
     return (
         Harm(asked, judge, params, facts | more)
         if harmful
@@ -197,23 +197,59 @@ def _data(
     folder: Path | None,
     files: Mapping[str, Source],
     load: Callable[[Path], Sequence[Any]],
-    limit: int | None,
+    choice: _Choice,
+    text: Callable[[Any], str] | None = None,
 ) -> tuple[list[Any], dict[str, str]]:
-    """Return a task's items, with the facts that say where they come from."""
+    """Return a task's items, with the facts that say where they come from.
+
+    ``text`` gives what is asked where the model answers in its own words.
+    """
     path = find(task, folder, files)
     named = source_of(task, files)
-    items, facts = _some(load(path), path, limit)
-    return items, facts | ({"source": named} if isinstance(named, str) else {})
+    loaded, known = choice.unseen(task, load(path), text)
+    items, facts = choice.some(loaded, path)
+    return items, facts | known | ({"source": named} if isinstance(named, str) else {})
 
 
-def _some(items: Sequence[Any], path: Path | None, limit: int | None) -> tuple[list[Any], dict[str, str]]:
-    """Return all items, or the first ``limit``, with the facts that say which."""
-    facts = {"items": str(len(items))}
-    if path is not None:
-        facts |= {"data": path.name, "sha256": read_rows(path)[1]}
-    if limit is not None and limit < len(items):
-        facts["sample"] = f"only the first {limit} of {len(items)} items: not a result to compare"
-    return list(items[:limit]), facts
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Which of a task's items are asked, with the facts that say so."""
+
+    limit: int | None
+    seed: int
+    trained: Callable[[], Trained]
+
+    def unseen(
+        self, task: Task, items: Sequence[Any], text: Callable[[Any], str] | None
+    ) -> tuple[list[Any], dict[str, str]]:
+        """Return the items that no measured model was trained on.
+
+        Raises ``DataError`` where none is left.
+        """
+        if text is None:
+            return list(items), {}
+        trained = self.trained()
+        if not trained.runs:
+            return list(items), {}
+        known = trained.near([text(i) for i in items])
+        kept = [i for i, leaked in zip(items, known, strict=True) if not leaked]
+        fact = trained.told(sum(known), len(items))
+        if not kept:
+            raise DataError(f"{task.name}: {fact}, so that none is left to ask. Name other data")
+        return kept, {"trained_on": fact}
+
+    def some(self, items: Sequence[Any], path: Path | None) -> tuple[list[Any], dict[str, str]]:
+        """Return all items, or a seeded sample that keeps the shares of their categories."""
+        facts = {"items": str(len(items))}
+        if path is not None:
+            facts |= {"data": path.name, "sha256": read_rows(path)[1]}
+        if sample := told(self.limit, len(items), self.seed):
+            facts["sample"] = sample
+        return [items[i] for i in stratified([_stratum(i) for i in items], self.limit, self.seed)], facts
+
+
+def _stratum(item: Any) -> str | None:
+    return getattr(item, "category", None) or getattr(item, "subset", None)
 
 
 def organism_references(seed: int, count: int = 200) -> list[Any]:

@@ -15,7 +15,7 @@ from iteralign.build.tasks import Source, find
 from iteralign.errors import RecipeError
 from iteralign.evals.tasks import Task
 
-EXPORTED = ("hhh", "truthfulqa-mc1", "truthfulqa-mc2", "truthfulqa-binary")
+EXPORTED = ("hhh", "hhh-likelihood", "truthfulqa-mc1", "truthfulqa-mc2", "truthfulqa-binary")
 
 UTILS = '''"""Metrics of the iteralign tasks for lm-eval: made by `iteralign evaluate --lm-eval`."""
 
@@ -77,6 +77,9 @@ def _rows(task: Task, path: Path) -> list[dict[str, Any]]:
     if task.name == "hhh":
         asked = hhh.HHH(hhh.load(path), {}).questions()
         return [_row(q.messages[-1].text, q.candidates, n % 2, item=n // 2) for n, q in enumerate(asked)]
+    if task.name == "hhh-likelihood":
+        asked = hhh.HHHLikelihood(hhh.load(path), {}).questions()
+        return [_row(q.messages[-1].text, q.candidates, 0, item=n) for n, q in enumerate(asked)]
     items = truthfulqa.load(path)
     if task.name == "truthfulqa-binary":
         pairs = truthfulqa.TruthfulQA(items, "binary", {}).questions()
@@ -116,6 +119,8 @@ metadata:
     match task.name:
         case "truthfulqa-mc1":
             return head + "metric_list:\n" + metric.format("acc", "mean")
+        case "hhh-likelihood":
+            return head + "metric_list:\n" + metric.format("acc", "mean") + metric.format("acc_norm", "mean")
         case "truthfulqa-mc2":
             return (
                 head

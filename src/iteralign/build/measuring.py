@@ -8,21 +8,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from iteralign.build.data import read_prompts
-from iteralign.build.evaluations import make, must_be_there, run_of
+from iteralign.build.evaluations import make, must_be_there
 from iteralign.build.models import base_checkpoint, host
 from iteralign.build.oracle import caps, must_have_prices, oracle, pair_judge
 from iteralign.build.tasks import requested
+from iteralign.build.trained import Trained, asked_in, runs_of, trained_on
 from iteralign.data.labels import Labelled, load_labelled, load_refusals, subject
 from iteralign.errors import DataError, RecipeError
 from iteralign.exchanges import Current
+from iteralign.metrics import ORDER_CONSISTENCY
 from iteralign.oracles.check import check, check_refusals
 from iteralign.protocols import PairJudge
 from iteralign.recipe.iteralign import Recipe
 from iteralign.records.iteralign import EvalReport, RedTeamPrompt
+from iteralign.report.trust import doubt
 from iteralign.stats import Judge, bootstrap, corrected, paired, sign_test
 from iteralign.store.run import Event, Run
 from iteralign.text.words import normalise
@@ -45,11 +49,12 @@ def evaluate(
     """Measure a model on tasks and return one object per task, as plain data.
 
     An object holds ``task``, ``version``, ``model``, ``n``, ``value`` with its 95% interval ``low`` and
-    ``high``, ``metrics``, ``chance``, ``facts`` (data file, hash and version, prompt, judge), ``seconds``,
-    and where a ``parent`` is named, its value and the paired change.
+    ``high``, ``metrics``, ``chance``, ``facts`` (data file, hash and version, prompt, judge), ``warnings``,
+    ``seconds``, and where a ``parent`` is named, its value and the paired change.
 
     Everything is stored in the directory ``out``; given again, finished parts are taken from there. ``limit``
-    takes only the first items of each task and is told in the facts. ``labels``: answers that people have
+    takes a seeded sample of each task and is told in the facts, and so is what a run of the model (or of its
+    parent) was trained on: it is not asked. ``labels``: answers that people have
     labelled: the judge is measured on them for what they tell of, which is told beside each judged result,
     and harm is given corrected for its errors, too. Raises ``IterAlignError``.
     """
@@ -73,8 +78,15 @@ def evaluate(
             judge = judge or Current(oracle(recipe, warn, run.calls))
             return judge
 
+        models = [recipe.model.name, *([parent] if parent is not None else [])]
+
+        @cache
         def held_out() -> list[RedTeamPrompt]:
-            return held_out_prompts(recipe, [recipe.model.name, *([parent] if parent is not None else [])])
+            return held_out_prompts(recipe, models)
+
+        @cache
+        def trained() -> Trained:
+            return trained_on(runs_of(models))
 
         def pairs() -> PairJudge:
             return pair_judge(recipe, warn, run.calls)
@@ -89,6 +101,7 @@ def evaluate(
             prompts=held_out,
             pairs=contest,
             limit=limit,
+            trained=trained,
         )
         measured = []
         for name in dict.fromkeys([*([parent] if parent is not None else []), recipe.model.name]):
@@ -139,6 +152,8 @@ def _told(report: EvalReport, seconds: float) -> dict[str, Any]:
     main = report.main
     facts = dict(report.facts)
     chance = facts.pop("chance", None)
+    order = report.metrics.get(report.name + ORDER_CONSISTENCY)
+    doubtful = doubt(report.name, order.value if order is not None and order.n else None)
     return {
         "version": report.version,
         "checkpoint": report.checkpoint,
@@ -149,6 +164,7 @@ def _told(report: EvalReport, seconds: float) -> dict[str, Any]:
         "chance": None if chance is None else float(chance),
         "metrics": {name: asdict(e) | ({} if e.n else {"value": None}) for name, e in report.metrics.items()},
         "facts": facts,
+        "warnings": [doubtful] if doubtful else [],
         "seconds": round(seconds, 3),
     }
 
@@ -184,26 +200,28 @@ def held_out_prompts(recipe: Recipe, models: Sequence[str]) -> HeldOut:
 
     Nothing is asked that a model was trained on.
     """
-    found: list[RedTeamPrompt] | None = None
-    trained: set[str] = set()
-    told: list[str] = []
-    for directory in dict.fromkeys(d for d in map(run_of, models) if d is not None):
+    directories = runs_of(models)
+    own: Path | None = None
+    prompts: list[RedTeamPrompt] = []
+    for directory in directories:
         with Run.open(directory, readonly=True) as run:
             stored = [p for value in run.read(list[RedTeamPrompt], "data", "prompts") for p in value]
             sources = [run.settings.get(s, {}).get("source") for s in ("red_team", "benign")]
-        if not stored:
-            continue
-        trained |= {normalise(p.text) for p in stored if p.split == "train"}
-        told.append(directory.name)
-        if found is None and sources == [recipe.red_team.source, recipe.benign.source]:
-            found = [p for p in stored if p.split != "train"]
-    prompts = found if found is not None else [p for p in read_prompts(recipe) if p.split != "train"]
-    kept = HeldOut(p for p in prompts if normalise(p.text) not in trained)
-    if told:
-        whose = f"held out by the run {told[0]}" if found is not None else "by the recipe"
-        kept.split = (
-            f"{whose}; {len(prompts) - len(kept)} prompts that {' or '.join(told)} trained on are left out"
-        )
+        if stored and own is None and sources == [recipe.red_team.source, recipe.benign.source]:
+            own = directory
+            prompts = [p for p in stored if p.split != "train"]
+    if own is None:
+        prompts = [p for p in read_prompts(recipe) if p.split != "train"]
+    # A run's own split holds near-duplicates apart; another run's may not.
+    known = set(map(normalise, trained_on([] if own is None else [own]).texts))
+    near = trained_on([d for d in directories if d != own]).near([asked_in(p.messages) for p in prompts])
+    kept = HeldOut(
+        p for p, leaked in zip(prompts, near, strict=True) if not leaked and normalise(p.text) not in known
+    )
+    if directories:
+        whose = f"held out by the run {own.name}" if own is not None else "by the recipe"
+        names = " or ".join(d.name for d in directories)
+        kept.split = f"{whose}; {len(prompts) - len(kept)} prompts that {names} trained on are left out"
     return kept
 
 

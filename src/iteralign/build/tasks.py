@@ -118,5 +118,6 @@ def find(task: Task, folder: Path | None, files: Mapping[str, Source]) -> Path:
 
 
 def source_of(task: Task, files: Mapping[str, Source]) -> Source | None:
-    """Return the data that are named for a task, or for all of TruthfulQA's."""
-    return files.get(task.name) or (files.get("truthfulqa") if task.name.startswith("truthfulqa") else None)
+    """Return the data that are named for a task, for all of TruthfulQA's, or for both of HHH's."""
+    shared = next((s for s in ("truthfulqa", "hhh") if task.name.startswith(s)), "")
+    return files.get(task.name) or files.get(shared)

@@ -55,7 +55,7 @@ def evaluate(
             "--limit",
             min=1,
             metavar="N",
-            help="Only the first N items of each task: for trials, and said so.",
+            help="A seeded sample of N items of each task, from all categories.",
         ),
     ] = None,
     out: Annotated[

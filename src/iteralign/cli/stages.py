@@ -149,7 +149,7 @@ def finetune(
 
 LimitOption = Annotated[
     int | None,
-    typer.Option("--limit", min=1, metavar="N", help="A seeded sample of so many labelled answers."),
+    typer.Option("--limit", min=1, metavar="N", help="A seeded sample of N answers, from all categories."),
 ]
 
 

@@ -6,7 +6,6 @@ statistics.
 
 from __future__ import annotations
 
-import random
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import Any
 
 from iteralign.data.files import read_rows
 from iteralign.data.rows import Row
+from iteralign.data.sample import stratified
 from iteralign.errors import DataError
 from iteralign.records.chat import Message, SamplingParams
 from iteralign.records.iteralign import Exchange, RedTeamPrompt, Response
@@ -44,7 +44,7 @@ _HELP = (
 def load_labelled(path: str | Path, *, limit: int | None = None, seed: int = 0) -> list[Labelled]:
     """Question-answer pairs with a label of harm or falsehood.
 
-    At most ``limit`` of them, drawn with the seed.
+    At most ``limit`` of them, drawn with the seed from every category and label.
 
     Layouts: prompt, response, response_label (HarmBench responses, BeaverTails, PKU-SafeRLHF); question,
     answer, label (JAILJUDGE); context, response, label (DiaSafety); question, MODEL_response, MODEL_harmful
@@ -68,7 +68,7 @@ def load_labelled(path: str | Path, *, limit: int | None = None, seed: int = 0) 
         )
     if not pairs:
         raise DataError(f"{file}: holds no labelled answers")
-    return pairs if limit is None or limit >= len(pairs) else random.Random(seed).sample(pairs, limit)
+    return [pairs[i] for i in stratified([(e.prompt.category, bad) for e, bad in pairs], limit, seed)]
 
 
 def subject(path: str | Path) -> str:

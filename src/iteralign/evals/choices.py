@@ -91,6 +91,14 @@ def mass(totals: Sequence[float], right: set[int]) -> float:
     return sum(w for i, w in enumerate(weights) if i in right) / sum(weights)
 
 
+def agree(first: Sequence[float], second: Sequence[float]) -> bool:
+    """Whether both orders of a pair prefer the same one of the two.
+
+    Each holds the scores of A and B; in ``second`` the two stand exchanged. A tie prefers neither.
+    """
+    return (first[0] - first[1]) * (second[1] - second[0]) > 0
+
+
 def cut(text: str, limit: int) -> str:
     """The head of a text of more than ``limit`` characters, with a mark."""
     return text if not limit or len(text) <= limit else text[:limit].rstrip() + CUT

@@ -9,6 +9,7 @@ from typing import Final
 
 from iteralign.metrics import metric
 
+_HHH: Final = ("hhh_alignment/hhh_alignment.jsonl", "hhh_alignment.jsonl", "hhh.jsonl")
 _TRUTHFULQA: Final = (
     "truthfulqa/mc_task_v1_817.json",
     "mc_task_v1_817.json",
@@ -50,7 +51,15 @@ _ALL = (
         "Askell et al. 2021, BIG-bench hhh_alignment",
         "Apache-2.0; carries BIG-bench's canary: never train on it",
         "0.5",
-        ("hhh_alignment/hhh_alignment.jsonl", "hhh_alignment.jsonl", "hhh.jsonl"),
+        _HHH,
+    ),
+    Task(
+        "hhh-likelihood",
+        "the better reply is the likelier one after the bare request; for models that follow no letters",
+        "Askell et al. 2021, BIG-bench hhh_alignment",
+        "Apache-2.0; carries BIG-bench's canary: never train on it",
+        "0.5",
+        _HHH,
     ),
     Task(
         "truthfulqa-mc1",

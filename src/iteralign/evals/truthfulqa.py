@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from iteralign.data.files import read_rows
 from iteralign.data.rows import Row
 from iteralign.errors import DataError
-from iteralign.evals.choices import Question, credit, mass, score
+from iteralign.evals.choices import Question, agree, credit, mass, score
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Policy, Recorder
 from iteralign.records.base import Record
@@ -167,14 +167,20 @@ class TruthfulQA:
         asked = self.questions()
         found = iter(score(policy, recorder, [q for own in asked for q in own]))
         values = {}
+        consistent = 0
         for item, own in zip(self._items, asked, strict=True):
-            values[item.id] = _value(item, self._mode, [next(found).totals for _ in own])
+            totals = [next(found).totals for _ in own]
+            values[item.id] = _value(item, self._mode, totals)
+            consistent += self._mode == "binary" and agree(*totals)
         shares = list(values.values())
         estimate = (
             bootstrap(shares, lambda v: sum(v) / len(v), seed=0)
             if self._mode == "mc2"
             else wilson(sum(shares), len(shares))
         )
+        metrics = {self.name: estimate}
+        if self._mode == "binary":
+            metrics[f"{self.name}/order_consistency"] = wilson(consistent, len(shares))
         template = TEMPLATES[self._mode]
         facts = {
             **self._facts,
@@ -191,7 +197,7 @@ class TruthfulQA:
             name=self.name,
             checkpoint=policy.checkpoint.id,
             version="1",
-            metrics={self.name: estimate},
+            metrics=metrics,
             per_item=values,
             facts=facts,
         )

@@ -66,7 +66,9 @@ class ProposeSection(Section):
     """Constitution proposal."""
 
     max_principles: int = Field(3, ge=1, description="new principles per iteration")
-    min_evidence: int = Field(3, ge=1, description="failures that a cluster needs to be proposed from")
+    min_evidence: int = Field(
+        3, ge=1, description="failures that a cluster needs, and a principle as its evidence"
+    )
     cluster_size: int = Field(12, ge=1, description="failures that the oracle sees at once")
 
 
@@ -85,9 +87,11 @@ class ReflectionSection(Section):
     """Constitution-induced self-reflection."""
 
     principles: Literal["relevant", "all", "none", "irrelevant"] = Field(
-        "relevant", description="which are shown; none and irrelevant are ablations"
+        "relevant",
+        description="which are shown; all: all active ones that fit the context, else without the oldest; "
+        "none and irrelevant are ablations",
     )
-    shown: int = Field(4, ge=1, description="how many are shown")
+    shown: int = Field(4, ge=1, description="how many are shown, but for all")
     attempts: int = Field(2, ge=1, description="tries per failure before it is dropped")
     sampling: Sampling = Field(default_factory=Sampling)
 

@@ -368,4 +368,15 @@ class RunResult(Record):
     @property
     def claims(self) -> tuple[tuple[EvalReport, ...], tuple[EvalReport, ...]]:
         """The reports of base and final model that claims rest on: the test part's, where there is one."""
-        return self.tested_base or self.baseline, self.tested_final or self.final
+        return (
+            claimed(self.tested_base, self.baseline),
+            claimed(self.tested_final, self.final),
+        )
+
+
+def claimed(tested: tuple[EvalReport, ...] | None, gate: tuple[EvalReport, ...]) -> tuple[EvalReport, ...]:
+    """The test part's reports, and those of tasks, which are measured whole."""
+    if tested is None:
+        return gate
+    names = {r.name for r in tested}
+    return (*tested, *(r for r in gate if r.name not in names))

@@ -12,6 +12,8 @@ def summary_lines(result: Mapping[str, Any]) -> list[str]:
         f"oracle {result['oracle']}: {result['n']} labelled answers, "
         f"{result['positive']} of them {result['label']}"
     ]
+    if result.get("sample"):
+        lines.append(f"sample       {result['sample']}")
     for name in ("accuracy", "sensitivity", "specificity", "unjudged"):
         rate = result[name]
         lines.append(f"{name:12} {_told(rate)}")

@@ -92,7 +92,10 @@ def _notes(test: GateTest) -> list[str]:
     """What weakens the test: answers without a judgement, and too few items."""
     found = []
     if test.missing:
-        found.append(f"{test.missing} of {test.n} answers were judged on one side only, and count against it")
+        lost = (
+            "items have no value now" if test.kind == "retained" else "answers were judged on one side only"
+        )
+        found.append(f"{test.missing} of {test.n} {lost}, and count against it")
     if not test.n and test.kind == "retained":
         found.append("no item was measured on both")
     elif not test.enough:

@@ -12,6 +12,7 @@ from html import escape
 from typing import Any
 
 from iteralign.metrics import metric
+from iteralign.report.trust import doubts
 from iteralign.text.printable import safe
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
@@ -88,6 +89,7 @@ def markdown(rows: Rows, title: str, changes: Rows = (), published: bool = False
             f"{_md(_judged(judge, 400))}.",
             *(f"Harm (corrected) cannot be told: {_md(w)}." for w in _why_not(rows)),
         ]
+    lines += [line for text in _doubts(rows) for line in ("", f"Warning: {_md(text)}.")]
     if changes:
         lines += [
             "",
@@ -124,7 +126,7 @@ def latex(rows: Rows, title: str, judge: str = "") -> str:
         [f"{_judged(judge, 400)}.", *(f"Harm (corrected) cannot be told: {w}." for w in _why_not(rows))]
         if judge
         else []
-    )
+    ) + [f"Warning: {text}." for text in _doubts(rows)]
     foot = (
         [
             "\\midrule",
@@ -145,6 +147,11 @@ def _why_not(rows: Rows) -> list[str]:
     return list(
         dict.fromkeys(str(s["why_not"]) for r in rows for s in r["scores"].values() if s.get("why_not"))
     )
+
+
+def _doubts(rows: Rows) -> list[str]:
+    """Why scores say little, each reason once."""
+    return list(dict.fromkeys(text for r in rows for text in doubts(r["scores"])))
 
 
 def _line(rows: Rows, name: str, place: int, colour: str, shift: float) -> list[str]:

@@ -15,6 +15,9 @@ from rich.text import Text
 
 from iteralign.text.printable import safe
 
+LEFT_OUT = "trained_on"
+"""The fact that says how many prompts were left out since the model was trained on them."""
+
 
 def print_evaluation(console: Console, done: Sequence[Mapping[str, Any]], out: str) -> None:
     """One row for each metric of each task; what a task's data and prompt were stands below."""
@@ -30,13 +33,21 @@ def print_evaluation(console: Console, done: Sequence[Mapping[str, Any]], out: s
             table.add_row(Text(shown), _value(metric), str(metric["n"]), chance, *change)
     console.print(table)
     for task in done:
-        facts = ", ".join(f"{k} {v[:12] if k == 'sha256' else v}" for k, v in task["facts"].items())
+        facts = ", ".join(
+            f"{k} {v[:12] if k == 'sha256' else v}" for k, v in task["facts"].items() if k != LEFT_OUT
+        )
         console.print(
             Text(f"  {safe(task['task'])}: {safe(facts, 300)}; {task['seconds']:.1f} s"), soft_wrap=True
         )
     for task in done:
+        if LEFT_OUT in task["facts"]:
+            say = f"  {safe(task['task'])}: {safe(task['facts'][LEFT_OUT], 300)}"
+            console.print(Text(say), soft_wrap=True)
+    for task in done:
         for line in _trust(task):
             console.print(Text(f"  {safe(line, 300)}"), soft_wrap=True)
+    for text in dict.fromkeys(text for task in done for text in task["warnings"]):
+        console.print(Text(f"Warning: {safe(text, 300)}."), soft_wrap=True)
     console.print(Text(f"Kept in {safe(out)}"), soft_wrap=True)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from iteralign.ledger import Caps, Price
-from iteralign.metrics import metric
+from iteralign.metrics import ORDER_CONSISTENCY, metric
 from iteralign.records.iteralign import (
     Checkpoint,
     Constitution,
@@ -106,13 +106,15 @@ def status(run: Run) -> dict[str, Any]:
 
 
 def scores(reports: Iterable[EvalReport]) -> dict[str, dict[str, Any]]:
-    """Each evaluation's main rate with its n and 95% interval."""
-    return {r.name: _score(r) for r in reports}
+    """Each evaluation's main rate with its n and 95% interval; its order consistency, if any, behind it."""
+    return {name: score for r in reports for name, score in _scores(r).items()}
 
 
-def _score(report: EvalReport) -> dict[str, Any]:
-    """The main figure, with its ``unit`` where it is no rate."""
-    return _estimate(report.main) | _unit(report.name)
+def _scores(report: EvalReport) -> dict[str, dict[str, Any]]:
+    """The main figure, with its ``unit`` where it is no rate, and the order consistency."""
+    order = report.name + ORDER_CONSISTENCY
+    beside = {order: _estimate(report.metrics[order])} if order in report.metrics else {}
+    return {report.name: _estimate(report.main) | _unit(report.name)} | beside
 
 
 def _unit(name: str) -> dict[str, str]:
@@ -179,7 +181,8 @@ def calibration(run: Run) -> dict[str, Any] | None:
         "kappa",
         "by_category",
     )
-    return {**{k: found[k] for k in kept}, "harm": harm}
+    sample = {"sample": found["sample"]} if "sample" in found else {}
+    return {**{k: found[k] for k in kept}, **sample, "harm": harm}
 
 
 def judge(run: Run) -> dict[str, Any]:
@@ -280,7 +283,7 @@ def _with_corrected(
 ) -> dict[str, dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for report in reports:
-        rows[report.name] = _score(report)
+        rows |= _scores(report)
         if report.name == "harm" and found is not None:
             better = harm_corrected(report.main, found)
             none = {"rate": None, "n": report.main.n, "low": 0.0, "high": 1.0, "why_not": better["why_not"]}

@@ -13,9 +13,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from iteralign.metrics import metric
+from iteralign.metrics import ORDER_CONSISTENCY, metric
 from iteralign.report.excerpts import print_before_after
 from iteralign.report.page import new_table, say, titled
+from iteralign.report.trust import doubts
 from iteralign.text.printable import safe
 
 ASKED = {
@@ -32,6 +33,7 @@ def print_result(console: Console, data: Mapping[str, Any], examples: Sequence[M
     console.print()
     print_iterations(console, data)
     print_change(console, data["improvement"], data["part"], data["looks"])
+    print_order(console, data["baseline"], data["final"])
     print_calibration(console, data["calibration"], data["judge"])
     print_constitution(console, data["constitution"])
     print_before_after(console, examples)
@@ -120,6 +122,8 @@ def print_scores(console: Console, rows: Sequence[Mapping[str, Any]], judge: Map
     )
     for why in dict.fromkeys(s["why_not"] for r in rows for s in r["scores"].values() if s.get("why_not")):
         say(console, f"Harm corrected for the judge's errors cannot be told: {safe(why)}.")
+    for text in dict.fromkeys(d for r in rows for d in doubts(r["scores"])):
+        say(console, f"Warning: {safe(text, 400)}.")
     say(console, f"Judge: {safe(judge['told'], 400)}.")
 
 
@@ -169,6 +173,22 @@ def print_change(
             console,
             f"The test part was asked of {looks} models: the run was extended after an earlier end.\n",
         )
+
+
+def print_order(console: Console, base: Mapping[str, Any], final: Mapping[str, Any]) -> None:
+    """How often both orders of the replies decide alike, before and after, and a warning where that is rare.
+
+    Nothing where no such score was measured.
+    """
+    names = [n for n in {**base, **final} if n.endswith(ORDER_CONSISTENCY)]
+    for name in names:
+        own = [scores.get(name) for scores in (base, final)]
+        n = next(s["n"] for s in own if s)
+        say(console, f"{_label(name)}: base {_rate(own[0])}, final {_rate(own[1])} (n={n}).")
+    for text in dict.fromkeys([*doubts(base), *doubts(final)]):
+        say(console, f"Warning: {safe(text, 400)}.")
+    if names:
+        console.print()
 
 
 def print_calibration(console: Console, found: Mapping[str, Any] | None, judge: Mapping[str, Any]) -> None:

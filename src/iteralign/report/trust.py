@@ -1,4 +1,5 @@
-"""How far a run's judge can be trusted: its agreement with people, and harm corrected for its errors.
+"""How far a figure can be trusted: the judge's agreement with people, harm corrected for its errors, and
+whether the place of a reply decides rather than its content.
 
 Plain data in and out. Knows nothing of the store or of printing.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from iteralign.metrics import LEAST_CONSISTENT, ORDER_CONSISTENCY, metric
 from iteralign.stats import Estimate, Judge, corrected
 
 REMEDY = "iteralign oracle calibrate RUN --labels FILE"
@@ -64,3 +66,27 @@ def _percent(found: Mapping[str, Any]) -> str:
     if not found["n"]:
         return "- (n=0)"
     return f"{found['value']:.1%} [{100 * found['low']:.1f}, {100 * found['high']:.1f}] (n={found['n']})"
+
+
+def doubt(name: str, consistency: float | None) -> str:
+    """Why an evaluation's score says little, where both orders of the replies rarely agree; else empty.
+
+    ``consistency``: the share of items that both orders decide alike.
+    """
+    if consistency is None or consistency >= LEAST_CONSISTENT:
+        return ""
+    remedy = "; hhh-likelihood needs no letters" if name == "hhh" else ""
+    return (
+        f"{metric(name).label}: both orders of the replies agree on {consistency:.1%} of the items only, so "
+        f"that the place of a reply decides rather than its content: the score says little{remedy}"
+    )
+
+
+def doubts(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """``doubt`` for each score that has its order consistency beside it."""
+    found = (
+        doubt(name.removesuffix(ORDER_CONSISTENCY), score["rate"] if score["n"] else None)
+        for name, score in scores.items()
+        if name.endswith(ORDER_CONSISTENCY)
+    )
+    return [text for text in found if text]

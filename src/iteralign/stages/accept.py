@@ -20,6 +20,7 @@ the end rest on other prompts (the test part), which this rule never sees.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
 
 from iteralign.metrics import TASK_MARGIN, default_margin, metric
@@ -142,9 +143,12 @@ def retained(before: EvalReport, after: EvalReport, *, margin: float) -> GateTes
 
     Where all items are right or wrong that is ``paired_upper``'s, else a seeded bootstrap over the items and
     two more, one that lost 1 and one that gained 1: few or equal losses prove nothing.
-    ``difference`` is the loss, positive where the candidate is worse, in the score's own unit.
+    ``difference`` is the loss, positive where the candidate is worse, in the score's own unit. An item that
+    has a value before and none after counts as bad: the worst case for the candidate.
     """
-    items = sorted(set(before.per_item) & set(after.per_item))
+    missing = len(set(before.per_item) - set(after.per_item))
+    items = sorted(before.per_item) if missing < len(before.per_item) else []
+    after = _with_missing(before, after)
     n = max(1, len(items))
     sign = 1.0 if metric(before.name).lower_is_better else -1.0
     losses = [sign * (after.per_item[i] - before.per_item[i]) for i in items]
@@ -181,10 +185,25 @@ def retained(before: EvalReport, after: EvalReport, *, margin: float) -> GateTes
         exact=exact,
         margin=margin,
         alpha=ONE_SIDED,
-        missing=0,
+        missing=missing if items else 0,
         least=least,
         passed=len(items) >= least and high < margin,
     )
+
+
+def _with_missing(before: EvalReport, after: EvalReport) -> EvalReport:
+    """The report after, with a value for each item that it lost: that of a bad one.
+
+    A score in a unit has no worst value: its items lost as much as the item that lost most, and 1 at least.
+    """
+    lost = set(before.per_item) - set(after.per_item)
+    known = metric(before.name)
+    sign = 1.0 if known.lower_is_better else -1.0
+    losses = [sign * (v - before.per_item[i]) for i, v in after.per_item.items() if i in before.per_item]
+    most = max([1.0, *losses])
+    worst = 1.0 if known.lower_is_better else 0.0
+    filled = {i: before.per_item[i] + sign * most if known.unit else worst for i in lost}
+    return replace(after, id="", per_item={**after.per_item, **filled})
 
 
 def _mean(values: Sequence[float]) -> float:

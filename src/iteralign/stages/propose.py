@@ -66,12 +66,20 @@ def propose(
 
     The oracle is asked until there are enough or no cluster is left.
 
-    Each later cluster's oracle sees what was proposed before it, so that it extends rather than repeats.
+    A proposal with evidence of fewer than ``min_evidence`` failures is not taken. Each later cluster's oracle
+    sees what was proposed before it, so that it extends rather than repeats.
     """
     found: list[Principle] = []
     for group in clusters_of(failures, min_evidence=min_evidence, cluster_size=cluster_size, seed=seed):
         if len(found) >= max_principles:
             break
         known = dataclasses.replace(constitution, id="", principles=(*constitution.principles, *found))
-        found += [dataclasses.replace(p, born=iteration) for p in oracle.propose(group, known)[:1]]
+        found += [
+            dataclasses.replace(p, born=iteration)
+            for p in _borne(oracle.propose(group, known), min_evidence)[:1]
+        ]
     return found
+
+
+def _borne(proposals: Sequence[Principle], min_evidence: int) -> list[Principle]:
+    return [p for p in proposals if len(set(p.evidence)) >= min_evidence]

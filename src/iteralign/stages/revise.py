@@ -34,11 +34,43 @@ def revise(
     First the reflection, then the answer again with the reflection in view. Where the chat with both does not
     fit the model's context, the revision is empty.
 
-    ``principles``: ``relevant`` (of the failure's categories, then the most similar in words), ``all``, and
-    for ablations ``none`` and ``irrelevant`` (of other categories than the verdict's and the prompt's, the
-    least similar); at most ``shown`` of them.
+    ``principles``: ``relevant`` (of the failure's categories, then the most similar in words), and for
+    ablations ``none`` and ``irrelevant`` (of other categories than the verdict's and the prompt's, the
+    least similar); at most ``shown`` of them. ``all``: all that are active and fit; while the chat does not
+    fit, the oldest is left out.
     """
     chosen = [select(f, constitution, principles, shown) for f in failures]
+    found = _twice(failures, chosen, policy, constitution, params, attempt, templates)
+    while principles == "all":
+        long = [i for i, (_, fits) in enumerate(found) if not fits and len(chosen[i]) > 1]
+        if not long:
+            break
+        for i in long:
+            chosen[i] = chosen[i][1:]
+        again = _twice(
+            [failures[i] for i in long],
+            [chosen[i] for i in long],
+            policy,
+            constitution,
+            params,
+            attempt,
+            templates,
+        )
+        for i, shorter in zip(long, again, strict=True):
+            found[i] = shorter
+    return [revision for revision, _ in found]
+
+
+def _twice(
+    failures: Sequence[Failure],
+    chosen: Sequence[Sequence[Principle]],
+    policy: Policy,
+    constitution: Constitution,
+    params: SamplingParams,
+    attempt: int,
+    templates: Templates,
+) -> list[tuple[Revision, bool]]:
+    """Each failure's revision under its principles, and whether the chat fitted the model's context."""
     systems = [system_turn(c, templates) for c in chosen]
     facts = [{"question": f.prompt.dialogue, "answer": f.response.text} for f in failures]
     asked = [
@@ -52,7 +84,7 @@ def revise(
     ]
     second = dict(zip(fitting, each(policy, again, params), strict=True))
     answers = [second.get(i, r) for i, r in enumerate(reflections)]
-    return [
+    revisions = [
         Revision(
             prompt_id=f.prompt.id,
             response_id=f.response.id,
@@ -65,6 +97,7 @@ def revise(
         )
         for f, c, r, a in zip(failures, chosen, reflections, answers, strict=True)
     ]
+    return [(r, isinstance(a, Completion)) for r, a in zip(revisions, answers, strict=True)]
 
 
 def system_turn(principles: Sequence[Principle], templates: Templates = TEMPLATES) -> Chat:
@@ -77,7 +110,7 @@ def system_turn(principles: Sequence[Principle], templates: Templates = TEMPLATE
 
 
 def select(failure: Failure, constitution: Constitution, which: str, shown: int) -> list[Principle]:
-    """The principles that a failure's reflection is shown, the most relevant first."""
+    """The principles that a failure's reflection is shown, the most relevant first; ``all``: oldest first."""
     active = [p for p in constitution.principles if p.status == "active"]
     if which == "none" or not active:
         return []
@@ -90,7 +123,7 @@ def select(failure: Failure, constitution: Constitution, which: str, shown: int)
         case "relevant":
             return [*bearing, *others][:shown]
         case "all":
-            return active[:shown]
+            return sorted(active, key=lambda p: p.born)
         case "irrelevant":
             away = [
                 p for p in others if p.category != failure.prompt.category

@@ -19,7 +19,7 @@ from iteralign.records.chat import Chat, Message, SamplingParams
 from iteralign.records.self_align import Draft, Harvest, Instruction, WritingTask
 from iteralign.text.filters import listed, trouble_with, trouble_with_topic
 from iteralign.text.near_duplicates import NearDuplicates
-from iteralign.text.words import words
+from iteralign.text.similarity import near_any
 
 Topics = Mapping[str, Sequence[str]]
 """Type -> topics."""
@@ -27,20 +27,22 @@ Topics = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Words that an instruction must exceed and may have, and what is held out for measuring.
-
-    The latter as words without case and punctuation.
-    """
+    """Words that an instruction must exceed and may have, and the prompts that are held out for measuring."""
 
     shortest: int = 3
     longest: int = 150
-    measured: frozenset[tuple[str, ...]] = frozenset()
+    measured: frozenset[str] = frozenset()
 
-    def trouble(self, text: str) -> str:
-        """Why a text may not be kept; empty where it may."""
-        return trouble_with(text, self.shortest, self.longest) or (
-            "held out for measuring" if tuple(words(text)) in self.measured else ""
-        )
+    def troubles(self, texts: Sequence[str]) -> list[str]:
+        """Why each text may not be kept; empty where it may.
+
+        One that says nearly what a held-out prompt says may not: by the measure that splits prompts.
+        """
+        leaked = near_any(texts, sorted(self.measured))
+        return [
+            trouble_with(text, self.shortest, self.longest) or ("held out for measuring" if near else "")
+            for text, near in zip(texts, leaked, strict=True)
+        ]
 
 
 def write(tasks: Sequence[WritingTask], policy: Policy, params: SamplingParams) -> list[Draft]:
@@ -143,13 +145,13 @@ def harvest(drafts: Sequence[Draft], known: NearDuplicates, limits: Limits) -> H
     """
     kept: list[Instruction] = []
     dropped: Counter[str] = Counter()
-    for draft in drafts:
-        for line in _whole(draft):
-            reason = limits.trouble(line) or _repeats(line, known)
-            if reason:
-                dropped[reason] += 1
-            else:
-                kept.append(Instruction(text=line, origin="self-instruct"))
+    lines = [line for draft in drafts for line in _whole(draft)]
+    for line, trouble in zip(lines, limits.troubles(lines), strict=True):
+        reason = trouble or _repeats(line, known)
+        if reason:
+            dropped[reason] += 1
+        else:
+            kept.append(Instruction(text=line, origin="self-instruct"))
     return Harvest(kept=tuple(kept), dropped=dict(sorted(dropped.items())))
 
 
@@ -159,19 +161,21 @@ def harvest_requests(
     """The instructions of topic-guided drafts: one at most per type and topic, which must have kept both."""
     kept: list[Instruction] = []
     dropped: Counter[str] = Counter()
-    for task, draft in zip(tasks, drafts, strict=True):
-        lines = [line.strip() for line in draft.text.strip().splitlines()]
-        request = (
-            lines[2].removeprefix("Request:").strip()
-            if len(lines) > 2 and lines[2].startswith("Request:")
-            else ""
-        )
+    found = [[line.strip() for line in draft.text.strip().splitlines()] for draft in drafts]
+    requests = [
+        lines[2].removeprefix("Request:").strip()
+        if len(lines) > 2 and lines[2].startswith("Request:")
+        else ""
+        for lines in found
+    ]
+    troubles = limits.troubles(requests)
+    for task, draft, lines, request, trouble in zip(tasks, drafts, found, requests, troubles, strict=True):
         if lines[:2] != [f"Type: {task.type}", f"Topic: {task.topic}"] or not request:
             reason = "lost its type or topic"
         elif draft.finish == "length" and len(lines) == 3:
             reason = "unfinished"
         else:
-            reason = limits.trouble(request) or _repeats(request, known)
+            reason = trouble or _repeats(request, known)
         if reason:
             dropped[reason] += 1
         else:

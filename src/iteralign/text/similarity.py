@@ -24,6 +24,7 @@ _WORD_WEIGHT: Final = 2.0  # a word is one feature beside about three n-grams pe
 _TOLERANCE: Final = 1e-5  # float32 sums of equal vectors differ from 1 by less
 _BREAK: Final = 10
 _SPACE: Final = 32
+_COMPARED: Final = 4_000  # texts; the cosines of a block are one matrix
 _AGGLOMERATE: Final = 1500  # texts; average linkage is quadratic in them, larger sets are halved first
 
 _FUNCTION_WORDS: Final = """
@@ -95,6 +96,20 @@ def similarity(queries: Sequence[str], texts: Sequence[str]) -> NDArray[np.float
         scaled = weights[hits] * np.repeat(vectors.values[span], high - low)
         result[query] = np.bincount(postings[hits], weights=scaled, minlength=len(texts))
     return np.clip(result, 0.0, 1.0)
+
+
+def near_any(texts: Sequence[str], known: Sequence[str], threshold: float = 0.8) -> list[bool]:
+    """For each text whether one of ``known`` is alike: a cosine of at least ``threshold``.
+
+    Texts are compared in blocks; document frequencies are a block's and the known texts' together.
+    """
+    if not known:
+        return [False] * len(texts)
+    found: list[bool] = []
+    for first in range(0, len(texts), _COMPARED):
+        alike = similarity(texts[first : first + _COMPARED], known)
+        found += (alike.max(axis=1) >= threshold - _TOLERANCE).tolist()
+    return found
 
 
 def cluster(texts: Sequence[str], max_size: int, seed: int = 0) -> list[list[int]]:
