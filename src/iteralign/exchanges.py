@@ -109,11 +109,12 @@ def verdicts(
     params: SamplingParams,
     judge: Oracle,
 ) -> list[Verdict]:
-    """The oracle's verdict on the answer to each prompt, in order.
+    """The oracle's verdict on the answer to each prompt, in order, all by its present version.
 
-    Answers and verdicts are steps of a run.
+    Answers and verdicts are steps of a run. They measure a model, and models are compared: see ``Current``.
     """
-    return judged(recorder, "verdicts", pair(prompts, answers(policy, recorder, prompts, params)), judge)
+    exchanges = pair(prompts, answers(policy, recorder, prompts, params))
+    return judged(recorder, "verdicts", exchanges, judge if isinstance(judge, Current) else Current(judge))
 
 
 def judged(
@@ -121,21 +122,41 @@ def judged(
 ) -> list[Verdict]:
     """The oracle's verdicts as a step of a run, none of them beside those of another version of the oracle.
 
-    What another version (other templates, other weights) judged in part is judged anew, with a warning; what
-    it judged in full stands, but for an oracle that is ``Current``.
+    What another version (other templates, model, settings or weights) judged in part is judged anew, with a
+    warning. What it judged in full stands, except for an oracle that is ``Current``.
     """
     asked = Keyed(judge, judge.name)
     if asked.version and isinstance(recorder, Remembering):
-        kept = recorder.stored(step, Verdict, _judge, exchanges, asked)
-        others = sum(v.template != asked.version for v in kept)
-        if others and (isinstance(judge, Current) or len(kept) < len({e.id for e in exchanges})):
-            asked = Keyed(judge, judge.name, asked.version)
-            if not recorder.stored(step, Verdict, _judge, exchanges, asked):
-                recorder.warn(
-                    f"{others} stored verdicts are of another version of {judge.name}, "
-                    "whose meaning may differ: all are judged anew"
-                )
+        asked = _of_one_version(recorder, step, exchanges, judge)
     return recorder.each(step, Verdict, _judge, exchanges, asked, chunk=chunk)
+
+
+def _of_one_version(recorder: Remembering, step: str, exchanges: Sequence[Exchange], judge: Oracle) -> Keyed:
+    """The oracle as the step's key must know it, so that its verdicts are of one version.
+
+    The first version of a run is stored under the oracle's name alone, later ones under name and version.
+    """
+    asked = Keyed(judge, judge.name)
+    kept = recorder.stored(step, Verdict, _judge, exchanges, asked)
+    count = len({e.id for e in exchanges})
+    if isinstance(judge, Standing):
+        dated = Keyed(judge, judge.name, judge.stands)
+        for known in (asked, dated):
+            found = recorder.stored(step, Verdict, _judge, exchanges, known)
+            if len(found) == count and all(v.template == judge.stands for v in found):
+                return known
+    others = [v.template for v in kept if not asked.gave(v)]
+    if not others or (len(kept) == count and not isinstance(judge, Current)):
+        return asked
+    dated = Keyed(judge, judge.name, asked.version)
+    if not recorder.stored(step, Verdict, _judge, exchanges, dated):
+        was = " and ".join(repr(version) for version in sorted(set(others)))
+        recorder.warn(
+            f"{len(others)} of {len(kept)} stored verdicts are by version {was} of {judge.name}, "
+            f"which is now version {asked.version!r} (other templates, model, settings or weights): "
+            f"{count} answers are judged anew, because only verdicts of one version can be compared"
+        )
+    return dated
 
 
 def _judge(exchanges: Sequence[Exchange], oracle: Oracle) -> list[Verdict]:
@@ -143,17 +164,26 @@ def _judge(exchanges: Sequence[Exchange], oracle: Oracle) -> list[Verdict]:
 
 
 class Keyed:
-    """An oracle, and what a step's key knows it by (``protocols.Oracle``)."""
+    """An oracle, and what a step's key knows it by (``protocols.Oracle``).
+
+    ``version`` is the oracle's own, ``formerly`` what earlier releases called that version; both empty where
+    it has none.
+    """
 
     def __init__(self, oracle: Oracle, *known_by: str) -> None:
         self._oracle = oracle
         self.fingerprint = known_by
         self.version: str = getattr(oracle, "version", "")
+        self.formerly: str = getattr(oracle, "formerly", self.version)
 
     @property
     def name(self) -> str:
         """The oracle's own."""
         return self._oracle.name
+
+    def gave(self, verdict: Verdict) -> bool:
+        """Whether the oracle, as it is now, gave this verdict."""
+        return verdict.template in (self.version, self.formerly)
 
     def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
         """The oracle's verdicts."""
@@ -172,3 +202,24 @@ class Current(Keyed):
 
     def __init__(self, oracle: Oracle) -> None:
         super().__init__(oracle, oracle.name, getattr(oracle, "version", ""))
+
+
+class Standing(Current):
+    """As ``Current``, but what the version ``stands`` judged in full is taken first.
+
+    For work that is finished: nothing is compared with it any more.
+    """
+
+    def __init__(self, oracle: Oracle, stands: str) -> None:
+        super().__init__(oracle)
+        self.stands = stands
+
+
+def proposer(oracle: Oracle, failures: Sequence[Failure]) -> Keyed:
+    """The oracle that proposes principles from failures, known by the version that judged them.
+
+    So proposals are made anew where their failures are, and stand where those stand.
+    """
+    asked = Keyed(oracle, oracle.name)
+    by = failures[0].verdict.template if failures and asked.version else asked.formerly
+    return Keyed(oracle, oracle.name, by)

@@ -128,7 +128,8 @@ class Policy(Generator, Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """What its answers depend on beside the chat and the sampling: the checkpoint's id."""
+        """What its answers depend on beside the chat and the sampling: the checkpoint's id, and
+        what else its host knows (template, commit, precision)."""
         ...
 
 

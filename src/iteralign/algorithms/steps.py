@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from iteralign.exchanges import Current, answer, judged, pair
+from iteralign.algorithms.judges import Judges
+from iteralign.exchanges import answer, judged, pair, proposer
 from iteralign.protocols import Eval, Oracle, PolicyHost, Trainer
 from iteralign.recipe.iteralign import Recipe
 from iteralign.records.iteralign import (
@@ -87,6 +88,7 @@ class Loop:
         self.run = run
         self.recipe = recipe
         self.parts = parts
+        self.judges = Judges(run, parts.oracle)
 
     def start(self) -> State:
         """The base model, measured, with its own helpful answers to benign prompts."""
@@ -159,8 +161,8 @@ class Iteration:
         self._run = loop.run
         self._recipe = loop.recipe
         self._host = loop.parts.host
-        self._oracle = loop.parts.oracle
         self._index = len(state.done) + 1
+        self._oracle = loop.judges.of(self._index)
         self._scope = loop.run.scope(f"iteration-{self._index:04d}")
 
     def next_prompts(self) -> list[RedTeamPrompt]:
@@ -193,7 +195,7 @@ class Iteration:
             "propose",
             list[Principle],
             propose,
-            Current(self._oracle),
+            proposer(self._oracle, failures),
             failures,
             constitution,
             iteration=self._index,

@@ -6,6 +6,7 @@ A part of the composition root. Decides nothing about the method.
 from __future__ import annotations
 
 from iteralign.algorithms.steps import Parts
+from iteralign.build.began import began
 from iteralign.build.data import stored_constitution, stored_prompts
 from iteralign.build.evals import prompted, tasks
 from iteralign.build.models import base_checkpoint, host_of, must_be_trainable, trainer
@@ -25,7 +26,7 @@ def parts(run: Run, recipe: Recipe) -> Parts:
     must_be_trainable(recipe)
     judge = oracle_of(run, recipe, warn)
     return Parts(
-        base=base_checkpoint(recipe),
+        base=base_checkpoint(recipe, began(run)),
         host=host_of(run, recipe, warn),
         oracle=judge,
         trainer=trainer(recipe, run.locate, warn),

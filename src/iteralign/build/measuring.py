@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from iteralign.build.began import began, note_libraries
 from iteralign.build.data import read_prompts
 from iteralign.build.evaluations import make, must_be_there
 from iteralign.build.models import base_checkpoint, host
@@ -67,6 +68,7 @@ def evaluate(
         if listen is not None:
             run.listen(listen)
         run.calls.limit(caps(recipe))
+        note_libraries(run)
 
         def warn(text: str) -> None:
             run.event("warning", text=text)
@@ -136,11 +138,12 @@ def evaluate(
 def _measure(
     run: Run, recipe: Recipe, evals: Sequence[Any], warn: Callable[[str], None]
 ) -> tuple[list[EvalReport], list[float]]:
-    checkpoint = base_checkpoint(recipe)
+    since = began(run)
+    checkpoint = base_checkpoint(recipe, since)
     scope = run.scope(f"evaluation-{checkpoint.id}")
     reports: list[EvalReport] = []
     seconds: list[float] = []
-    with host(recipe, warn=warn, ledger=run.calls).serve(checkpoint) as policy:
+    with host(recipe, warn=warn, ledger=run.calls, since=since).serve(checkpoint) as policy:
         for each in evals:
             started = time.perf_counter()
             reports.append(each.run(policy, scope))

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from iteralign.build.began import began
 from iteralign.build.harness import HARNESS, harness_must_run
 from iteralign.build.oracle import caps
-from iteralign.engines.weights import sampled_hash
+from iteralign.engines.facts import Began, Facts, no_run
+from iteralign.engines.weights import commit_of, sampled_hash
 from iteralign.errors import RecipeError
 from iteralign.ledger import InMemory
 from iteralign.log import log
@@ -50,15 +52,21 @@ def located(locate: Locate = in_place) -> Locate:
     return find
 
 
-def base_checkpoint(recipe: Recipe) -> Checkpoint:
-    """Return the weights that the run starts from; the embedded models' are known by their hash."""
+def base_checkpoint(recipe: Recipe, since: Began | None = None) -> Checkpoint:
+    """Return the weights that the run starts from; the embedded models' are known by their hash.
+
+    A hub's model is known by its name, and where a run (``since``) began with another commit, by the commit.
+    """
     name = recipe.model.name
     if name in EMBEDDED:
         from iteralign.organism import fingerprint
 
         return Checkpoint(path=name, trainer_hash=name, weights_hash=fingerprint(name))
     folder = Path(name)
-    weights = sampled_hash(folder) if folder.is_dir() else ""
+    if folder.is_dir():
+        return Checkpoint(path=name, trainer_hash=name, weights_hash=sampled_hash(folder))
+    commit = commit_of(name) if since is not None else ""
+    weights = commit if commit and since is not None and since(f"commit of {name}", commit) != commit else ""
     return Checkpoint(path=name, trainer_hash=name, weights_hash=weights)
 
 
@@ -71,7 +79,7 @@ def host_of(run: Run, recipe: Recipe, warn: Callable[[str], None]) -> PolicyHost
     """Return what serves the model of a run that trains; a server is proved to be able to."""
     if recipe.model.engine == "server":
         return _served_here(run, recipe, warn)
-    return host(recipe, run.locate, warn)
+    return host(recipe, run.locate, warn, since=began(run))
 
 
 def _served_here(run: Run, recipe: Recipe, warn: Callable[[str], None]) -> PolicyHost:
@@ -81,14 +89,15 @@ def _served_here(run: Run, recipe: Recipe, warn: Callable[[str], None]) -> Polic
     """
     from iteralign.engines.openai.host import ServerHost
 
-    base = base_checkpoint(recipe)
+    since = began(run)
+    base = base_checkpoint(recipe, since)
     model = recipe.model
     precision = "float32" if model.dtype == "float32" else "bfloat16"
-    here = Here(base, located(run.locate), warn)
+    here = Here(base, located(run.locate), warn, Facts(model.chat_template, "auto", since, warn))
     probe = run.scope("data").once(
         "probe", dict[str, float], probe_here, here, precision, model.chat_template
     )
-    found = host(recipe, run.locate, warn, run.calls, probe)
+    found = host(recipe, run.locate, warn, run.calls, probe, since)
     assert isinstance(found, ServerHost)
     found.ready(base)
     found.must_take_adapters()
@@ -102,11 +111,12 @@ class Here:
     base: Checkpoint
     locate: Locate
     warn: Callable[[str], None]
+    facts: Facts
 
     @property
     def fingerprint(self) -> str:
-        """The checkpoint's id."""
-        return self.base.id
+        """The checkpoint's id, and what changed of the chat template since the run began."""
+        return self.facts.fingerprint(self.base)
 
 
 def probe_here(here: Here, precision: str, chat_template: str | None) -> dict[str, float]:
@@ -122,11 +132,12 @@ def host(
     warn: Callable[[str], None] = log,
     ledger: Ledger | None = None,
     expected: dict[str, float] | None = None,
+    since: Began = no_run,
 ) -> PolicyHost:
     """Return the engine that serves the model.
 
     A server's requests go through the ledger where the recipe says so; ``expected`` are the log-probabilities
-    (nats) that its base must give.
+    (nats) that its base must give; ``since`` knows what the run began with.
     """
     match recipe.model.engine:
         case "hf":
@@ -141,6 +152,7 @@ def host(
                 max_context=recipe.model.max_context,
                 locate=located(locate),
                 warn=warn,
+                began=since,
             )
         case "server":
             from iteralign.engines.openai.host import ServerHost
@@ -158,6 +170,7 @@ def host(
                 warn=warn,
                 ledger=(ledger or InMemory(caps(recipe))) if model.metered else None,
                 expected=expected,
+                began=since,
                 **model.model_dump(include=own),
             )
     raise RecipeError(f"model.engine = {recipe.model.engine!r}: no such engine. Known: hf, server")

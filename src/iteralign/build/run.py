@@ -15,6 +15,7 @@ from iteralign.algorithms.iteralign import iteralign
 from iteralign.algorithms.self_align import self_align
 from iteralign.build import iteralign as iteralign_parts
 from iteralign.build import self_align as self_align_parts
+from iteralign.build.began import note_libraries
 from iteralign.build.evals import tasks
 from iteralign.build.forecast import must_be_able_to_pass
 from iteralign.errors import IterAlignError
@@ -108,6 +109,7 @@ def watched(run: Run, listen: Listener | None) -> Iterator[None]:
     if listen is not None:
         run.listen(listen)
     run.event("run", state="started")
+    note_libraries(run)
     try:
         yield
     except KeyboardInterrupt:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from iteralign.algorithms.self_align_steps import Parts
+from iteralign.build.began import began
 from iteralign.build.data import stored_prompts
 from iteralign.build.evals import evals
 from iteralign.build.models import RULES, base_checkpoint, host_of, must_be_trainable, trainer
@@ -50,7 +51,7 @@ def parts(run: Run, recipe: SelfAlignRecipe) -> Parts:
     asked = organism_requests(recipe.seed) if recipe.model.name == RULES else []
     compared = recipe.clone.questions is not None
     return Parts(
-        base=base_checkpoint(loop),
+        base=base_checkpoint(loop, began(run)),
         host=host_of(run, loop, warn),
         engraver=trainer(loop, run.locate, warn),
         cloner=trainer(recipe.loop(recipe.clone.training), run.locate, warn),

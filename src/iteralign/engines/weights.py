@@ -73,12 +73,11 @@ def folder_of(place: str, warn: Callable[[str], None] = lambda text: None, *, we
         )
     import huggingface_hub as hub
 
-    try:
-        cached = Path(hub.snapshot_download(place, local_files_only=True))
-        if _is_whole(cached) or (not weights and (cached / "tokenizer_config.json").is_file()):
-            return cached
-    except (OSError, ValueError):
-        pass  # not in the cache: the hub is asked
+    cached = _cached(place)
+    if cached is not None and (
+        _is_whole(cached) or (not weights and (cached / "tokenizer_config.json").is_file())
+    ):
+        return cached
     try:
         files = [s.rfilename for s in hub.HfApi().model_info(place, timeout=20).siblings or []]
         # transformers reads pickled weights without running them
@@ -94,6 +93,28 @@ def folder_of(place: str, warn: Callable[[str], None] = lambda text: None, *, we
             "Give a folder with a model, or a hub name that this machine can reach "
             "(a gated model needs HF_TOKEN; HF_HUB_OFFLINE must not be set)"
         ) from error
+
+
+def commit_of(place: str) -> str:
+    """The commit of a hub's model that the local cache holds whole, without asking the network.
+
+    Empty for a folder, and for what is not in the cache.
+    """
+    folder = Path(place)
+    if folder.is_dir() or folder.is_absolute() or place.startswith((".", "~")) or place.count("/") > 1:
+        return ""
+    cached = _cached(place)
+    return cached.name if cached is not None and _is_whole(cached) else ""
+
+
+def _cached(place: str) -> Path | None:
+    """The snapshot of a hub's model in the local cache, whole or not."""
+    import huggingface_hub as hub
+
+    try:
+        return Path(hub.snapshot_download(place, local_files_only=True))
+    except (OSError, ValueError):
+        return None
 
 
 def load(

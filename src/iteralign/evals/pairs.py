@@ -16,7 +16,7 @@ from typing import ClassVar
 from iteralign.data.files import read_rows
 from iteralign.errors import DataError
 from iteralign.exchanges import answers
-from iteralign.protocols import PairJudge, Policy, Recorder
+from iteralign.protocols import PairJudge, Policy, Recorder, Remembering
 from iteralign.records.base import Record
 from iteralign.records.chat import Message, SamplingParams
 from iteralign.records.iteralign import EvalReport, RedTeamPrompt
@@ -107,7 +107,12 @@ class Pairs:
             for q, mine, other in zip(self._questions, said, self._other, strict=True)
             for a, b in ((mine, other), (other, mine))
         ]
-        found = recorder.each("preferences", Preference, _compare, contests, _Named(self._judge))
+        judge = _Named(self._judge)
+        if isinstance(recorder, Remembering) and recorder.stored(
+            "preferences", Preference, _compare, contests, judge.formerly
+        ):
+            judge = judge.formerly
+        found = recorder.each("preferences", Preference, _compare, contests, judge)
         values = {}
         same = 0
         wins = 0
@@ -242,10 +247,17 @@ class _Named:
     """A judge as a step's key knows it."""
 
     judge: PairJudge
+    whole: bool = True
 
     @property
-    def fingerprint(self) -> str:
-        return self.judge.name
+    def formerly(self) -> _Named:
+        """The judge as earlier releases knew it, without its settings."""
+        return _Named(self.judge, whole=False)
+
+    @property
+    def fingerprint(self) -> str | list[str]:
+        version = str(getattr(self.judge, "version", "")) if self.whole else ""
+        return [self.judge.name, version] if version else self.judge.name
 
 
 def _compare(contests: Sequence[Contest], named: _Named) -> list[Preference]:

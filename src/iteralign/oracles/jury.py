@@ -40,6 +40,12 @@ class Jury:
         versions = [str(getattr(j, "version", "")) for j in self._jurors]
         return "+".join(versions) if all(versions) else ""
 
+    @property
+    def formerly(self) -> str:
+        """What earlier releases called this version: made of the jurors', as the version is."""
+        versions = [str(getattr(j, "formerly", getattr(j, "version", ""))) for j in self._jurors]
+        return "+".join(versions) if all(versions) else ""
+
     def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
         """One verdict per exchange, in order; ``unjudged`` where the votes are even or nobody has one."""
         by_juror = [j.judge(exchanges) for j in self._jurors]

@@ -13,6 +13,7 @@ from typing import Any
 
 from iteralign.chat import rows
 from iteralign.chat.format import encode_prompt
+from iteralign.engines.facts import Began, Facts, no_run
 from iteralign.engines.hf.model import Loaded
 from iteralign.engines.hf.tree import tree_of
 from iteralign.engines.probe import prove
@@ -35,7 +36,7 @@ class HFHost:
 
     ``batch_size`` is the largest batch (chats); it is halved, for good, when memory runs out. ``max_context``
     (tokens) lowers the model's own limit. ``locate`` gives a checkpoint's folder or hub name; ``warn`` hears
-    what a user should know.
+    what a user should know. ``began``: what the run began with, where there is one.
     """
 
     def __init__(
@@ -48,9 +49,10 @@ class HFHost:
         max_context: int | None = None,
         locate: Callable[[Checkpoint], str],
         warn: Callable[[str], None],
+        began: Began = no_run,
     ) -> None:
         self._device = device
-        self._dtype = dtype
+        self._facts = Facts(chat_template, dtype, began, warn)
         self._template = chat_template
         self._max_context = max_context
         self._locate = locate
@@ -76,13 +78,22 @@ class HFHost:
             self.free()
             device = pick_device(self._device)
             place = self._locate(checkpoint)
-            precision = pick_dtype(self._dtype, device)
+            here = pick_dtype("auto", device)
+            precision = self._facts.precision(here)
+            self._facts.on(device, precision, here)
             model, tokenizer = load(
                 place, device=device, precision=precision, template=self._template, warn=self._warn
             )
             prove(model, tokenizer, place, precision)
+            self._facts.loaded(place)
             self._loaded = (checkpoint.id, Loaded(model, tokenizer, device, self._max_context, self._warn))
         return self._loaded[1]
+
+    def fingerprint(self, checkpoint: Checkpoint) -> str:
+        """What the answers of a checkpoint depend on; nothing is loaded."""
+        # trained weights have a hash of their own, and finding them would verify them
+        place = self._locate(checkpoint) if checkpoint.parent is None else ""
+        return self._facts.fingerprint(checkpoint, place)
 
     def free(self) -> None:
         """Give the memory back (before training, say)."""
@@ -113,8 +124,8 @@ class HFPolicy:
 
     @property
     def fingerprint(self) -> str:
-        """The checkpoint's id."""
-        return self.checkpoint.id
+        """The checkpoint's id, and what changed of template, commit and precision since the run began."""
+        return self._host.fingerprint(self.checkpoint)
 
     def generate(self, chats: Sequence[Chat], params: SamplingParams) -> list[Completion]:
         """One completion per chat, in order. Raises ``PromptTooLong`` before anything is generated.

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from iteralign.chat.format import PROBE, encode_prompt, encode_training, end_tokens, stops
 from iteralign.chat.rows import must_fit, seeds, spans
+from iteralign.engines.facts import Began, Facts, no_run
 from iteralign.engines.openai.completions import SILENT, Completions
 from iteralign.engines.openai.generator import OpenAIEngine
 from iteralign.engines.probe import TOLERANCE, written_probe
@@ -70,8 +71,11 @@ class ServerHost:
         warn: Callable[[str], None],
         ledger: Ledger | None = None,
         expected: dict[str, float] | None = None,
+        began: Began = no_run,
         **wire: Any,
     ) -> None:
+        # the server's own template is not known, nor how it computes where that is not told
+        self.facts = Facts(chat_template if api == "completions" else None, dtype, began, warn)
         self.api = api
         self._place = place
         self._dtype = dtype
@@ -249,8 +253,8 @@ class ServedPolicy:
 
     @property
     def fingerprint(self) -> str:
-        """The checkpoint's id."""
-        return self.checkpoint.id
+        """The checkpoint's id, and what changed of template and precision since the run began."""
+        return self._host.facts.fingerprint(self.checkpoint)
 
     def generate(self, chats: Sequence[Chat], params: SamplingParams) -> list[Completion]:
         """One completion per chat, in order.

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from iteralign.canonical import content_hash
 from iteralign.errors import EngineError, Filtered, PromptTooLong
 from iteralign.exchanges import by_halving
 from iteralign.log import log
@@ -78,6 +79,9 @@ class ChatOracle:
         self._max_principles = max_principles
         self._text_limit = text_limit
         self._cluster_limit = cluster_limit
+        self._schema = judgement_schema(list(self._categories))
+        settings = [name, self._params, self._categories, self._schema, text_limit]
+        self._version = f"{TEMPLATE}-{content_hash(settings)[:8]}"
 
     @property
     def name(self) -> str:
@@ -86,7 +90,15 @@ class ChatOracle:
 
     @property
     def version(self) -> str:
-        """Hash of the templates: the ``template`` of its verdicts."""
+        """Of all that a verdict depends on: the ``template`` of its verdicts.
+
+        That is the templates, and after a dash the model, categories, sampling, limits and reply schema.
+        """
+        return self._version
+
+    @property
+    def formerly(self) -> str:
+        """What earlier releases called this version: they recorded the templates alone."""
         return TEMPLATE
 
     def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
@@ -96,7 +108,7 @@ class ChatOracle:
         """
         system = Message("system", render("judge", categories=self._categories))
         requests = [self._judge_request(system, e) for e in exchanges]
-        replies = self._ask(self._judge, requests, Judgement, judgement_schema(list(self._categories)))
+        replies = self._ask(self._judge, requests, Judgement, self._schema)
         self._must_be_of_use(replies)
         return [self._verdict(e, r) for e, r in zip(exchanges, replies, strict=True)]
 
@@ -234,7 +246,7 @@ class ChatOracle:
         facts: dict[str, Any] = {
             "response_id": exchange.response.id,
             "oracle": self._name,
-            "template": TEMPLATE,
+            "template": self._version,
         }
         if not isinstance(reply, Judgement):
             return Verdict(label="unjudged", rationale=one_line(str(reply)), **facts)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from iteralign.canonical import content_hash
 from iteralign.errors import EngineError
 from iteralign.oracles.chat.frame import Unusable, clean, mark_for, read
 from iteralign.oracles.chat.schema import reply_schema
@@ -50,6 +51,9 @@ class ChatPairJudge:
         self._name = name
         self._limit = text_limit
         self._params = SamplingParams(max_new_tokens=max_new_tokens, temperature=0.0, seed=seed)
+        settings = [name, self._params, SCHEMA, text_limit]
+        self.version = f"{TEMPLATE}-{content_hash(settings)[:8]}"
+        """Of all that a preference depends on: templates, model, sampling, limit and reply schema."""
 
     @property
     def name(self) -> str:
