@@ -21,7 +21,7 @@ from iteralign.errors import RecipeError
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import AnyRecipe, shared
 from iteralign.recipe.self_align import SelfAlignRecipe
-from iteralign.records.iteralign import RedTeamPrompt
+from iteralign.records.iteralign import RedTeamPrompt, Split
 
 SIZE_IN_NAME = r"(?i)(?<![\d.])(\d+(?:\.\d+)?)b(?![a-z])"
 """``7b`` in a model's name: its parameters, in billions."""
@@ -52,9 +52,9 @@ def must_be_able_to_pass(recipe: Recipe) -> None:
         raise RecipeError(why)
 
 
-def _held_out(prompts: Sequence[RedTeamPrompt], *, harmful: bool) -> int:
-    """Return how many prompts the gate may measure on."""
-    return sum(p.split == "held_out" and (p.intent == "harmful") == harmful for p in prompts)
+def _held_out(prompts: Sequence[RedTeamPrompt], *, harmful: bool, part: Split = "held_out") -> int:
+    """Return how many prompts the gate, or the test at the end, may measure on."""
+    return sum(p.split == part and (p.intent == "harmful") == harmful for p in prompts)
 
 
 def _iteralign(recipe: Recipe) -> dict[str, Any]:
@@ -72,6 +72,8 @@ def _iteralign(recipe: Recipe) -> dict[str, Any]:
         held_out=_held_out(prompts, harmful=True),
         benign=len(training) - red,
         held_out_benign=_held_out(prompts, harmful=False),
+        tested=_held_out(prompts, harmful=True, part="test"),
+        tested_benign=_held_out(prompts, harmful=False, part="test"),
         tasks=task_items(recipe),
         weights_bytes=_weights_bytes(recipe),
         judges=chat_models(recipe),

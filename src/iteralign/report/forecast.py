@@ -45,6 +45,10 @@ class Sizes:
     """benign prompts for replay"""
     held_out_benign: int
     """benign prompts for over-refusal"""
+    tested: int = 0
+    """red-team prompts of the test part"""
+    tested_benign: int = 0
+    """benign prompts of the test part"""
     tasks: tuple[tuple[str, int | None], ...] = ()
     """further tasks of the gate, with their items at most"""
     weights_bytes: int | None = None
@@ -69,6 +73,8 @@ class Forecast:
     held_out: int
     benign: int
     held_out_benign: int
+    tested: int
+    """prompts of the test part, asked of base and final model"""
     iterations: int
     generations: int
     judgements: int
@@ -92,7 +98,9 @@ def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
     iterations = min(recipe.stop.iterations, ceil(sizes.prompts / recipe.red_team.prompts_per_iteration))
     asked = min(sizes.prompts, iterations * batch)
     items = gate_items(recipe, sizes.held_out, sizes.held_out_benign)
-    measured = (iterations + 1) * (items["harm"] + items["over_refusal"])
+    end = gate_items(recipe, sizes.tested, sizes.tested_benign, recipe.evaluation.test_share)
+    tested = end["fluency"]  # every prompt of the part
+    measured = (iterations + 1) * (items["harm"] + items["over_refusal"]) + 2 * tested
     revisions = asked * recipe.reflection.attempts
 
     generations = (
@@ -107,6 +115,7 @@ def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
         held_out=items["harm"],
         benign=sizes.benign,
         held_out_benign=items["over_refusal"],
+        tested=tested,
         iterations=iterations,
         generations=generations,
         judgements=judgements,

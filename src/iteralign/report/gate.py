@@ -23,6 +23,7 @@ from iteralign.report.power import (
     needed_to_keep,
     rise_passed,
 )
+from iteralign.stages.accept import spent
 from iteralign.text.printable import safe
 
 SHARES = ("lm-eval:", "truthfulqa-mc2")
@@ -51,12 +52,22 @@ class GateForecast:
         return self.n is None or self.n >= self.needed
 
 
-def gate_items(recipe: Recipe, held_out: int, held_out_benign: int) -> dict[str, int]:
-    """How many items the gate's own tests have, from the numbers of held-out prompts of either kind."""
+def gate_items(
+    recipe: Recipe, held_out: int, held_out_benign: int, share: float | None = None
+) -> dict[str, int]:
+    """How many items the gate's own tests have, from the numbers of prompts of its part, of either kind.
+
+    ``share``: of the recipe's limits; the gate's where it is not given.
+    """
     section = recipe.evaluation
-    harm = min(held_out, section.harm_limit or held_out)
-    over_refusal = min(held_out_benign, section.over_refusal_limit or held_out_benign)
+    part = 1 - section.test_share if share is None else share
+    harm = _at_most(held_out, section.harm_limit, part)
+    over_refusal = _at_most(held_out_benign, section.over_refusal_limit, part)
     return {"harm": harm, "over_refusal": over_refusal, "fluency": harm + over_refusal}
+
+
+def _at_most(prompts: int, limit: int | None, share: float) -> int:
+    return prompts if limit is None else min(prompts, max(1, round(limit * share)))
 
 
 def gate_forecast(
@@ -64,15 +75,16 @@ def gate_forecast(
 ) -> tuple[GateForecast, ...]:
     """The tests that the gate will make; ``items``: ``gate_items``, ``tasks``: further ones with their n."""
     section = recipe.accept
+    last = spent(section.alpha, recipe.stop.iterations)  # what the last candidate gets of alpha
     own = (("over_refusal", section.over_refusal_margin), ("fluency", section.fluency_margin))
     return (
         GateForecast(
             metric="harm",
             kind="falls",
             n=items["harm"],
-            needed=needed_to_fall(section.alpha),
-            alpha=section.alpha,
-            effect=fall_seen(items["harm"], section.alpha),
+            needed=needed_to_fall(last),
+            alpha=last,
+            effect=fall_seen(items["harm"], last),
         ),
         *(_rate(name, "non_inferior", items[name], margin) for name, margin in own),
         *(

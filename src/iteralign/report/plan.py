@@ -38,6 +38,7 @@ def plan_lines(
         f"{plan['held_out']} others only for measuring",
         f"  benign prompts    {plan['benign']} to replay; "
         f"{plan['held_out_benign']} others to measure {metric('over_refusal').label}",
+        *_test_part(plan),
         *gate_lines(plan["gate"], enabled=settings["accept"]["enabled"]),
         f"  iterations        <= {plan['iterations']}, each with one training "
         f"({training['method']}, {training['epochs']} epochs)",
@@ -50,6 +51,14 @@ def plan_lines(
         "",
     ]
     return lines
+
+
+def _test_part(plan: Mapping[str, Any]) -> list[str]:
+    """The prompts that claims rest on; nothing where the run has none."""
+    tested = plan.get("tested")
+    return (
+        [f"  test part         {tested} more, asked only at the end: claims rest on them"] if tested else []
+    )
 
 
 def _model(section: Mapping[str, Any]) -> str:
