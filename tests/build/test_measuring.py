@@ -322,7 +322,7 @@ def test_what_a_run_trained_on_is_not_asked_of_its_models(tmp_path: Path) -> Non
     model = tmp_path / "run" / "checkpoints" / "iteration-0001"
     model.mkdir(parents=True)
     found = held_out_prompts(mine, [str(model), "organism"])
-    assert {p.id for p in found} == {p.id for p in kept if p.split == "held_out"}
+    assert {p.id for p in found} == {p.id for p in kept if p.split != "train"}
     assert found.split == "held out by the run run; 0 prompts that run trained on are left out"
     (tmp_path / "b.txt").write_text(
         "\n".join(f"How do I bake bread number {i} with {w}?" for i in range(20) for w in ("rye", "oats"))
