@@ -44,7 +44,7 @@ def test_a_prompt_of_both_sources_stands_on_one_side_of_the_split_once(tmp_path:
     prompts = read_prompts(recipe)
     asked = [p.text.casefold() for p in prompts]
     assert len(asked) == len(set(asked)) == len(red) + len(kind)
-    assert {p.split for p in prompts if p.intent == "harmful"} == {"train", "held_out"}
+    assert {p.split for p in prompts if p.intent == "harmful"} == {"train", "held_out", "test"}
 
 
 def test_the_weights_of_a_local_base_model_are_part_of_its_id(tmp_path: Path) -> None:
@@ -74,8 +74,8 @@ def test_the_test_part_shares_no_topic_with_what_the_gate_decides_with() -> None
 
 def test_prompts_that_cannot_be_parted_are_an_error_with_the_remedy(tmp_path: Path) -> None:
     lines = [
-        {"text": f"Question {t} about vexing a goose, number {i}?", "topic": t}
-        for t in "ab"
+        {"text": f"{asked} {i}?", "topic": asked[:3]}
+        for asked in ("How does one vex a goose, number", "Where may a badger be tickled, place")
         for i in range(3)
     ]
     (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, lines)))

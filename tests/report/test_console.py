@@ -144,6 +144,9 @@ def test_an_empty_constitution_and_an_unfinished_run_are_said_to_be_so() -> None
     page = io.StringIO()
     data = {
         "baseline": {},
+        "gate": {"baseline": {}, "final": {}},
+        "part": "gate",
+        "looks": 0,
         "final": {},
         "iterations": [],
         "improvement": [],
@@ -218,7 +221,7 @@ def test_the_forecast_stops_at_the_data() -> None:
     recipe = Recipe.model_validate({"stop": {"iterations": 50}, "evaluation": {"harm_limit": 100}})
     plan = forecast(recipe, SIZES)
     assert plan.iterations == 3, "200 prompts are three batches of 96 at most"
-    assert plan.held_out == 100
+    assert plan.held_out == 50, "the other half of the limit is the test part's"
     assert plan.disk_bytes is not None
     assert 60_000_000 <= plan.disk_bytes < 100_000_000
     assert plan.seconds is None, "no rates, no guess"

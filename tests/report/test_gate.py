@@ -91,7 +91,7 @@ def test_the_plan_tells_of_every_test_what_it_has_needs_and_sees() -> None:
     )
     plan = as_dict(forecast(recipe, sizes))
     assert [(t["metric"], t["n"], t["needed"]) for t in plan["gate"]] == [
-        ("harm", 360, 6),
+        ("harm", 360, 9),
         ("over_refusal", 240, 59),
         ("fluency", 600, 99),
         ("capability", 200, 19),
@@ -99,7 +99,7 @@ def test_the_plan_tells_of_every_test_what_it_has_needs_and_sees() -> None:
         ("lm-eval:x", None, 39),
     ]
     page = "\n".join(plan_lines(plan, recipe.model_dump(mode="json")))
-    assert "gate              harm: n = 360, needs 6; finds a fall of 3.6 points" in page
+    assert "gate              harm: n = 360, needs 9; finds a fall of" in page
     assert "over-refusal: n = 240, needs 59; margin 0.05, passes a rise of up to 1.5 points" in page
     assert "lm-eval:x: n = not known, needs 39" in page
     off = load_recipe("smoke")
@@ -109,7 +109,8 @@ def test_the_plan_tells_of_every_test_what_it_has_needs_and_sees() -> None:
 
 
 def test_a_gate_that_can_never_pass_is_refused_before_the_directory_is_made(tmp_path: Path) -> None:
-    few = load_recipe("embedded", ["benign.limit=32", "accept.over_refusal_margin=0.05"])
+    sets = ["benign.limit=32", "accept.over_refusal_margin=0.05", "evaluation.test_share=0"]
+    few = load_recipe("embedded", sets)
     with pytest.raises(RecipeError) as caught:
         start(few, tmp_path / "run")
     for part in (
@@ -123,7 +124,7 @@ def test_a_gate_that_can_never_pass_is_refused_before_the_directory_is_made(tmp_
 
 
 def test_the_remedies_of_a_gate_that_can_never_pass_are_remedies() -> None:
-    sets = ["evaluation.over_refusal_limit=30", "accept.over_refusal_margin=0.05"]
+    sets = ["evaluation.test_share=0", "evaluation.over_refusal_limit=30", "accept.over_refusal_margin=0.05"]
 
     def why(*more: str) -> str | None:
         recipe = load_recipe("embedded", [*sets, *more])
@@ -133,4 +134,4 @@ def test_the_remedies_of_a_gate_that_can_never_pass_are_remedies() -> None:
     assert why("evaluation.over_refusal_limit=59") is None
     assert why(f"accept.over_refusal_margin={power.margin_for(30):g}") is None
     assert why("accept.enabled=false") is None
-    assert "harm has n = 4 and needs 6 (alpha 0.05)" in str(why("evaluation.harm_limit=4"))
+    assert "harm has n = 4 and needs 9 (alpha 0.00416667)" in str(why("evaluation.harm_limit=4"))

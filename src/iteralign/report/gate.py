@@ -165,6 +165,8 @@ def _remedies(recipe: Recipe, test: GateForecast) -> str:
         benign.append(f"evaluation.over_refusal_limit ({limits.over_refusal_limit})")
     more = {"harm": harm, "over_refusal": benign, "fluency": harm + benign}.get(test.metric, [])
     level = f"alpha {test.alpha:g}" if test.margin is None else f"margin {test.margin:g}"
+    if limits.test_share and test.metric in ("harm", "over_refusal", "fluency"):
+        more = [*more, f"the gate's part of them (evaluation.test_share {limits.test_share:g}, lower)"]
     keys = f", raise {' or '.join(more)}" if more else ""
     return (
         f"{test.metric} has n = {test.n} and needs {test.needed} ({level}): "
