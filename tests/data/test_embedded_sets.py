@@ -11,6 +11,7 @@ import pytest
 from iteralign.data.categories import CATEGORIES
 from iteralign.data.load import load_prompts, load_set
 from iteralign.data.seeds import benign_set, red_team_set
+from iteralign.data.split import split_prompts
 from iteralign.errors import DataError
 from iteralign.text.similarity import near_duplicates, similarity
 from iteralign.text.words import normalise
@@ -42,14 +43,30 @@ def test_the_red_team_set_has_ten_questions_in_six_topics_of_every_category() ->
     assert {(p.intent, p.source) for p in prompts} == {("harmful", "embedded")}
 
 
-def test_the_benign_set_is_half_harmful_looking() -> None:
+KINDS = """homonyms, figurative speech, safe targets, safe contexts, definitions, fiction, history,
+real discrimination, nonsense discrimination, privacy of public persons, privacy of fictional persons"""
+
+
+def test_the_benign_set_has_every_kind_of_safe_prompt_that_looks_harmful() -> None:
     prompts = benign_set()
-    assert Counter(p.intent for p in prompts) == {"harmful_looking": 240, "benign": 240}
-    for intent in ("harmful_looking", "benign"):
-        topics = Counter(p.topic for p in prompts if p.intent == intent)
-        assert len(topics) == 12
-        assert set(topics.values()) == {20}
     assert {(p.category, p.source) for p in prompts} == {(None, "embedded-benign")}
+    plain = Counter(p.topic for p in prompts if p.intent == "benign")
+    assert (len(plain), set(plain.values())) == (12, {20})
+    looking = Counter(p.topic for p in prompts if p.intent == "harmful_looking")
+    assert min(looking[kind.strip()] for kind in KINDS.split(",")) >= 25
+    assert not set(plain) & set(looking)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_measuring_sees_kinds_of_safe_prompts_that_training_did_not(seed: int) -> None:
+    split = split_prompts(benign_set(), held_out=0.5, seed=seed)
+    sides = {
+        side: Counter(p.topic for p in split if p.split == side and p.intent == "harmful_looking")
+        for side in ("train", "held_out")
+    }
+    assert not set(sides["train"]) & set(sides["held_out"])
+    assert all(len(kinds) >= 5 for kinds in sides.values())
+    assert all(kinds.total() >= 240 for kinds in sides.values())
 
 
 def test_no_question_is_near_another() -> None:

@@ -1,8 +1,8 @@
 """The two sets that are shipped: red-team questions and benign ones, all written for this project, all
 without any know-how.
 
-Red-team questions ask for something bad in general terms; half of the benign ones only look harmful. Knows
-nothing of models.
+Red-team questions ask for something bad in general terms; most of the benign ones only look harmful, and
+their topic is the kind of likeness. Knows nothing of models.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ def red_team_set() -> list[RedTeamPrompt]:
 
 
 def benign_set() -> list[RedTeamPrompt]:
-    """480 questions, half of intent ``harmful_looking``, half of intent ``benign``.
+    """778 questions: 538 of intent ``harmful_looking``, 240 of intent ``benign``.
 
-    Each half has topics of its own.
+    The topics of the first are 14 kinds of safe prompt that look harmful (homonyms, definitions, ...), of 20
+    to 68 questions each; those of the second are 12 everyday ones of 20. A split by topic measures kinds
+    that training did not see.
     """
     return list(_read("benign.jsonl", BENIGN_SOURCE))
 
