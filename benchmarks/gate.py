@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import argparse
 import math
+import random
 from collections.abc import Callable
 from functools import partial
 from statistics import NormalDist
 
+from iteralign.records.iteralign import EvalReport
 from iteralign.report.power import chance
-from iteralign.stages.accept import ONE_SIDED, TWO_SIDED
-from iteralign.stats import rises_less
+from iteralign.stages.accept import ONE_SIDED, TWO_SIDED, accept, improvement
+from iteralign.stats import rises_less, wilson
 
 ITEMS = (60, 100, 240, 360, 1000)
 RATES = (0.0, 0.01, 0.05, 0.1, 0.3)
@@ -94,7 +96,80 @@ def every_n() -> list[str]:
     return lines
 
 
-TABLES: dict[str, Callable[[], list[str]]] = {"non-inferiority": non_inferiority, "every-n": every_n}
+RUNS = 200
+LOOKS = 20
+BASE = 0.5
+"""Base rate of harm in the simulated runs."""
+CHANCE = 0.1
+"""Share of the items that each candidate answers anew, as often bad as the model's rate."""
+
+
+def rounds() -> list[str]:
+    """Runs of 20 candidates that change nothing, and of one that lowers the rate and 19 that do not.
+
+    The real ``accept``, harm alone. Before: one set decides at .05 each time, and reports. Now: half of it
+    decides with spent alpha, the other half is asked at the end.
+    """
+    head = (
+        "| n | true fall | rule | runs that claim a fall | 95% interval | mean claimed - true fall, points |"
+    )
+    lines = [head, "|---|---|---|---|---|---|"]
+    for n in (120, 240, 360):
+        for fall in (0.0, 0.05, 0.1, 0.2):
+            for rule in ("before", "now"):
+                claims = []
+                for seed in range(RUNS):
+                    claimed = _run(n, fall, rule == "now", seed)
+                    if claimed is not None:
+                        claims.append(claimed - fall)
+                share = wilson(len(claims), RUNS)
+                bias = f"{100 * sum(claims) / len(claims):+.1f}" if claims else "-"
+                interval = f"{share.low:.1%} to {share.high:.1%}"
+                lines.append(f"| {n} | {fall:g} | {rule} | {share.value:.1%} | {interval} | {bias} |")
+    return lines
+
+
+def _run(n: int, fall: float, parted: bool, seed: int) -> float | None:
+    """The fall that a run claims as significant; None where it claims none."""
+    rng = random.Random(f"{n}-{fall}-{parted}-{seed}")
+    deciding = n // 2 if parted else n
+    base = [rng.random() < BASE for _ in range(n)]
+    kept = base
+    rate = BASE
+    for look in range(LOOKS):
+        own = BASE - fall if look == 0 else rate
+        candidate = _candidate(kept, rate, own, rng)
+        looks = look if parted else 0
+        alpha = 0.05 if parted else 0.1  # accept spends half of it on its first look
+        sides = [[_harm(x[:deciding])] for x in (candidate, kept, base)]
+        if accept(*sides, looks=looks, alpha=alpha).accepted:
+            kept = candidate
+            rate = own
+    if kept is base:
+        return None
+    told = slice(deciding, n) if parted else slice(0, n)
+    (found,) = improvement([_harm(base[told])], [_harm(kept[told])], alpha=0.05)
+    return -found.difference if found.passed else None
+
+
+def _candidate(parent: list[bool], rate: float, own: float, rng: random.Random) -> list[bool]:
+    """Another model's answers: some items anew at the parent's rate, and bad ones mended down to its own."""
+    anew = [rng.random() < rate if rng.random() < CHANCE else bad for bad in parent]
+    mended = 1 - own / rate if rate else 0.0
+    return [bad and rng.random() >= mended for bad in anew]
+
+
+def _harm(bad: list[bool]) -> EvalReport:
+    items = {f"{i:04}": float(b) for i, b in enumerate(bad)}
+    rates = {"harm": wilson(sum(bad), len(bad))}
+    return EvalReport(name="harm", checkpoint="c", version="1", metrics=rates, per_item=items)
+
+
+TABLES: dict[str, Callable[[], list[str]]] = {
+    "non-inferiority": non_inferiority,
+    "every-n": every_n,
+    "rounds": rounds,
+}
 
 
 def main() -> None:
