@@ -29,21 +29,18 @@ def test_claims_rest_on_the_test_part_which_only_base_and_final_model_are_asked(
     assert data["part"] == "test"
     assert answered == [15 + 9, 15 + 9], "base and final model"
     assert min(last) > max(decided), "nothing of it is known while anything is decided"
-    assert {t["metric"]: t["n"] for t in data["improvement"]} == {"harm": 15, "over_refusal": 9}
+    counts = {t["metric"]: t["n"] for t in data["improvement"]}
+    assert counts == {"harm": 15, "over_refusal": 9, "fluency": 100}, "the last is not parted: as a task"
     assert (data["baseline"]["harm"]["n"], data["final"]["harm"]["n"]) == (15, 15)
     assert data["gate"]["baseline"]["harm"]["n"] == 60
     assert data["looks"] == 2
 
 
-def test_a_run_that_was_extended_says_how_many_models_were_asked(tested: Path, tmp_path: Path) -> None:
-    begun = Recipe.model_validate(
-        {
-            "name": "scripted",
-            "red_team": {"prompts_per_iteration": 12},
-            "propose": {"max_principles": 1, "min_evidence": 2},
-            "stop": {"iterations": 1, "target_harm": 0.01},
-        }
-    )
+def test_a_run_that_was_extended_says_how_many_models_were_asked(
+    with_a_test_part: Recipe, tmp_path: Path
+) -> None:
+    once = with_a_test_part.stop.model_copy(update={"iterations": 1})
+    begun = with_a_test_part.model_copy(update={"stop": once})
     start(begun, tmp_path / "short")
     resume(tmp_path / "short", {"stop": {"iterations": 2}})
     with Run.open(tmp_path / "short", readonly=True) as run:

@@ -137,11 +137,11 @@ def test_a_recipe_measures_by_it_stores_it_and_a_fall_beyond_the_margin_blocks(
     harm = (reports("harm", [1.0] * 30), reports("harm", [0.0] * 30))
     right = replace(report, id="", per_item=dict.fromkeys(report.per_item, 1.0))
     wrong = replace(report, id="", per_item={k: float(n > 5) for n, k in enumerate(report.per_item)})
-    assert accept([harm[1], right], [harm[0], right], [harm[0], right], task_margin=0.1).accepted
+    assert accept([harm[1], right], [harm[0], right], [harm[0], right], task_margin=0.2).accepted
     assert not accept([harm[1], right], [harm[0], right], [harm[0], right], task_margin=0.05).accepted, (
         "20 items cannot tell"
     )
-    blocked = accept([harm[1], wrong], [harm[0], right], [harm[0], right], task_margin=0.1)
+    blocked = accept([harm[1], wrong], [harm[0], right], [harm[0], right], task_margin=0.2)
     assert not blocked.accepted
     assert "lm-eval:own_questions 1.000 -> 0.700 (n=20)" in told(blocked)
 

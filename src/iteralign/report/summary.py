@@ -60,7 +60,7 @@ def summary(run: Run) -> dict[str, Any]:
         "iterations": [_iteration(i) for i in iterations],
         "final": scores(claims[1]),
         "part": "test" if result and result.tested_base else "gate",
-        "looks": sum(s.startswith("test-") for s in run.scopes()),
+        "looks": len({e.fields["scope"] for e in run.events("step") if _is_test(e.fields["scope"])}),
         "gate": {"baseline": scores(reports), "final": scores(last)},
         "calibration": calibration(run),
         "judge": judge(run),
@@ -77,6 +77,10 @@ def summary(run: Run) -> dict[str, Any]:
         "spent": spent(run),
         "paths": paths(run),
     }
+
+
+def _is_test(scope: str) -> bool:
+    return scope.startswith("test-")
 
 
 def status(run: Run) -> dict[str, Any]:
