@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from iteralign import align, load_run
+from iteralign import load_run
 from iteralign.build.data import stored_prompts
-from iteralign.build.run import resume
+from iteralign.build.run import resume, start
 from iteralign.cli.main import app
 from iteralign.recipe.iteralign import Recipe
-from iteralign.recipe.load import recipe_of
+from iteralign.recipe.load import load_recipe, recipe_of
 from iteralign.records.iteralign import RedTeamPrompt, RunResult
 from iteralign.records.self_align import SelfAlignResult
 from iteralign.store.run import Run
@@ -68,7 +68,12 @@ def test_a_run_that_was_killed_shows_what_it_had(tmp_path: Path) -> None:
 def test_a_run_that_was_killed_goes_on_to_what_a_fresh_run_comes_to(tmp_path: Path) -> None:
     old = unpack("interrupted", tmp_path)
     resumed = resume(old)
-    fresh = align(old / "recipe.yaml", tmp_path / "fresh", overrides=["evaluation.test_share=0"])
+    recipe = load_recipe(old / "recipe.yaml", ["evaluation.test_share=0"])
+    with load_run(old) as run:
+        (prompts,) = run.read(list[RedTeamPrompt], "data", "prompts")
+    with Run.create(tmp_path / "fresh", recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
+        run.beginning("prompts", list[RedTeamPrompt], lambda: prompts)  # the shipped sets have grown since
+    fresh = start(recipe, tmp_path / "fresh")
     assert len(fresh.iterations) == 2
     assert fresh.checkpoint.path == "checkpoints/iteration-0002"
     assert resumed == fresh
