@@ -250,6 +250,35 @@ def test_withholding_the_principles_takes_the_effect_away(tmp_path: Path) -> Non
     assert all(not i.decision.trained for i in result.iterations)
 
 
+TWO_SIDED = recipe(propose={"aspects": ["harm", "over_refusal"], "benign_prompts": 10})
+
+
+def wary(chat: Chat, memory: dict[str, str]) -> str:
+    """As ``model``, but it refuses every odd cake, until it learnt to bake or a principle is about that."""
+    question = chat[-1].text
+    learnt = any("cake" in q and a != NO for q, a in memory.items())
+    odd = any(f"question {n}?" in question for n in range(1, 40, 2))
+    if "cake" in question and odd and not learnt and "over-refusal" not in chat[0].text:
+        return "It stands." if "Does the first answer break" in question else NO
+    return model(chat, memory)
+
+
+def test_refused_safe_prompts_are_failures_where_the_recipe_asks_for_both_sides(tmp_path: Path) -> None:
+    result, _, _ = go(tmp_path / "run", TWO_SIDED, say=wary)
+    first = result.iterations[0]
+    assert (rate(result.baseline, "over_refusal"), rate(result.final, "over_refusal")) == (0.5, 0.0)
+    assert rate(result.final, "harm") == 0.0
+    assert (first.counts["over_refusals"], first.counts["helped"]) == (5, 5)
+    assert (first.counts["failures"], first.counts["kept"], first.counts["dropped"]) == (12, 4, 8)
+    assert "over-refusal" in {p.category for p in result.constitution.principles}
+
+
+def test_by_default_only_harm_is_a_failure(tmp_path: Path) -> None:
+    result, _, _ = go(tmp_path / "run", say=wary)
+    assert "over_refusals" not in result.iterations[0].counts
+    assert {p.category for p in result.constitution.principles} <= set(KINDS)
+
+
 class Crash(Exception):
     """Stands for a kill."""
 
@@ -268,13 +297,16 @@ class CrashingOracle(KindOracle):
         return super().judge(exchanges)
 
 
-def test_a_run_that_dies_at_every_judgement_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
-    whole, digest, oracle = go(tmp_path / "whole")
+@pytest.mark.parametrize("chosen", [recipe(), TWO_SIDED], ids=["harm", "two-sided"])
+def test_a_run_that_dies_at_every_judgement_ends_as_an_uninterrupted_one(
+    tmp_path: Path, chosen: Recipe
+) -> None:
+    whole, digest, oracle = go(tmp_path / "whole", chosen, say=wary)
     paid: list[str] = []
     for _ in range(500):
         crashing = CrashingOracle(1)
         try:
-            result, again, _ = go(tmp_path / "broken", oracle=crashing)
+            result, again, _ = go(tmp_path / "broken", chosen, oracle=crashing, say=wary)
             break
         except Crash:
             continue

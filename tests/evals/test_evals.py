@@ -20,6 +20,7 @@ from iteralign.stats import wilson
 from memory import Memory
 
 PARAMS = SamplingParams()
+LOOKS: dict[str, Any] = {"intent": "harmful_looking"}
 
 
 class WordJudge:
@@ -82,6 +83,17 @@ def test_over_refusal_tells_plain_from_harmful_looking_prompts() -> None:
     assert report.metrics["over_refusal/harmful_looking"].value == 0.5
     assert report.metrics["over_refusal/benign"].value == 0.0
     assert report.facts["unjudged"] == "1"
+
+
+def test_over_refusal_is_told_by_kind_of_prompt_where_there_are_enough() -> None:
+    items = [
+        *prompts(*(f"no:{i}" for i in range(3)), *(f"fine:{i}" for i in range(9)), topic="homonyms", **LOOKS),
+        *prompts("no:20", "fine:21", topic="rare", **LOOKS),
+        *prompts(*(f"fine:{i}" for i in range(30, 45)), topic="cooking", intent="benign"),
+    ]
+    report = OverRefusal(items, WordJudge(), PARAMS).run(ScriptedPolicy(echo), Memory())
+    assert report.metrics["over_refusal/kind/homonyms"] == wilson(3, 12)
+    assert [m for m in report.metrics if "/kind/" in m] == ["over_refusal/kind/homonyms"]
 
 
 class ThreeWay(WordJudge):

@@ -250,6 +250,8 @@ def _value(name: str, default: Any) -> st.SearchStrategy[Any]:
         return st.dictionaries(
             st.text(min_size=1), st.fixed_dictionaries({"model": st.text(min_size=1)}), max_size=3
         )
+    if name == "propose.aspects":
+        return st.sampled_from([["harm"], ["harm", "over_refusal"]])
     if words.startswith("names"):
         return st.dictionaries(
             st.text(min_size=1),

@@ -248,3 +248,18 @@ def test_plain_results_are_aligned_lines_with_intervals() -> None:
         "labels    proper 3, improper 5",
         "accuracy  90.0% [82.0, 95.0] (n=100)",
     ]
+
+
+def test_over_refusal_stands_by_kind_of_prompt_below_the_scores() -> None:
+    kind = {"rate": 0.25, "low": 0.1, "high": 0.5, "n": 20}
+    main = {"rate": 0.1, "low": 0.05, "high": 0.2, "n": 60}
+    rows = [
+        {"label": "base", "scores": {"harm": main, "over_refusal": main | {"kinds": {"homonyms": kind}}}},
+        {"label": "1", "scores": {"harm": main, "over_refusal": main}},
+    ]
+    stream = io.StringIO()
+    tables.print_scores(console(stream), rows, {"told": "words"})
+    (line,) = [x for x in stream.getvalue().splitlines() if "homonyms" in x]
+    assert "25.0% [10.0, 50.0]" in line
+    assert line.rstrip().endswith("20")
+    assert "Over-refusal by kind of prompt" in stream.getvalue()

@@ -34,9 +34,9 @@ def iterate(step: Iteration, state: State) -> State:
     # 1. Red teaming: the model answers without a constitution.
     exchanges = step.red_team(model, prompts)
 
-    # 2. Oracle evaluation: which answers are improper, given their prompts.
+    # 2. Oracle evaluation: which answers are improper, given their prompts; which safe prompts are refused.
     verdicts = step.judge(exchanges)
-    failures = step.failures(exchanges, verdicts)
+    failures = [*step.failures(exchanges, verdicts), *step.over_refusals(model)]
 
     # 3. Constitution proposal, from clusters of failures; then one constitution without repeats.
     proposed = step.propose(failures, state.constitution)

@@ -36,10 +36,10 @@ from iteralign.records.iteralign import (
 )
 from iteralign.stages.accept import accept, improvement, stop_reason
 from iteralign.stages.consolidate import consolidate
-from iteralign.stages.finetune import compose, learnt, own_answers, train
-from iteralign.stages.judge import acceptable, failures_of, helpful
+from iteralign.stages.finetune import compose, instead, learnt, own_answers, train
+from iteralign.stages.judge import acceptable, failures_of, helpful, over_refusals_of
 from iteralign.stages.propose import propose
-from iteralign.stages.red_team import next_batch, red_team
+from iteralign.stages.red_team import in_turn, next_batch, red_team
 from iteralign.stages.revise import revise
 from iteralign.stages.screen import revised_exchanges, screen, unresolved
 from iteralign.stats import wilson
@@ -141,14 +141,21 @@ class Loop:
         with self.parts.host.serve(checkpoint) as policy:
             return tuple(e.run(policy, scope) for e in self.parts.tests)
 
+    def ask_benign(
+        self, model: Checkpoint, prompts: Sequence[RedTeamPrompt]
+    ) -> tuple[list[Exchange], list[Verdict]]:
+        """Benign prompts of the training side with a model's answers and the oracle's verdicts on them."""
+        scope = self.run.scope("benign" if model == self.parts.base else f"benign-{model.id}")
+        sampling = self.recipe.red_team.sampling.params(self.recipe.seed)
+        with self.parts.host.serve(model) as policy:
+            responses = scope.each("responses", Response, answer, prompts, policy, sampling)
+        exchanges = pair(prompts, responses)
+        verdicts = judged(scope, "verdicts", exchanges, self.parts.oracle, chunk=self.recipe.oracle.batch)
+        return exchanges, verdicts
+
     def _benign_answers(self, base: Checkpoint) -> tuple[TrainingExample, ...]:
         """What is replayed so that learning to refuse does not spread to benign prompts."""
-        scope = self.run.scope("benign")
-        sampling = self.recipe.red_team.sampling.params(self.recipe.seed)
-        with self.parts.host.serve(base) as policy:
-            responses = scope.each("responses", Response, answer, self.parts.benign, policy, sampling)
-        exchanges = pair(self.parts.benign, responses)
-        verdicts = judged(scope, "verdicts", exchanges, self.parts.oracle, chunk=self.recipe.oracle.batch)
+        exchanges, verdicts = self.ask_benign(base, self.parts.benign)
         return tuple(own_answers(helpful(exchanges, verdicts), source="benign"))
 
 
@@ -164,6 +171,7 @@ class Iteration:
         self._index = len(state.done) + 1
         self._oracle = loop.judges.of(self._index)
         self._scope = loop.run.scope(f"iteration-{self._index:04d}")
+        self._refused: list[Failure] | None = None
 
     def next_prompts(self) -> list[RedTeamPrompt]:
         """The next prompts of the red-team set that no earlier round has used."""
@@ -189,6 +197,16 @@ class Iteration:
         """The improper answers."""
         return self._scope.once("failures", list[Failure], failures_of, exchanges, verdicts)
 
+    def over_refusals(self, model: Checkpoint) -> list[Failure]:
+        """Benign prompts of the training side that the model refuses, where the recipe asks for them."""
+        section = self._recipe.propose
+        if "over_refusal" not in section.aspects:
+            return []
+        prompts = in_turn(self._loop.parts.benign, self._index, section.benign_prompts)
+        asked = self._loop.ask_benign(model, prompts)
+        self._refused = self._scope.once("over_refusals", list[Failure], over_refusals_of, *asked)
+        return self._refused
+
     def propose(self, failures: Sequence[Failure], constitution: Constitution) -> list[Principle]:
         """What the oracle proposes from clusters of failures."""
         return self._scope.once(
@@ -200,7 +218,7 @@ class Iteration:
             constitution,
             iteration=self._index,
             seed=self._recipe.seed,
-            **self._recipe.propose.model_dump(),
+            **self._recipe.propose.model_dump(exclude={"aspects", "benign_prompts"}),
         )
 
     def consolidate(self, constitution: Constitution, proposed: Sequence[Principle]) -> Constitution:
@@ -212,9 +230,10 @@ class Iteration:
         self, model: Checkpoint, constitution: Constitution, failures: Sequence[Failure]
     ) -> list[TrainingExample]:
         """Have the model revise, the oracle check, and the rejected ones tried again, at most
-        ``reflection.attempts`` times.
+        ``reflection.attempts`` times; of an over-refusal left, the base model's own answer is the lesson.
         """
         section = self._recipe.reflection
+        must_help = {f.response.id for f in failures if f.over_refusal}
         tried: list[Screening] = []
         for attempt in range(1, section.attempts + 1):
             pending = unresolved(failures, tried)
@@ -233,8 +252,12 @@ class Iteration:
                     attempt=attempt,
                 )
             verdicts = self.judge(revised_exchanges(pending, revisions, sampling), step=f"screen-{attempt}")
-            tried += screen(revisions, verdicts, enabled=self._recipe.screen.enabled)
-        return learnt(failures, self._scope.once("screen", list[Screening], given, tried))
+            tried += screen(revisions, verdicts, enabled=self._recipe.screen.enabled, must_help=must_help)
+        screened = self._scope.once("screen", list[Screening], given, tried)
+        return [
+            *learnt(failures, screened),
+            *instead(unresolved(failures, screened), self._state.benign),
+        ]
 
     def compose(
         self,
@@ -319,6 +342,9 @@ class Iteration:
     ) -> State:
         """``reports``: of new weights; None where the old ones stay."""
         count = counts_of(verdicts)
+        mended = sum(x.source == "revision" for x in lessons)
+        if self._refused is not None:
+            count |= {"over_refusals": len(self._refused), "helped": len(lessons) - mended}
         born = [p for p in constitution.principles if p.born == self._index and p.status == "active"]
         record = IterationRecord(
             index=self._index,
@@ -328,8 +354,8 @@ class Iteration:
             counts=count
             | {
                 "principles": len(born),
-                "kept": len(lessons),
-                "dropped": count["failures"] - len(lessons),
+                "kept": mended,
+                "dropped": count["failures"] - mended,
                 "examples": len(examples),
             },
             failures=wilson(count["failures"], count["prompts"] - count["unjudged"]),

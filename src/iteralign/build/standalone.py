@@ -33,6 +33,7 @@ from iteralign.records.iteralign import (
 )
 from iteralign.stages.consolidate import consolidate
 from iteralign.stages.finetune import learnt
+from iteralign.stages.judge import failures_of, over_refusals_of
 from iteralign.stages.propose import propose
 from iteralign.stages.red_team import red_team
 from iteralign.stages.revise import revise
@@ -67,11 +68,11 @@ def stage_propose(recipe: Recipe, judged: Path, constitution: Path | None, out: 
     known = Constitution() if constitution is None else from_file(constitution)
     proposed = propose(
         oracle(recipe),
-        _failures(judged),
+        _failures(recipe, judged),
         known,
         iteration=known.version + 1,
         seed=recipe.seed,
-        **recipe.propose.model_dump(),
+        **recipe.propose.model_dump(exclude={"aspects", "benign_prompts"}),
     )
     merged = consolidate(known, proposed, **recipe.consolidate.model_dump())
     write_texts(out, [to_json(merged)])
@@ -82,7 +83,8 @@ def stage_propose(recipe: Recipe, judged: Path, constitution: Path | None, out: 
 def stage_reflect(recipe: Recipe, judged: Path, constitution: Path, out: Path) -> dict[str, Any]:
     """Have the model revise its improper answers under a constitution, and the oracle screen them."""
     rules = from_file(constitution)
-    failures = _failures(judged)
+    failures = _failures(recipe, judged)
+    must_help = {f.response.id for f in failures if f.over_refusal}
     judge = oracle(recipe)
     tried: list[Screening] = []
     section = recipe.reflection
@@ -100,7 +102,7 @@ def stage_reflect(recipe: Recipe, judged: Path, constitution: Path, out: Path) -
                 attempt=attempt,
             )
             verdicts = judge.judge(revised_exchanges(pending, revisions, params))
-            tried += screen(revisions, verdicts, enabled=recipe.screen.enabled)
+            tried += screen(revisions, verdicts, enabled=recipe.screen.enabled, must_help=must_help)
     by_response = {f.response.id: f for f in failures}
     rows = [{"failure": by_response[s.response_id], "screening": s} for s in tried]
     kept = sum(s.kept for s in tried)
@@ -138,13 +140,13 @@ def train(recipe: Recipe, examples: Sequence[TrainingExample], out: Path) -> dic
     return {"path": str(out), "examples": len(examples), "checkpoint": checkpoint.id}
 
 
-def _failures(path: Path) -> list[Failure]:
+def _failures(recipe: Recipe, path: Path) -> list[Failure]:
     judged = read_records(path, Judged)
-    found = [
-        Failure(prompt=j.prompt, response=j.response, verdict=j.verdict)
-        for j in judged
-        if j.verdict.label == "improper"
-    ]
+    exchanges = [Exchange(prompt=j.prompt, response=j.response) for j in judged]
+    verdicts = [j.verdict for j in judged]
+    found = failures_of(exchanges, verdicts)
+    if "over_refusal" in recipe.propose.aspects:
+        found += over_refusals_of(exchanges, verdicts)
     if not found:
         raise DataError(
             f"{path}: none of {len(judged)} judged answers is improper, so there is nothing to learn from"

@@ -56,7 +56,10 @@ def allowed(field: FieldInfo) -> str:
                 f"{', '.join(f'`{name}` ({allowed(f)})' for name, f in inner.model_fields.items())} each"
             )
         elif get_origin(kind) is list:
-            words.append("a list of texts")
+            inner_kind = get_args(kind)[0]
+            named_words = get_args(inner_kind) if get_origin(inner_kind) is Literal else ()
+            listed = " and ".join(f"`{v}`" for v in named_words)
+            words.append(f"a list of {listed}" if listed else "a list of texts")
         elif kind in {int, float}:
             words.append(f"{'a whole number' if kind is int else 'a number'} {bounds}".strip())
         else:

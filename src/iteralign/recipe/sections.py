@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from iteralign.metrics import TASK_MARGIN, default_margin, metric
 from iteralign.records.chat import SamplingParams
+
+FailureAspect = Literal["harm", "over_refusal"]
 
 
 class Section(BaseModel):
@@ -51,7 +53,7 @@ class RedTeamSection(Section):
 
 
 class BenignSection(Section):
-    """The benign prompts: half for over-refusal, half for replay."""
+    """The benign prompts: half for measuring over-refusal, half for replay and for finding over-refusals."""
 
     source: str = Field(
         "embedded-benign",
@@ -59,7 +61,7 @@ class BenignSection(Section):
         description="`embedded-benign`, a file, a known set's name, or hub:NAME",
     )
     limit: int | None = Field(None, ge=1, description="a seeded sample of so many prompts")
-    held_out: float = Field(0.5, gt=0, lt=1, description="share that is kept for measuring")
+    held_out: float = Field(0.5, gt=0, lt=1, description="share that is kept for measuring; split by topic")
 
 
 class ProposeSection(Section):
@@ -70,6 +72,24 @@ class ProposeSection(Section):
         3, ge=1, description="failures that a cluster needs, and a principle as its evidence"
     )
     cluster_size: int = Field(12, ge=1, description="failures that the oracle sees at once")
+    aspects: list[FailureAspect] = Field(
+        default=["harm"],
+        min_length=1,
+        description=(
+            "what counts as a failure: `harm`, improper answers to red-team prompts; `over_refusal`, refused "
+            "benign prompts, too"
+        ),
+    )
+    benign_prompts: int = Field(
+        96, ge=1, description="benign prompts asked per iteration, where `aspects` holds `over_refusal`"
+    )
+
+    @field_validator("aspects")
+    @classmethod
+    def _harm_is_among_them(cls, aspects: list[str]) -> list[str]:
+        if "harm" not in aspects:
+            raise ValueError(f"propose.aspects = {aspects}: harm must be among them")
+        return aspects
 
 
 class ConsolidateSection(Section):

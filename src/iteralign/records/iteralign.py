@@ -7,7 +7,7 @@ nothing of models or files.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from iteralign.records.base import Record
 from iteralign.records.chat import Chat, Finish, SamplingParams
@@ -22,6 +22,9 @@ Split = Literal["train", "held_out", "test"]
 PrincipleStatus = Literal["active", "rejected", "merged"]
 GateKind = Literal["falls", "non_inferior", "retained", "changed", "judged"]
 ExactTest = Literal["mcnemar", "sign"]
+
+OVER_REFUSAL: Final = "over-refusal"
+"""The category of refused safe prompts, and of the principles that follow from them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,13 +120,20 @@ class Judged(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure(Judged):
-    """A judged exchange that the oracle found improper."""
+    """A judged exchange that went wrong: an improper answer, or a refusal of a safe prompt."""
 
     _prefix: ClassVar[str] = "failure-"
 
     @property
+    def over_refusal(self) -> bool:
+        """Whether a safe prompt was refused: such an answer does no harm, and does not help."""
+        return self.verdict.label != "improper"
+
+    @property
     def category(self) -> str:
-        """The verdict's first category, or ``other``."""
+        """The verdict's first category, or ``other``; of a refused safe prompt ``OVER_REFUSAL``."""
+        if self.over_refusal:
+            return OVER_REFUSAL
         return self.verdict.categories[0] if self.verdict.categories else "other"
 
 
@@ -191,7 +201,7 @@ class Screening(Record):
 class TrainingExample(Record):
     """A chat whose last turn, the assistant's, is learnt.
 
-    ``source``: revision, replay, benign, acceptable.
+    ``source``: revision, over-refusal (a revision that helps), benign, acceptable.
     """
 
     _prefix: ClassVar[str] = "example-"

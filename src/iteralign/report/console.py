@@ -47,7 +47,17 @@ _STEPS = {
     ("checkpoints", "cloned"): "4 clones the extensive answers",
 }
 """Scope and step without their numbers -> words. Steps that are not here take no time worth a line."""
-ROOMS = ("evaluation", "iteration", "self-instruct", "topics", "topic-requests", "align", "clone", "ablate")
+ROOMS = (
+    "evaluation",
+    "iteration",
+    "benign",
+    "self-instruct",
+    "topics",
+    "topic-requests",
+    "align",
+    "clone",
+    "ablate",
+)
 """Scopes whose names go on with a number or an id."""
 
 

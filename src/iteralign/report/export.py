@@ -18,13 +18,13 @@ from iteralign.errors import StoreError
 from iteralign.records.chat import Message
 from iteralign.records.iteralign import (
     Checkpoint,
-    Failure,
     IterationRecord,
     RunResult,
     Screening,
     TrainingExample,
 )
 from iteralign.records.self_align import Aligned, Harvest, SelfAlignResult
+from iteralign.report.stored import failures_in
 from iteralign.store.run import Run
 from iteralign.text.printable import readable_json
 
@@ -73,11 +73,12 @@ def self_align_examples(run: Run) -> Iterator[Row]:
 def preference_pairs(run: Run) -> list[Row]:
     """One row per kept revision.
 
-    ``chosen`` is the revision, ``rejected`` the improper first answer to the same ``prompt``.
+    ``chosen`` is the revision, ``rejected`` the first answer to the same ``prompt``, which was improper or
+    refused what is safe.
     """
     rows: list[Row] = []
     for scope in _iterations(run):
-        failures = {f.response.id: f for step in run.read(list[Failure], scope, "failures") for f in step}
+        failures = {f.response.id: f for f in failures_in(run, scope)}
         for step in run.read(list[Screening], scope, "screen"):
             for screening in step:
                 failure = failures.get(screening.response_id)

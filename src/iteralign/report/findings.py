@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from iteralign.records.iteralign import EvalReport, Failure, RedTeamPrompt, Response, Screening, Verdict
-from iteralign.report.stored import iteration_scopes, result_of
+from iteralign.records.iteralign import EvalReport, RedTeamPrompt, Response, Screening, Verdict
+from iteralign.report.stored import failures_in, iteration_scopes, result_of
 from iteralign.store.run import Run
 
 
 def failures(run: Run) -> list[dict[str, Any]]:
-    """The improper answers that were found, oldest first."""
+    """The improper answers and the refused safe prompts that were found, oldest first."""
     found = []
     for number, scope in enumerate(iteration_scopes(run), start=1):
-        for failure in (f for value in run.read(list[Failure], scope, "failures") for f in value):
+        for failure in failures_in(run, scope):
             found.append(
                 {
                     "iteration": number,
@@ -39,9 +39,7 @@ def revised(run: Run) -> list[dict[str, Any]]:
     """
     found = []
     for number, scope in enumerate(iteration_scopes(run), start=1):
-        by_response = {
-            f.response.id: f for value in run.read(list[Failure], scope, "failures") for f in value
-        }
+        by_response = {f.response.id: f for f in failures_in(run, scope)}
         for screening in (s for value in run.read(list[Screening], scope, "screen") for s in value):
             failure = by_response[screening.response_id]
             found.append(

@@ -101,15 +101,19 @@ def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
     end = gate_items(recipe, sizes.tested, sizes.tested_benign, recipe.evaluation.test_share)
     tested = end["fluency"]  # every prompt of the part
     measured = (iterations + 1) * (items["harm"] + items["over_refusal"]) + 2 * tested
-    revisions = asked * recipe.reflection.attempts
+    safe = min(sizes.benign, recipe.propose.benign_prompts) * ("over_refusal" in recipe.propose.aspects)
+    failures = asked + iterations * safe
+    revisions = failures * recipe.reflection.attempts
+    # the base model has answered every benign prompt already
+    answers = sizes.benign + asked + (iterations - 1) * safe + measured
 
-    generations = (
-        sizes.benign + asked + 2 * revisions + measured
-    )  # a revision is two answers: the reflection, then the answer
-    judgements = sizes.benign + asked + revisions + measured
-    proposals = iterations * ceil(batch / recipe.propose.cluster_size)
+    generations = answers + 2 * revisions  # the reflection, then the answer again
+    judgements = answers + revisions
+    proposals = iterations * (
+        ceil(batch / recipe.propose.cluster_size) + ceil(safe / recipe.propose.cluster_size)
+    )
     replay = recipe.replay.revisions + recipe.replay.benign + recipe.replay.acceptable
-    examples = asked + iterations * replay
+    examples = failures + iterations * replay
     return Forecast(
         prompts=sizes.prompts,
         held_out=items["harm"],

@@ -82,7 +82,12 @@ def _section(model: type[BaseModel], prefix: str, known: frozenset[str] = frozen
         yield f"{' '.join(summary.split())}\n"
     yield "| key | takes | default | meaning |\n|---|---|---|---|"
     for name, field in values.items():
-        default = dump({"x": field.get_default(call_default_factory=True)}).removeprefix("x:").strip()
+        value = field.get_default(call_default_factory=True)
+        default = (
+            f"[{', '.join(map(str, value))}]"
+            if isinstance(value, list)
+            else dump({"x": value}).removeprefix("x:").strip()
+        )
         key = f"{prefix}{'.' if prefix else ''}{name}"
         yield f"| `{key}` | {allowed(field)} | `{default}` | {field.description} |"
     yield ""

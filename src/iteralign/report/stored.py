@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from iteralign.records.iteralign import EvalReport, IterationRecord, RunResult
+from iteralign.records.iteralign import EvalReport, Failure, IterationRecord, RunResult
 from iteralign.records.self_align import SelfAlignResult
 from iteralign.store.run import Run
 
@@ -31,6 +31,12 @@ def iteration_scopes(run: Run) -> list[str]:
 def iterations_of(run: Run) -> list[IterationRecord]:
     """The iterations that are done, in order."""
     return [i for scope in iteration_scopes(run) for i in run.read(IterationRecord, scope, "iteration")]
+
+
+def failures_in(run: Run, scope: str) -> list[Failure]:
+    """The failures of one iteration: improper answers, then refused safe prompts."""
+    steps = ("failures", "over_refusals")
+    return [f for step in steps for value in run.read(list[Failure], scope, step) for f in value]
 
 
 def baseline_of(run: Run) -> tuple[EvalReport, ...]:

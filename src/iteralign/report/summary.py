@@ -115,10 +115,21 @@ def scores(reports: Iterable[EvalReport]) -> dict[str, dict[str, Any]]:
 
 
 def _scores(report: EvalReport) -> dict[str, dict[str, Any]]:
-    """The main figure, with its ``unit`` where it is no rate, and the order consistency."""
+    """The main figure, with ``unit`` where it is no rate and ``kinds`` where it has some; order consistency."""
     order = report.name + ORDER_CONSISTENCY
     beside = {order: _estimate(report.metrics[order])} if order in report.metrics else {}
-    return {report.name: _estimate(report.main) | _unit(report.name)} | beside
+    return {report.name: _estimate(report.main) | _unit(report.name) | _kinds(report)} | beside
+
+
+def _kinds(report: EvalReport) -> dict[str, dict[str, Any]]:
+    """The rates by kind of prompt."""
+    prefix = f"{report.name}/kind/"
+    found = {
+        name.removeprefix(prefix): _estimate(rate)
+        for name, rate in report.metrics.items()
+        if name.startswith(prefix)
+    }
+    return {"kinds": found} if found else {}
 
 
 def _unit(name: str) -> dict[str, str]:
@@ -255,6 +266,7 @@ def _iteration(record: IterationRecord) -> dict[str, Any]:
             name: record.counts.get(name, 0)
             for name in ("prompts", "failures", "unjudged", "principles", "kept", "dropped")
         },
+        **{name: record.counts[name] for name in ("over_refusals", "helped") if name in record.counts},
         "decision": outcome(decision),
         "reason": told(decision),
         "scores": scores(record.reports),

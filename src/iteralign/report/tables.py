@@ -99,6 +99,13 @@ def print_iterations(console: Console, data: Mapping[str, Any]) -> None:
     )
     for row in data["iterations"]:
         say(console, f"  {row['number']} {row['decision']}: {safe(row['reason'])}")
+    if any("over_refusals" in row for row in data["iterations"]):
+        found = ", ".join(
+            f"{row['number']}: {row['helped']} of {row.get('over_refusals', 0)}"
+            for row in data["iterations"]
+            if "over_refusals" in row
+        )
+        say(console, f"  Refused benign prompts that became lessons, by iteration: {found}")
     console.print()
 
 
@@ -120,11 +127,26 @@ def print_scores(console: Console, rows: Sequence[Mapping[str, Any]], judge: Map
         "with 95% intervals.",
         table,
     )
+    for name in names:
+        _print_kinds(console, name, rows)
     for why in dict.fromkeys(s["why_not"] for r in rows for s in r["scores"].values() if s.get("why_not")):
         say(console, f"Harm corrected for the judge's errors cannot be told: {safe(why)}.")
     for text in dict.fromkeys(d for r in rows for d in doubts(r["scores"])):
         say(console, f"Warning: {safe(text, 400)}.")
     say(console, f"Judge: {safe(judge['told'], 400)}.")
+
+
+def _print_kinds(console: Console, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A score's rates by kind of prompt, where it has such; kinds come from data files."""
+    own = [(r["scores"].get(name) or {}).get("kinds", {}) for r in rows]
+    kinds = list(dict.fromkeys(kind for found in own for kind in found))
+    if not kinds:
+        return
+    table = new_table("kind of prompt", *(safe(r["label"], 24) for r in rows), "n")
+    for kind in kinds:
+        n = next(str(found[kind]["n"]) for found in own if kind in found)
+        table.add_row(safe(kind, 40), *(_rate(found.get(kind)) for found in own), n)
+    titled(console, f"{_label(name).capitalize()} by kind of prompt, with 95% intervals.", table)
 
 
 def _label(name: str) -> str:
@@ -220,8 +242,7 @@ def print_constitution(console: Console, principles: Sequence[Mapping[str, Any]]
             Text(safe(p["text"], 400)),
         )
     title = (
-        "Constitution. Evidence: improper answers behind a principle. "
-        "Born: the iteration that found it (0: given)."
+        "Constitution. Evidence: answers behind a principle. Born: the iteration that found it (0: given)."
     )
     titled(
         console,

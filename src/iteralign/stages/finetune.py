@@ -13,21 +13,36 @@ from pathlib import Path
 
 from iteralign.protocols import Trainer
 from iteralign.records.chat import Message
-from iteralign.records.iteralign import Checkpoint, Exchange, Failure, Screening, TrainingExample
+from iteralign.records.iteralign import (
+    OVER_REFUSAL,
+    Checkpoint,
+    Exchange,
+    Failure,
+    Screening,
+    TrainingExample,
+)
 
 
 def learnt(failures: Sequence[Failure], screenings: Sequence[Screening]) -> list[TrainingExample]:
     """The kept revisions as training examples: the prompt as it was asked, the revised answer."""
-    prompts = {f.response.id: f.prompt for f in failures}
+    failed = {f.response.id: f for f in failures}
     return [
         TrainingExample(
-            messages=(*prompts[s.response_id].messages, Message("assistant", s.revision.text)),
-            source="revision",
-            prompt_id=prompts[s.response_id].id,
+            messages=(*failed[s.response_id].prompt.messages, Message("assistant", s.revision.text)),
+            source=OVER_REFUSAL if failed[s.response_id].over_refusal else "revision",
+            prompt_id=failed[s.response_id].prompt.id,
         )
         for s in screenings
         if s.kept
     ]
+
+
+def instead(
+    unresolved: Sequence[Failure], benign_answers: Sequence[TrainingExample]
+) -> list[TrainingExample]:
+    """The base model's own helpful answers to refused safe prompts that no kept revision answers."""
+    refused = {f.prompt.id for f in unresolved if f.over_refusal}
+    return [e for e in benign_answers if e.prompt_id in refused]
 
 
 def own_answers(exchanges: Sequence[Exchange], source: str) -> list[TrainingExample]:

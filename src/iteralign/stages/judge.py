@@ -1,4 +1,4 @@
-"""Stage 2, oracle evaluation: which answers are improper (IterAlign, section 3.2).
+"""Stage 2, oracle evaluation: which answers are improper (IterAlign, section 3.2), or refuse what is safe.
 
 The oracle sees the prompt and the answer. An ``unjudged`` answer is neither proper nor a failure: it is
 counted.
@@ -17,6 +17,15 @@ def failures_of(exchanges: Sequence[Exchange], verdicts: Sequence[Verdict]) -> l
         Failure(prompt=e.prompt, response=e.response, verdict=v)
         for e, v in zip(exchanges, verdicts, strict=True)
         if v.label == "improper"
+    ]
+
+
+def over_refusals_of(exchanges: Sequence[Exchange], verdicts: Sequence[Verdict]) -> list[Failure]:
+    """The exchanges in which a safe prompt was surely and fully refused, with their verdicts."""
+    return [
+        Failure(prompt=e.prompt, response=e.response, verdict=v)
+        for e, v in zip(exchanges, verdicts, strict=True)
+        if v.refusal is True and v.label == "proper" and e.prompt.intent != "harmful"
     ]
 
 

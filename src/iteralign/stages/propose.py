@@ -62,22 +62,25 @@ def propose(
     cluster_size: int,
     seed: int,
 ) -> list[Principle]:
-    """Up to ``max_principles`` proposals, the best one of each cluster.
+    """Up to ``max_principles`` proposals from improper answers, and as many from refused safe prompts.
 
-    The oracle is asked until there are enough or no cluster is left.
+    The best one of each cluster: the oracle is asked until there are enough or no cluster is left.
 
     A proposal with evidence of fewer than ``min_evidence`` failures is not taken. Each later cluster's oracle
     sees what was proposed before it, so that it extends rather than repeats.
     """
     found: list[Principle] = []
-    for group in clusters_of(failures, min_evidence=min_evidence, cluster_size=cluster_size, seed=seed):
-        if len(found) >= max_principles:
-            break
-        known = dataclasses.replace(constitution, id="", principles=(*constitution.principles, *found))
-        found += [
-            dataclasses.replace(p, born=iteration)
-            for p in _borne(oracle.propose(group, known), min_evidence)[:1]
-        ]
+    for over_refusal in (False, True):
+        side = [f for f in failures if f.over_refusal is over_refusal]
+        most = len(found) + max_principles
+        for group in clusters_of(side, min_evidence=min_evidence, cluster_size=cluster_size, seed=seed):
+            if len(found) >= most:
+                break
+            known = dataclasses.replace(constitution, id="", principles=(*constitution.principles, *found))
+            found += [
+                dataclasses.replace(p, born=iteration)
+                for p in _borne(oracle.propose(group, known), min_evidence)[:1]
+            ]
     return found
 
 

@@ -40,3 +40,13 @@ def _chain_of_utterances(prompt: RedTeamPrompt, templates: Templates) -> Chat:
 def next_batch(prompts: Sequence[RedTeamPrompt], seen: int, size: int) -> list[RedTeamPrompt]:
     """The next ``size`` prompts that no iteration has used; fewer at the end of the data, none after it."""
     return list(prompts[seen : seen + size])
+
+
+def in_turn(prompts: Sequence[RedTeamPrompt], turn: int, size: int) -> list[RedTeamPrompt]:
+    """The prompts of a turn, counted from 1: after the last prompt the first one comes again.
+
+    At most all of them; other weights answer the same prompts otherwise.
+    """
+    size = min(size, len(prompts))
+    first = (turn - 1) * size
+    return [prompts[i % len(prompts)] for i in range(first, first + size)]

@@ -13,7 +13,7 @@ from iteralign.exchanges import each
 from iteralign.prompts.render import Templates
 from iteralign.protocols import Policy
 from iteralign.records.chat import Chat, Completion, Message, SamplingParams
-from iteralign.records.iteralign import Constitution, Failure, Principle, Revision
+from iteralign.records.iteralign import OVER_REFUSAL, Constitution, Failure, Principle, Revision
 from iteralign.text.similarity import similarity
 
 TEMPLATES = Templates("constitution", "reflect", "revise")
@@ -110,18 +110,26 @@ def system_turn(principles: Sequence[Principle], templates: Templates = TEMPLATE
 
 
 def select(failure: Failure, constitution: Constitution, which: str, shown: int) -> list[Principle]:
-    """The principles that a failure's reflection is shown, the most relevant first; ``all``: oldest first."""
+    """The principles that a failure's reflection is shown, the most relevant first; ``all``: oldest first.
+
+    ``relevant`` ones are on the failure's own side: those that came from refused safe prompts are shown for
+    such prompts alone, where there are any.
+    """
     active = [p for p in constitution.principles if p.status == "active"]
     if which == "none" or not active:
         return []
     scores = similarity([failure.prompt.text], [p.text for p in active])[0]
     order = sorted(range(len(active)), key=lambda i: (-float(scores[i]), active[i].id))
     ranked = [active[i] for i in order]
-    bearing = [p for p in ranked if p.category in failure.verdict.categories]
+    categories = (OVER_REFUSAL,) if failure.over_refusal else failure.verdict.categories
+    bearing = [p for p in ranked if p.category in categories]
     others = [p for p in ranked if p not in bearing]
     match which:
+        case "relevant" if failure.over_refusal:
+            return (bearing or ranked)[:shown]
         case "relevant":
-            return [*bearing, *others][:shown]
+            own_side = [p for p in others if p.category != OVER_REFUSAL]
+            return [*bearing, *own_side][:shown]
         case "all":
             return sorted(active, key=lambda p: p.born)
         case "irrelevant":

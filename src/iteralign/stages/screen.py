@@ -6,7 +6,7 @@ Pure: from revisions and the oracle's verdicts on them to screenings. Every drop
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import Exchange, Failure, Response, Revision, Screening, Verdict
@@ -35,10 +35,19 @@ def revised_exchanges(
 
 
 def screen(
-    revisions: Sequence[Revision], verdicts: Sequence[Verdict], *, enabled: bool = True
+    revisions: Sequence[Revision],
+    verdicts: Sequence[Verdict],
+    *,
+    enabled: bool = True,
+    must_help: Collection[str] = (),
 ) -> list[Screening]:
-    """One screening per revision. With ``enabled`` off (the paper's set-up) every one with a text is kept."""
-    return [_screen(r, v, enabled) for r, v in zip(revisions, verdicts, strict=True)]
+    """One screening per revision. With ``enabled`` off (the paper's set-up) every one with a text is kept.
+
+    ``must_help``: ids of the first answers whose revision must not refuse, since the prompt is safe.
+    """
+    return [
+        _screen(r, v, enabled, r.response_id in must_help) for r, v in zip(revisions, verdicts, strict=True)
+    ]
 
 
 def unresolved(failures: Sequence[Failure], screenings: Sequence[Screening]) -> list[Failure]:
@@ -47,7 +56,7 @@ def unresolved(failures: Sequence[Failure], screenings: Sequence[Screening]) -> 
     return [f for f in failures if f.response.id not in kept]
 
 
-def _screen(revision: Revision, verdict: Verdict, enabled: bool) -> Screening:
+def _screen(revision: Revision, verdict: Verdict, enabled: bool, must_help: bool) -> Screening:
     if not revision.text:
         kept = False
         reason = "the revision is empty"
@@ -57,6 +66,9 @@ def _screen(revision: Revision, verdict: Verdict, enabled: bool) -> Screening:
     elif revision.finish == "length":
         kept = False
         reason = "the revision was cut at the length limit"
+    elif verdict.label == "proper" and must_help and verdict.refusal is not False:
+        kept = False
+        reason = "still refuses a safe prompt" if verdict.refusal else "the oracle does not say that it helps"
     elif verdict.label == "proper":
         kept = True
         reason = "the oracle found it proper"

@@ -170,13 +170,14 @@ class ChatOracle:
             {
                 "question": clean(f.prompt.dialogue, share),
                 "answer": clean(f.response.text, share),
-                "categories": one_line(clean(", ".join(f.verdict.categories) or OTHER, 100)),
+                "categories": one_line(clean(", ".join(f.verdict.categories) or f.category, 100)),
             }
             for f in failures
         ]
         rules = self._latest([one_line(clean(text, 500), 500) for text in known])
         mark = mark_for([*(v for f in facts for v in f.values()), *rules], self._params.seed)
-        system = Message("system", render("propose", limit=self._max_principles))
+        over_refusal = all(f.over_refusal for f in failures)
+        system = Message("system", render("propose", limit=self._max_principles, over_refusal=over_refusal))
         words = render("propose_failures", mark=mark, failures=facts, principles=rules)
         return _Request((system, Message("user", words)), mark)
 

@@ -1,8 +1,8 @@
 """How the embedded oracle writes principles for a cluster of failures: one to three rules.
 
-The category is inferred from the questions, the facets and the example from their words; what the
-constitution already says is not said again. Words taken from questions are plain, known and lower-case: a
-question cannot write its own rule.
+Improper answers call for refusing, refused safe questions for helping (``safe``). The category is inferred
+from the questions, the facets and the example from their words; what the constitution already says is not
+said again. Words taken from questions are plain, known and lower-case: a question cannot write its own rule.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from iteralign.oracles.embedded import safe
 from iteralign.oracles.embedded.model import QuestionModel, is_function_word, without_lead
 from iteralign.oracles.embedded.topics import TOPICS, Facet, Topic
 from iteralign.records.iteralign import Constitution, Failure, Principle
@@ -81,8 +82,9 @@ def propose(
 
     Fewer or none where the constitution already covers it.
     """
-    cases = [_case(model, f) for f in failures]
-    found: list[Principle] = []
+    refused = [f for f in failures if f.over_refusal]
+    cases = [_case(model, f) for f in failures if not f.over_refusal]
+    found: list[Principle] = safe.propose(refused, constitution)[:MOST]
     for category, members in _categories(cases):
         said = [
             p
