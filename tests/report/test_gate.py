@@ -81,7 +81,7 @@ def test_the_effects_that_are_told_have_the_power_that_is_told() -> None:
 
 
 def test_the_plan_tells_of_every_test_what_it_has_needs_and_sees() -> None:
-    recipe = load_recipe("embedded", ["accept.over_refusal_margin=0.05"])
+    recipe = load_recipe("embedded", ["accept.over_refusal_margin=0.05", "stop.iterations=3"])
     sizes = Sizes(
         prompts=360,
         held_out=360,
@@ -124,7 +124,12 @@ def test_a_gate_that_can_never_pass_is_refused_before_the_directory_is_made(tmp_
 
 
 def test_the_remedies_of_a_gate_that_can_never_pass_are_remedies() -> None:
-    sets = ["evaluation.test_share=0", "evaluation.over_refusal_limit=30", "accept.over_refusal_margin=0.05"]
+    sets = [
+        "stop.iterations=3",
+        "evaluation.test_share=0",
+        "evaluation.over_refusal_limit=30",
+        "accept.over_refusal_margin=0.05",
+    ]
 
     def why(*more: str) -> str | None:
         recipe = load_recipe("embedded", [*sets, *more])

@@ -60,7 +60,8 @@ class Namer:
 
     def propose(self, failures: Sequence[Failure], constitution: Constitution) -> list[Principle]:
         self.seen.append({f.category for f in failures})
-        return [principle(f"Rule {len(self.seen)} of conduct.", failures[0].category)]
+        proposal = principle(f"Rule {len(self.seen)} of conduct.", failures[0].category)
+        return [replace(proposal, id="", evidence=tuple(f.response.id for f in failures))]
 
 
 def test_principles_come_from_both_sides_and_neither_takes_the_others_place() -> None:
