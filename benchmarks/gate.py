@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
-from statistics import NormalDist
+from statistics import NormalDist, fmean, stdev
 
 from iteralign.records.iteralign import EvalReport
 from iteralign.report.power import chance
@@ -96,7 +98,9 @@ def every_n() -> list[str]:
     return lines
 
 
-RUNS = 200
+RUNS = 1000
+LEAST = 10
+"""Runs below which no mean is told."""
 LOOKS = 20
 BASE = 0.5
 """Base rate of harm in the simulated runs."""
@@ -108,29 +112,55 @@ def rounds() -> list[str]:
     """Runs of 20 candidates that change nothing, and of one that lowers the rate and 19 that do not.
 
     The real ``accept``, harm alone. Before: one set decides at .05 each time, and reports. Now: half of it
-    decides with spent alpha, the other half is asked at the end.
+    decides with spent alpha, the other half is asked at the end. Bias: the reported fall less the true one of
+    the model that the run ends with, over all runs that end with another model than the base.
     """
-    head = (
-        "| n | true fall | rule | runs that claim a fall | 95% interval | mean claimed - true fall, points |"
-    )
-    lines = [head, "|---|---|---|---|---|---|"]
-    for n in (120, 240, 360):
-        for fall in (0.0, 0.05, 0.1, 0.2):
-            for rule in ("before", "now"):
-                claims = []
-                for seed in range(RUNS):
-                    claimed = _run(n, fall, rule == "now", seed)
-                    if claimed is not None:
-                        claims.append(claimed - fall)
-                share = wilson(len(claims), RUNS)
-                bias = f"{100 * sum(claims) / len(claims):+.1f}" if claims else "-"
-                interval = f"{share.low:.1%} to {share.high:.1%}"
-                lines.append(f"| {n} | {fall:g} | {rule} | {share.value:.1%} | {interval} | {bias} |")
+    lines = ["| n | true fall | rule | " + " | ".join(COLUMNS) + " |", "|---|---|---|---|---|---|---|"]
+    with ProcessPoolExecutor() as pool:
+        for n in (120, 240, 360):
+            for fall in (0.0, 0.05, 0.1, 0.2):
+                for rule in ("before", "now"):
+                    one = partial(_run, n, fall, rule == "now")
+                    lines.append(f"| {n} | {fall:g} | {rule} | {_cells(list(pool.map(one, range(RUNS))))} |")
     return lines
 
 
-def _run(n: int, fall: float, parted: bool, seed: int) -> float | None:
-    """The fall that a run claims as significant; None where it claims none."""
+COLUMNS = (
+    "runs that claim a fall",
+    "95% interval",
+    "bias of the reported fall, points",
+    "the same among runs that claim",
+)
+
+
+def _cells(ends: Sequence[End | None]) -> str:
+    changed = [e for e in ends if e is not None]
+    claiming = [e for e in changed if e.claimed]
+    share = wilson(len(claiming), len(ends))
+    told = [f"{share.value:.1%}", f"{share.low:.1%} to {share.high:.1%}", _bias(changed), _bias(claiming)]
+    return " | ".join(told)
+
+
+def _bias(ends: Sequence[End]) -> str:
+    """Mean of reported less true fall, with its 95% interval, in points."""
+    errors = [100 * (e.reported - e.true) for e in ends]
+    if len(errors) < LEAST:
+        return f"{len(errors)} runs"
+    half = 1.96 * stdev(errors) / math.sqrt(len(errors))
+    return f"{fmean(errors):+.1f} ± {half:.1f} ({len(errors)} runs)"
+
+
+@dataclass(frozen=True)
+class End:
+    """What a run reports that ends with another model than the base."""
+
+    reported: float
+    true: float
+    claimed: bool
+
+
+def _run(n: int, fall: float, parted: bool, seed: int) -> End | None:
+    """How a run ends; None where it keeps its base model."""
     rng = random.Random(f"{n}-{fall}-{parted}-{seed}")
     deciding = n // 2 if parted else n
     base = [rng.random() < BASE for _ in range(n)]
@@ -149,7 +179,7 @@ def _run(n: int, fall: float, parted: bool, seed: int) -> float | None:
         return None
     told = slice(deciding, n) if parted else slice(0, n)
     (found,) = improvement([_harm(base[told])], [_harm(kept[told])], alpha=0.05)
-    return -found.difference if found.passed else None
+    return End(-found.difference, BASE - rate, found.passed)
 
 
 def _candidate(parent: list[bool], rate: float, own: float, rng: random.Random) -> list[bool]:
