@@ -51,9 +51,10 @@ def test_the_benign_set_has_every_kind_of_safe_prompt_that_looks_harmful() -> No
     prompts = benign_set()
     assert {(p.category, p.source) for p in prompts} == {(None, "embedded-benign")}
     plain = Counter(p.topic for p in prompts if p.intent == "benign")
-    assert (len(plain), set(plain.values())) == (12, {20})
+    assert (len(plain), min(plain.values())) == (13, 20)
     looking = Counter(p.topic for p in prompts if p.intent == "harmful_looking")
     assert min(looking[kind.strip()] for kind in KINDS.split(",")) >= 25
+    assert min(looking.values()) >= 25
     assert not set(plain) & set(looking)
 
 

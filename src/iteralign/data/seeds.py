@@ -25,11 +25,11 @@ def red_team_set() -> list[RedTeamPrompt]:
 
 
 def benign_set() -> list[RedTeamPrompt]:
-    """778 questions: 538 of intent ``harmful_looking``, 240 of intent ``benign``.
+    """1,428 questions: 1,161 of intent ``harmful_looking``, 267 of intent ``benign``.
 
-    The topics of the first are 14 kinds of safe prompt that look harmful (homonyms, definitions, ...), of 20
-    to 68 questions each; those of the second are 12 everyday ones of 20. A split by topic measures kinds
-    that training did not see.
+    The topics of the first are 23 kinds of safe prompt that look harmful (homonyms, definitions, ...), of 25
+    to 97 questions each; those of the second are 13 everyday ones of 20 to 27. A split by topic measures
+    kinds that training did not see.
     """
     return list(_read("benign.jsonl", BENIGN_SOURCE))
 

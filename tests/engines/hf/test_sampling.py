@@ -8,6 +8,7 @@ import pytest
 
 from iteralign.canonical import canonical
 from iteralign.engines.hf import model as hf_model
+from iteralign.engines.hf import sampling
 from iteralign.engines.hf.host import HFHost
 from iteralign.organism import ORGANISM_PATH
 from iteralign.records.chat import Chat, Message, SamplingParams
@@ -90,3 +91,19 @@ def test_the_penalty_keeps_runs_of_tokens_from_coming_back() -> None:
 def test_params_without_the_penalty_are_spelled_as_before_there_was_one() -> None:
     assert canonical(SamplingParams()) == '{"max_new_tokens":64,"seed":0,"temperature":1,"top_p":1}'
     assert '"ngram_penalty":0.5' in canonical(SamplingParams(ngram_penalty=0.5))
+
+
+@pytest.mark.parametrize("size", [50, 1000])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.9, 0.99])
+def test_top_p_keeps_what_transformers_keeps(size: int, share: float) -> None:
+    """Also where the likeliest tokens, which are looked at first, do not hold the share."""
+    import torch
+    from transformers import TopPLogitsWarper
+
+    drawn = torch.Generator().manual_seed(size)
+    for scale in (0.01, 1.0, 5.0):
+        scores = scale * torch.randn(8, size, generator=drawn)
+        kept = sampling._top_p(share)(None, scores) > -torch.inf
+        theirs = TopPLogitsWarper(share)(None, scores) > -torch.inf
+        assert int((kept != theirs).sum()) <= 1  # rounding at the very edge
+        assert kept.any(-1).all()

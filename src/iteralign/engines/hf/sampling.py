@@ -13,6 +13,10 @@ from iteralign.records.chat import SamplingParams
 
 SMALLEST = 1e-30
 """Exponential noise is kept above it: the logarithm of an exact zero would make a forbidden token NaN."""
+HEAD = 256
+"""Tokens that top-p looks at first: they nearly always hold its share, and to sort a whole vocabulary costs
+more than a step of a small model.
+"""
 RUNS = (3, 4)
 """Tokens in a row whose repetition ``ngram_penalty`` makes less likely, each length for itself."""
 
@@ -49,13 +53,33 @@ def _penalty(amount: float, rows: int, width: int) -> Any:
     return NgramPenalty()
 
 
+def _top_p(share: float) -> Any:
+    """Forbids all but the likeliest tokens that together hold ``share`` of the probability; ties stay."""
+    import torch
+    from transformers import LogitsProcessor
+
+    class TopP(LogitsProcessor):  # type: ignore[misc]
+        def __call__(self, input_ids: Any, scores: Any) -> Any:
+            total = scores.float().logsumexp(-1, keepdim=True)  # (batch, 1)
+            for head in (HEAD, scores.shape[-1]):
+                top = scores.float().topk(min(head, scores.shape[-1])).values  # (batch, head), largest first
+                shares = (top - total).exp()
+                before = shares.cumsum(-1) - shares
+                if head == scores.shape[-1] or bool((before[:, -1] >= share).all()):
+                    break
+            least = top.gather(-1, (before < share).sum(-1, keepdim=True) - 1)
+            return scores.masked_fill(scores.float() < least, -torch.inf)
+
+    return TopP()
+
+
 def _sampler(params: SamplingParams, seeds: Sequence[int], device: str) -> list[Any]:
     """Temperature, top-p, and Gumbel noise.
 
     The largest sum is a draw from the distribution that the first two leave.
     """
     import torch
-    from transformers import LogitsProcessor, TemperatureLogitsWarper, TopPLogitsWarper
+    from transformers import LogitsProcessor, TemperatureLogitsWarper
 
     streams = [torch.Generator(device=device).manual_seed(s) for s in seeds]
 
@@ -71,6 +95,6 @@ def _sampler(params: SamplingParams, seeds: Sequence[int], device: str) -> list[
     )
     return [
         *warpers,
-        *([] if params.top_p >= 1.0 else [TopPLogitsWarper(float(params.top_p))]),
+        *([] if params.top_p >= 1.0 else [_top_p(params.top_p)]),
         GumbelNoise(),
     ]
