@@ -118,7 +118,7 @@ class Run:
         nothing may be written).
 
         ``changes`` to the settings are laid over them and stored, section by section or with dotted keys;
-        only ``stop.*``, ``budget.*`` and how servers are reached (``schema.REACH``) may change. Raises
+        only ``stop.*``, ``budget.*``, ``schema.REACH`` and ``training.max_length`` may change. Raises
         ``StoreError``, ``RunLocked`` and ``RunMismatch``.
         """
         directory = Path(directory)
