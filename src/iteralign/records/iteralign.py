@@ -59,10 +59,7 @@ class RedTeamPrompt(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response(Record):
-    """A model's answer to a prompt. ``model`` is the checkpoint's id.
-
-    ``reason``: why the prompt was left out (``finish`` is ``left_out``): a few words, a colon, the details.
-    """
+    """A model's answer to a prompt. ``model``: the checkpoint's id; ``reason``: why it was left out."""
 
     _prefix: ClassVar[str] = "response-"
     _unless_none: ClassVar[tuple[str, ...]] = ("reason",)
@@ -177,10 +174,7 @@ class Constitution(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision(Record):
-    """The model's own second answer, after reflecting on its first one under the principles shown.
-
-    ``reason``: why there is none (``finish`` is ``left_out``), as in ``Response``.
-    """
+    """The model's second answer, after reflecting on its first. ``reason``: why it was left out."""
 
     _prefix: ClassVar[str] = "revision-"
     _unless_none: ClassVar[tuple[str, ...]] = ("reason",)
