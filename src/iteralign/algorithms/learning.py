@@ -93,7 +93,7 @@ class Learning:
         asked = count_of(failures, "failure")
         if self.waiting:
             reason = (
-                f"{count_of(len(self.waiting), 'lesson')} of {asked}, fewer than training.min_lessons = "
+                f"{count_of(len(self.waiting), 'lesson')} of {asked}, and training.min_lessons = "
                 f"{self._least}: kept for the next iteration"
             )
         elif self.untrained:
@@ -102,5 +102,5 @@ class Learning:
             reason = f"none of {asked} has a revision that passed"
         causes = self.untrained + self._dropped
         remedy = f" (raise {key})" if self._dropped[CUT] > failures / 5 else ""
-        reason += f": {told(causes)}{remedy}" if causes else ""
+        reason += f"; not learnt: {told(causes)}{remedy}" if causes else ""
         return Decision(accepted=False, reason="; ".join([reason, *aside]), trained=False)

@@ -59,14 +59,15 @@ class Watch:
             )
 
     def reports(self, scope: str, found: Iterable[EvalReport]) -> None:
-        """Items that evaluations could not ask."""
-        for report in found:
-            if count := int(report.facts.get("left_out", "0")):
-                self.tell(
-                    f"left out {scope} {report.name}",
-                    f"{report.name}: {count_of(count, 'item')} left out, which cannot be asked "
-                    f"(`iteralign show {self._run.directory} left-out` lists them)",
-                )
+        """Items that evaluations could not ask. Candidates lack the same ones as a rule: told once."""
+        lacking = [f"{r.name} {r.facts['left_out']}" for r in found if "left_out" in r.facts]
+        if lacking:
+            part = scope.partition("-")[0]
+            self.tell(
+                f"left out {part} {', '.join(lacking)}",
+                f"{part}: items that cannot be asked are left out: {', '.join(lacking)} "
+                f"(`iteralign show {self._run.directory} left-out` lists them)",
+            )
 
     def tell(self, about: str, text: str) -> None:
         """A warning, unless the run was told of the same before."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from iteralign.build.models import base_folder
 from iteralign.data.load import places_of
-from iteralign.engines.weights import cached_folder, load_tokenizer
+from iteralign.engines.weights import cached_folder, load_tokenizer, quiet
 from iteralign.errors import DataError, EngineError
 from iteralign.exchanges import in_full
 from iteralign.recipe.iteralign import Recipe
@@ -63,6 +63,7 @@ def unasked(recipe: Recipe, chats: Sequence[tuple[Chat, int]]) -> dict[int, str]
     doubtful = [i for i, (chat, new) in enumerate(chats) if _most(chat) + new > most or not _usual(chat)]
     if not doubtful:
         return {}
+    quiet()
     try:
         tokenizer = load_tokenizer(str(folder), recipe.model.chat_template)
     except EngineError:

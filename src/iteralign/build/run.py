@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -28,6 +29,7 @@ from iteralign.report.products import write
 from iteralign.report.stored import result_of
 from iteralign.store.network import network_of
 from iteralign.store.run import Event, Run
+from iteralign.store.schema import flat, nested
 
 Listener = Callable[[Event], None]
 
@@ -54,7 +56,7 @@ def start(recipe: AnyRecipe, out: Path, listen: Listener | None = None) -> RunRe
         must_be_able_to_pass(recipe)
     short = None if (out / "run.sqlite").exists() else short_of_disk(recipe, out)
     settings = recipe.model_dump(mode="json")
-    with Run.create(out, settings, recipe.to_yaml(), complete=_with_defaults) as run:
+    with Run.create(out, settings, recipe.to_yaml(), complete=partial(_completed, settings)) as run:
         return carry_on(run, listen, [] if short is None else [short])
 
 
@@ -92,9 +94,15 @@ def carry_on(
     return result
 
 
-def _with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a run, with the defaults of keys that it was begun without."""
-    return recipe_of(settings).model_dump(mode="json")
+def _completed(wanted: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run, with the defaults of keys that it was begun without.
+
+    A run without ``min_lessons`` goes on as it did, whatever is wanted now: that is no difference.
+    """
+    found = flat(recipe_of(settings).model_dump(mode="json"))
+    known = flat(settings)
+    found |= {k: v for k, v in flat(wanted).items() if k.endswith(".min_lessons") and k not in known}
+    return nested(found)
 
 
 def _finished(run: Run) -> RunResult | SelfAlignResult | None:
