@@ -10,8 +10,13 @@ The tree:
         RunMismatch                     6   the run was started with other settings
         CheckpointCorrupt               4
       EngineError                       7   a model cannot be loaded or does not answer
-        PromptTooLong
-        Filtered
+        LeftOut                         7   one chat or example alone; the others go on without it
+          PromptTooLong
+          ExampleTooLong
+          NoExample
+          RefusedByTemplate
+          ChangedByTemplate
+          Filtered
         RateLimited
         Unavailable
           NotFound
@@ -19,12 +24,15 @@ The tree:
       TrainingError                     8
       BudgetExceeded                    9   a cap on calls, tokens or cost was reached; raise it and resume
     Interrupted                       130   Ctrl-C; the run resumes
+      Terminated                      143   SIGTERM; the run resumes
 
 A message says what was wrong (with the value), where (file and key) and what to do.
 This module imports nothing of ours.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 
 class IterAlignError(Exception):
@@ -73,12 +81,49 @@ class EngineError(IterAlignError):
     exit_code = 7
 
 
-class PromptTooLong(EngineError):
+class LeftOut(EngineError):
+    """One chat cannot be answered, or one example not be learnt; nothing is wrong with the others.
+
+    ``why``: the reason in a few words, by which such items are counted.
+    """
+
+    why: ClassVar[str] = "not answered by the server"
+
+
+class PromptTooLong(LeftOut):
     """A chat does not fit the model's context."""
 
+    why = "does not fit the context"
 
-class Filtered(EngineError):
+
+class ExampleTooLong(LeftOut):
+    """A training example is longer than ``training.max_length``."""
+
+    why = "longer than training.max_length"
+
+
+class NoExample(LeftOut):
+    """A training example holds nothing that could be learnt."""
+
+    why = "holds nothing to learn"
+
+
+class RefusedByTemplate(LeftOut):
+    """The chat template refuses a chat (roles that do not alternate, say)."""
+
+    why = "refused by the chat template"
+
+
+class ChangedByTemplate(LeftOut):
+    """The chat template does not give a text as it is, so that training would see another one."""
+
+    why = "changed by the chat template"
+
+
+class Filtered(LeftOut):
     """A server's content filter withheld the answer to one chat."""
+
+    why = "filtered by the server"
 
 
 class RateLimited(EngineError):
@@ -116,3 +161,9 @@ class Interrupted(IterAlignError):
     """The user stopped the run (Ctrl-C)."""
 
     exit_code = 130
+
+
+class Terminated(Interrupted):
+    """The system asked the run to stop (SIGTERM: a scheduler, a shutdown, ``kill``)."""
+
+    exit_code = 143

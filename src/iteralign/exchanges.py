@@ -7,11 +7,12 @@ principles.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from iteralign.errors import PromptTooLong
-from iteralign.protocols import Oracle, Policy, Recorder, Remembering
+from iteralign.errors import EngineError, LeftOut
+from iteralign.protocols import Attempting, Oracle, Policy, Recorder, Remembering
 from iteralign.records.chat import Chat, Completion, SamplingParams
 from iteralign.records.iteralign import (
     Constitution,
@@ -37,17 +38,36 @@ def answer(prompts: Sequence[RedTeamPrompt], policy: Policy, params: SamplingPar
 def responses(
     prompts: Sequence[RedTeamPrompt], policy: Policy, params: SamplingParams, chats: Sequence[Chat]
 ) -> list[Response]:
-    """One response per prompt, in order, each asked with its chat."""
+    """One response per prompt, in order, each asked with its chat.
+
+    A prompt that cannot be asked is left out: its response is empty, and says why.
+    """
     return [
         Response(
             prompt_id=p.id,
-            text=c.text,
-            finish=c.finish,
+            text=c.text if isinstance(c, Completion) else "",
+            finish=c.finish if isinstance(c, Completion) else "left_out",
             model=policy.checkpoint.id,
             sampling=params,
+            reason=None if isinstance(c, Completion) else in_full(c),
         )
-        for p, c in zip(prompts, policy.generate(chats, params), strict=True)
+        for p, c in zip(prompts, each(policy, chats, params), strict=True)
     ]
+
+
+def in_full(error: EngineError) -> str:
+    """Why an item is left out: a few words, a colon, the details."""
+    return f"{in_short(error)}: {error}"
+
+
+def in_short(error: EngineError) -> str:
+    """Why an item is left out, in the few words by which such items are counted."""
+    return error.why if isinstance(error, LeftOut) else LeftOut.why
+
+
+def kind_of(reason: str) -> str:
+    """The few words of a reason that is given in full."""
+    return reason.partition(": ")[0]
 
 
 def by_halving(
@@ -75,13 +95,18 @@ def by_halving(
     ]
 
 
-def each(policy: Policy, chats: Sequence[Chat], params: SamplingParams) -> list[Completion | PromptTooLong]:
-    """One outcome per chat, in order: its completion, or why it does not fit the model."""
+def each(policy: Policy, chats: Sequence[Chat], params: SamplingParams) -> list[Completion | EngineError]:
+    """One outcome per chat, in order: its completion, or why this chat alone cannot be answered.
+
+    Raises what concerns every chat.
+    """
+    if isinstance(policy, Attempting):
+        return list(policy.attempt(chats, params))
 
     def generate(part: Sequence[Chat]) -> list[Completion]:
         return policy.generate(part, params)
 
-    return by_halving(generate, chats, PromptTooLong, lambda _, error: error)
+    return list(by_halving(generate, chats, LeftOut, lambda _, error: error))
 
 
 def pair(prompts: Sequence[RedTeamPrompt], responses: Sequence[Response]) -> list[Exchange]:
@@ -93,6 +118,25 @@ def pair(prompts: Sequence[RedTeamPrompt], responses: Sequence[Response]) -> lis
         if p.id != r.prompt_id:
             raise ValueError(f"response {r.id} answers prompt {r.prompt_id}, not {p.id}")
     return [Exchange(prompt=p, response=r) for p, r in zip(prompts, responses, strict=True)]
+
+
+def answered(
+    prompts: Sequence[RedTeamPrompt], responses: Sequence[Response]
+) -> list[tuple[RedTeamPrompt, Response]]:
+    """The prompts that could be asked, each with its response, in order."""
+    told = zip(prompts, responses, strict=True)
+    return [(p, r) for p, r in told if r.finish != "left_out"]
+
+
+def left_out_fact(count: int) -> dict[str, str]:
+    """What a report says of the items that it could not ask: nothing where there are none."""
+    return {"left_out": str(count)} if count else {}
+
+
+def not_judged(verdicts: Sequence[Verdict], judged: int) -> dict[str, str]:
+    """What a report says of its answers without a judgement, and of the prompts that could not be asked."""
+    left_out = sum(bool(v.left_out) for v in verdicts)
+    return {"unjudged": str(len(verdicts) - judged - left_out), **left_out_fact(left_out)}
 
 
 def answers(
@@ -128,7 +172,7 @@ def judged(
     asked = Keyed(judge, judge.name)
     if asked.version and isinstance(recorder, Remembering):
         asked = _of_one_version(recorder, step, exchanges, judge)
-    return recorder.each(step, Verdict, _judge, exchanges, asked, chunk=chunk)
+    return recorder.each(step, Verdict, verdicts_on, exchanges, asked, chunk=chunk)
 
 
 def _of_one_version(recorder: Remembering, step: str, exchanges: Sequence[Exchange], judge: Oracle) -> Keyed:
@@ -137,19 +181,19 @@ def _of_one_version(recorder: Remembering, step: str, exchanges: Sequence[Exchan
     The first version of a run is stored under the oracle's name alone, later ones under name and version.
     """
     asked = Keyed(judge, judge.name)
-    kept = recorder.stored(step, Verdict, _judge, exchanges, asked)
+    kept = recorder.stored(step, Verdict, verdicts_on, exchanges, asked)
     count = len({e.id for e in exchanges})
     if isinstance(judge, Standing):
         dated = Keyed(judge, judge.name, judge.stands)
         for known in (asked, dated):
-            found = recorder.stored(step, Verdict, _judge, exchanges, known)
+            found = recorder.stored(step, Verdict, verdicts_on, exchanges, known)
             if len(found) == count and all(v.template == judge.stands for v in found):
                 return known
     others = [v.template for v in kept if not asked.gave(v)]
     if not others or (len(kept) == count and not isinstance(judge, Current)):
         return asked
     dated = Keyed(judge, judge.name, asked.version)
-    if not recorder.stored(step, Verdict, _judge, exchanges, dated):
+    if not recorder.stored(step, Verdict, verdicts_on, exchanges, dated):
         was = " and ".join(repr(version) for version in sorted(set(others)))
         recorder.warn(
             f"{len(others)} of {len(kept)} stored verdicts are by version {was} of {judge.name}, "
@@ -159,8 +203,34 @@ def _of_one_version(recorder: Remembering, step: str, exchanges: Sequence[Exchan
     return dated
 
 
-def _judge(exchanges: Sequence[Exchange], oracle: Oracle) -> list[Verdict]:
-    return oracle.judge(exchanges)
+def verdicts_on(exchanges: Sequence[Exchange], oracle: Oracle) -> list[Verdict]:
+    """One verdict per exchange, in order. Where there is no answer the oracle is not asked."""
+    asked = [e for e in exchanges if e.response.finish != "left_out"]
+    found = iter(oracle.judge(asked) if asked else [])
+    return [
+        next(found) if e.response.finish != "left_out" else _left_out(e.response, oracle) for e in exchanges
+    ]
+
+
+def _left_out(response: Response, oracle: Oracle) -> Verdict:
+    return Verdict(
+        response_id=response.id,
+        label="unjudged",
+        rationale=response.reason or "",
+        oracle=oracle.name,
+        template=str(getattr(oracle, "version", "")),
+        left_out=True,
+    )
+
+
+def counts_of(verdicts: Sequence[Verdict]) -> dict[str, int]:
+    """How many answers were asked for, and what was found: ``prompts``, ``failures``, ``unjudged``.
+
+    ``left_out``: prompts that could not be asked, which are no unjudged answers; absent where there are none.
+    """
+    labels = Counter("left_out" if v.left_out else v.label for v in verdicts)
+    count = {"prompts": len(verdicts), "failures": labels["improper"], "unjudged": labels["unjudged"]}
+    return count | ({"left_out": labels["left_out"]} if labels["left_out"] else {})
 
 
 class Keyed:

@@ -40,7 +40,19 @@ class Generator(Protocol):
     def generate(self, chats: Sequence[Chat], params: SamplingParams) -> list[Completion]:
         """One completion per chat, in order. Batching and concurrency are the engine's own affair.
 
-        Raises ``PromptTooLong`` (naming the chat) and other ``EngineError``.
+        Raises ``LeftOut`` (naming the chat) for a chat that cannot be answered, and other ``EngineError``.
+        """
+        ...
+
+
+@runtime_checkable
+class Attempting(Protocol):
+    """Tells one chat's trouble from everybody's. A generator without this is asked again by halves."""
+
+    def attempt(self, chats: Sequence[Chat], params: SamplingParams) -> Sequence[Completion | EngineError]:
+        """One outcome per chat, in order: its completion, or the error that concerns this chat alone.
+
+        Raises ``EngineError`` for what concerns every chat.
         """
         ...
 
@@ -194,6 +206,15 @@ class Trainer(Protocol):
         ``out`` is a path inside the run directory; the checkpoint's ``path`` is as the caller will record it.
         Raises ``TrainingError``.
         """
+        ...
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """A trainer that knows before a training which examples it cannot learn."""
+
+    def unfit(self, start: Checkpoint, examples: Collection[TrainingExample]) -> dict[str, str]:
+        """Example id -> why it cannot be trained on: a few words, a colon, the details."""
         ...
 
 

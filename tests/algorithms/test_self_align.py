@@ -332,7 +332,10 @@ def test_a_model_that_repeats_itself_ends_with_what_there_is_and_a_warning(tmp_p
     class Dull(ScriptedHost):
         pass
 
-    chosen = recipe(self_instruct={"prompts": 50, "round": 2, "rounds": 4}, topics={"rounds": 0})
+    few = {"training": {"min_lessons": 1}}
+    chosen = recipe(
+        self_instruct={"prompts": 50, "round": 2, "rounds": 4}, topics={"rounds": 0}, engrave=few, clone=few
+    )
     with Run.create(tmp_path / "run", chosen.model_dump(mode="json"), chosen.to_yaml()) as run:
         made = parts(run)
 

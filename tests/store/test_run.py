@@ -158,7 +158,7 @@ def test_an_unset_budget_may_be_set(tmp_path: Path) -> None:
     [
         (
             {"training": {"epochs": 9}, "stop": {"iterations": 9}},
-            "only stop.*, budget.* and how servers are reached may change when a run is resumed, not:\n"
+            "model.max_context and training.max_length may change when a run is resumed, not:\n"
             "  training.epochs: 2 -> 9",
         ),
         ({"stop": 3}, "not:\n  stop: (absent) -> 3"),

@@ -354,7 +354,7 @@ def test_a_weight_is_how_often_an_example_is_seen(base: Checkpoint, tmp_path: Pa
     trainer(epochs=1, batch_size=4).finetune(base, [LESSONS[0]] * 3 + [LESSONS[1]], tmp_path / "listed")
     assert files(tmp_path / "heavy")["model.safetensors"] == files(tmp_path / "listed")["model.safetensors"]
     for weight in (0.0, 0.5, -1.0, 1.5):
-        with pytest.raises(TrainingError, match=rf"example-\w+ has the weight {weight:g}"):
+        with pytest.raises(TrainingError, match=rf"'What is a hat\?' with the weight {weight:g};"):
             trainer().finetune(
                 base, [dataclasses.replace(LESSONS[0], id="", weight=weight)], tmp_path / "out"
             )
@@ -367,8 +367,8 @@ def test_examples_that_cannot_be_trained_on_are_refused(base: Checkpoint, tmp_pa
     with pytest.raises(
         TrainingError,
         match=(
-            r"1 of 1 examples are longer than training\.max_length = 64 tokens; "
-            rf"the longest has \d+: {long.id}"
+            r"none of 1 examples can be trained on: 1 longer than training\.max_length, such as "
+            r"'How do I fold it\?' with \d+ tokens; training\.max_length is 64"
         ),
     ):
         trainer(max_length=64).finetune(base, [long], tmp_path / "out")
@@ -376,7 +376,9 @@ def test_examples_that_cannot_be_trained_on_are_refused(base: Checkpoint, tmp_pa
     trainer(max_length=64, epochs=1, warn=said.append).finetune(base, [*LESSONS, long], tmp_path / "some")
     trainer(max_length=64, epochs=1).finetune(base, LESSONS, tmp_path / "without")
     assert files(tmp_path / "some")["model.safetensors"] == files(tmp_path / "without")["model.safetensors"]
-    assert [s for s in said if "1 of 5 examples are longer" in s and "left out of the training" in s]
+    assert [s for s in said if "1 of 5 examples are left out" in s and "training.max_length is 64" in s]
+    log = json.loads((tmp_path / "some" / "training_log.json").read_text())
+    assert (log["rows"], log["left_out"]) == (4, {"longer than training.max_length": 1})
     with pytest.raises(TrainingError, match="ends with the turn of the user"):
         trainer().finetune(
             base, [TrainingExample(messages=(Message("user", "x"),), source="revision")], tmp_path / "out"

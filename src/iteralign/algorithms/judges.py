@@ -23,6 +23,10 @@ class Judges:
         # events outlive a change of what the run is made of
         self._finished = {event.fields.get("index") for event in run.events("iteration")}
 
+    def finished(self, index: int) -> bool:
+        """Whether iteration ``index``, counted from 1, was finished before this process."""
+        return index in self._finished
+
     def of(self, index: int) -> Oracle:
         """The oracle for iteration ``index``, counted from 1; its version is noted with the run."""
         now = str(getattr(self._oracle, "version", ""))

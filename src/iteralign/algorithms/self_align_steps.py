@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from iteralign.algorithms.self_align_answers import Answers, Lessons
+from iteralign.algorithms.self_align_parts import Parts, Words
+from iteralign.algorithms.watch import Watch
 from iteralign.errors import TrainingError
-from iteralign.protocols import Eval, Policy, PolicyHost, Trainer
+from iteralign.protocols import Policy, Trainer
 from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import Checkpoint, EvalReport
@@ -37,42 +39,13 @@ from iteralign.stages.self_instruct import Limits
 from iteralign.store.run import Run, Scope
 from iteralign.store.steps import given
 from iteralign.text.near_duplicates import NearDuplicates
+from iteralign.text.printable import count_of
 from iteralign.text.similarity import near_any
+
+__all__ = ["Parts", "Steps", "Words"]
 
 BARREN, LEAST = 3, 0.01
 """After so many rounds in a row that keep less than this share of what they asked for, self-instruct ends."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
-    """What people wrote. ``prompts``: short system prompts, the standard one first; ``identity``: (request,
-    answer); ``given``: instructions in place of stage 1; ``lines``: how many lines of each; ``measured``:
-    prompts that are held out for measuring; no instruction may be one of them or nearly one.
-    """
-
-    seeds: tuple[str, ...]
-    topics: tuple[Instruction, ...]
-    guide: Guide
-    prompts: tuple[str, ...]
-    identity: tuple[tuple[str, str], ...]
-    given: tuple[Instruction, ...] = ()
-    lines: Mapping[str, int] = field(default_factory=dict)
-    measured: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What the algorithm works with; ``build`` composes it. ``pairs``: compares each model with
-    the first that it ran on.
-    """
-
-    base: Checkpoint
-    host: PolicyHost
-    engraver: Trainer
-    cloner: Trainer
-    evals: Sequence[Eval]
-    words: Words
-    pairs: Callable[[], Eval] | None = None
 
 
 class Steps:
@@ -82,6 +55,7 @@ class Steps:
         self._run = run
         self._recipe = recipe
         self._parts = parts
+        self._watch = Watch(run)
 
     # ---- 1. instructions
 
@@ -206,7 +180,10 @@ class Steps:
         self, scope: Scope, policy: Policy, tasks: Sequence[WritingTask], params: SamplingParams
     ) -> list[Draft]:
         write = self_instruct.write
-        return scope.each("drafts", Draft, write, tasks, policy, params, chunk=len(tasks) or 1)
+        drafts = scope.each("drafts", Draft, write, tasks, policy, params, chunk=len(tasks) or 1)
+        reasons = (d.reason for d in drafts if d.reason)
+        self._watch.left_out("requests for instructions", scope.name, reasons, len(drafts))
+        return drafts
 
     def _keep(
         self, scope: Scope, known: NearDuplicates, harvest: Callable[..., Harvest], *args: object
@@ -241,7 +218,8 @@ class Steps:
         params = replace(section.sampling.params(self._recipe.seed), stream="question")
         sieve = Sieve(section.leak_words, section.shortest_cut)
         ask = align.think_and_answer
-        return self._answers(name, self._parts.base, instructions, ask, guide, params, sieve)
+        longest = section.sampling.max_new_tokens
+        return self._answers(name, self._parts.base, instructions, longest, ask, guide, params, sieve)
 
     def answer_at_length(self, model: Checkpoint, instructions: Sequence[Instruction]) -> Answers:
         """The engraved model's answers under the extensive prompt, sifted."""
@@ -249,19 +227,24 @@ class Steps:
         prompt = clone.extensive(self._recipe.assistant)
         params = section.params(self._recipe.seed)
         limits = (section.shortest, section.leak_words)
-        return self._answers("clone", model, instructions, clone.answer_at_length, prompt, params, *limits)
+        ask = clone.answer_at_length
+        longest = params.max_new_tokens
+        return self._answers("clone", model, instructions, longest, ask, prompt, params, *limits)
 
     def _answers(
         self,
         name: str,
         model: Checkpoint,
         instructions: Sequence[Instruction],
+        longest: int,
         ask: Callable[..., list[Aligned]],
         *args: object,
     ) -> Answers:
         """Shard by shard, so that a shard's answers are all that is held in memory."""
         counting = Counting()
         size = self._recipe.shard
+        stage = "extensive answers" if name == "clone" else "answers under the rules"
+        key = "clone.sampling.max_new_tokens" if name == "clone" else "align.sampling.max_new_tokens"
         shards: list[tuple[str, Sequence[Instruction]]] = []
         with self._parts.host.serve(model) as policy:
             for number, first in enumerate(range(0, len(instructions), size), start=1):
@@ -269,6 +252,7 @@ class Steps:
                 scope = self._run.scope(f"{name}-{number:04d}")
                 answers = scope.each("answers", Aligned, ask, part, policy, *args, chunk=self._chunk)
                 counting.add(part, answers)
+                self._watch.answers(stage, scope.name, answers, key=key, most=longest)
                 shards.append((scope.name, part))
         tally = counting.tally()
         unruled = tally.kept - counting.ruled
@@ -327,9 +311,24 @@ class Steps:
                 f"{source}: none of {tally.asked} answers was kept ({why}), so there is nothing to learn: "
                 "look at `iteralign show RUN answers`"
             )
+        self._must_be_enough(name, source, tally.kept)
         more = list(identity_lessons(self._parts.words.identity, prompts, identity))
         examples = Lessons(answers, prompts, source, more)
         return self._run.checkpoint(name, train, trainer, self._parts.base, examples)
+
+    def _must_be_enough(self, name: str, source: str, kept: int) -> None:
+        """Raises ``TrainingError`` where there is less to learn than the recipe asks for."""
+        key, training = {
+            "engraved": ("engrave.training.min_lessons", self._recipe.engrave.training),
+            "cloned": ("clone.training.min_lessons", self._recipe.clone.training),
+        }[name]
+        done = self._run.read(Checkpoint, "checkpoints", name)  # by an older version, which took any number
+        if kept < training.min_lessons and not done:
+            raise TrainingError(
+                f"{source}: {count_of(kept, 'answer')} kept, fewer than {key} = {training.min_lessons}: "
+                "nothing is trained. Why the others were dropped: iteralign show "
+                f"{self._run.directory} answers. Begin a run with more instructions, or a smaller {key}"
+            )
 
     # ---- measuring
 
@@ -338,6 +337,7 @@ class Steps:
         scope = self._run.scope(f"evaluation-{checkpoint.id}")
         with self._parts.host.serve(checkpoint) as policy:
             found = [e.run(policy, scope) for e in self._parts.evals]
+        self._watch.reports(scope.name, found)
         reports = self._run.scope(f"measured-{stage}").once("reports", list[EvalReport], given, found)
         return Measured(stage=stage, checkpoint=checkpoint, reports=tuple(reports))  # type: ignore[arg-type]
 

@@ -8,13 +8,14 @@ stage does stands in ``stages``, and the order of the steps in ``iteralign``; th
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from iteralign.algorithms.judges import Judges
-from iteralign.exchanges import answer, judged, pair, proposer
-from iteralign.protocols import Eval, Oracle, PolicyHost, Trainer
+from iteralign.algorithms.learning import EXAMPLES, Learning
+from iteralign.algorithms.state import Parts, State
+from iteralign.algorithms.watch import Watch
+from iteralign.exchanges import answer, counts_of, judged, pair, proposer
 from iteralign.recipe.iteralign import Recipe
 from iteralign.records.iteralign import (
     Checkpoint,
@@ -46,39 +47,11 @@ from iteralign.stats import wilson
 from iteralign.store.run import Run
 from iteralign.store.steps import given
 
+__all__ = ["Iteration", "Loop", "Parts", "State"]
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the algorithm works with; ``build`` composes it. ``red_team`` and ``benign`` are the training
-    split, in order of use; ``constitution`` is what the run starts from.
-    """
-
-    base: Checkpoint
-    host: PolicyHost
-    oracle: Oracle
-    trainer: Trainer
-    evals: Sequence[Eval]
-    red_team: Sequence[RedTeamPrompt]
-    benign: Sequence[RedTeamPrompt]
-    constitution: Constitution = field(default_factory=Constitution)
-    tests: Sequence[Eval] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Where the loop stands: the accepted weights with their reports, the constitution, and what was learnt
-    so far.
-    """
-
-    checkpoint: Checkpoint
-    baseline: tuple[EvalReport, ...]
-    reports: tuple[EvalReport, ...]
-    benign: tuple[TrainingExample, ...]
-    constitution: Constitution = field(default_factory=Constitution)
-    lessons: tuple[TrainingExample, ...] = ()
-    waiting: tuple[TrainingExample, ...] = ()
-    seen: int = 0
-    done: tuple[IterationRecord, ...] = ()
+BENIGN = "answers to benign prompts"
+REVISION = "reflection.sampling.max_new_tokens"
+"""The recipe's key of the longest revision."""
 
 
 class Loop:
@@ -89,6 +62,7 @@ class Loop:
         self.recipe = recipe
         self.parts = parts
         self.judges = Judges(run, parts.oracle)
+        self.watch = Watch(run)
 
     def start(self) -> State:
         """The base model, measured, with its own helpful answers to benign prompts."""
@@ -115,7 +89,16 @@ class Loop:
         """Every evaluation of one checkpoint on held-out prompts; nothing is answered or judged twice."""
         scope = self.run.scope(f"evaluation-{checkpoint.id}")
         with self.parts.host.serve(checkpoint) as policy:
-            return tuple(e.run(policy, scope) for e in self.parts.evals)
+            reports = tuple(e.run(policy, scope) for e in self.parts.evals)
+        self._watched(scope.name, reports)
+        return reports
+
+    def _watched(self, scope: str, reports: tuple[EvalReport, ...]) -> None:
+        key = "evaluation.sampling.max_new_tokens"
+        most = self.recipe.evaluation.sampling.max_new_tokens
+        self.watch.reports(scope, reports)
+        found = self.run.read(Response, scope, "responses")
+        self.watch.cut("answers to held-out prompts", found, key=key, most=most)
 
     def result(self, state: State, reason: str) -> RunResult:
         """What the run came to, stored. Only now is the test part asked, of the base and the final model."""
@@ -139,7 +122,9 @@ class Loop:
     def _tested(self, checkpoint: Checkpoint) -> tuple[EvalReport, ...]:
         scope = self.run.scope(f"test-{checkpoint.id}")
         with self.parts.host.serve(checkpoint) as policy:
-            return tuple(e.run(policy, scope) for e in self.parts.tests)
+            reports = tuple(e.run(policy, scope) for e in self.parts.tests)
+        self._watched(scope.name, reports)
+        return reports
 
     def ask_benign(
         self, model: Checkpoint, prompts: Sequence[RedTeamPrompt]
@@ -149,6 +134,8 @@ class Loop:
         sampling = self.recipe.red_team.sampling.params(self.recipe.seed)
         with self.parts.host.serve(model) as policy:
             responses = scope.each("responses", Response, answer, prompts, policy, sampling)
+        key = "red_team.sampling.max_new_tokens"
+        self.watch.answers(BENIGN, scope.name, responses, key=key, most=sampling.max_new_tokens)
         exchanges = pair(prompts, responses)
         verdicts = judged(scope, "verdicts", exchanges, self.parts.oracle, chunk=self.recipe.oracle.batch)
         return exchanges, verdicts
@@ -172,6 +159,14 @@ class Iteration:
         self._oracle = loop.judges.of(self._index)
         self._scope = loop.run.scope(f"iteration-{self._index:04d}")
         self._refused: list[Failure] | None = None
+        self._learning = Learning(
+            self._scope,
+            loop.watch,
+            loop.parts.trainer,
+            loop.parts.base,
+            least=loop.recipe.training.min_lessons,
+            finished=loop.judges.finished(self._index),
+        )
 
     def next_prompts(self) -> list[RedTeamPrompt]:
         """The next prompts of the red-team set that no earlier round has used."""
@@ -187,6 +182,9 @@ class Iteration:
             responses = self._scope.each(
                 "red_team", Response, red_team, prompts, policy, sampling, section.wrap
             )
+        key = "red_team.sampling.max_new_tokens"
+        most = sampling.max_new_tokens
+        self._loop.watch.answers("red teaming", self._scope.name, responses, key=key, most=most)
         return pair(prompts, responses)
 
     def judge(self, exchanges: Sequence[Exchange], step: str = "judge") -> list[Verdict]:
@@ -251,13 +249,16 @@ class Iteration:
                     shown=section.shown,
                     attempt=attempt,
                 )
+            most = sampling.max_new_tokens
+            self._loop.watch.answers("self-reflection", self._scope.name, revisions, key=REVISION, most=most)
             verdicts = self.judge(revised_exchanges(pending, revisions, sampling), step=f"screen-{attempt}")
             tried += screen(revisions, verdicts, enabled=self._recipe.screen.enabled, must_help=must_help)
         screened = self._scope.once("screen", list[Screening], given, tried)
-        return [
+        found = [
             *learnt(failures, screened),
             *instead(unresolved(failures, screened), self._state.benign),
         ]
+        return self._learning.lessons(found, failures, screened, before=len(self._state.waiting))
 
     def compose(
         self,
@@ -266,12 +267,12 @@ class Iteration:
         verdicts: Sequence[Verdict],
     ) -> list[TrainingExample]:
         """The lessons with replay: past lessons, the model's own acceptable answers, the base model's benign
-        ones.
+        ones; without those that cannot be trained on.
         """
         # an answer to a wrapped dialogue is none to its bare question
         plain = self._recipe.red_team.wrap == "plain"
         own = own_answers(acceptable(exchanges, verdicts), source="acceptable") if plain else []
-        return self._scope.once(
+        composed = self._scope.once(
             "examples",
             list[TrainingExample],
             compose,
@@ -282,6 +283,7 @@ class Iteration:
             seed=f"{self._recipe.seed}-{self._index}",
             **self._recipe.replay.model_dump(),
         )
+        return self._learning.fitting(EXAMPLES, composed)
 
     def finetune(self, model: Checkpoint, examples: Sequence[TrainingExample]) -> Checkpoint:
         """The candidate."""
@@ -306,8 +308,8 @@ class Iteration:
 
     def nothing_to_learn(self, verdicts: Sequence[Verdict], constitution: Constitution) -> State:
         """The state after a round without lessons: the constitution may have grown, the weights stay."""
-        count = counts_of(verdicts)
-        decision = Decision.without_training(count["failures"], count["unjudged"])
+        count = counts_of(verdicts) | ({"over_refusals": len(self._refused)} if self._refused else {})
+        decision = self._learning.nothing(count, REVISION)
         return self._concluded(verdicts, constitution, (), (), decision, self._state.checkpoint, None)
 
     def conclude(
@@ -357,13 +359,18 @@ class Iteration:
                 "kept": mended,
                 "dropped": count["failures"] - mended,
                 "examples": len(examples),
+                **({"untrained": untrained} if (untrained := self._learning.untrained.total()) else {}),
             },
-            failures=wilson(count["failures"], count["prompts"] - count["unjudged"]),
+            failures=wilson(
+                count["failures"], count["prompts"] - count["unjudged"] - count.get("left_out", 0)
+            ),
             reports=self._state.reports if reports is None else reports,
             decision=decision,
         )
         done = (*self._state.done, self._stored(record))
-        learnt_now = (*self._state.waiting, *lessons)
+        few = self._learning.waiting
+        learnt_now = (*self._state.waiting, *lessons, *few)
+        keeps = bool(few) or self._recipe.accept.keep_lessons
         accepted = list(dict.fromkeys(r.after for r in done if r.decision.accepted))
         for outdated in accepted[: -self._recipe.keep_checkpoints]:
             self._run.discard(outdated)
@@ -373,7 +380,7 @@ class Iteration:
             reports=record.reports,
             constitution=constitution,
             lessons=(*self._state.lessons, *(learnt_now if decision.accepted else ())),
-            waiting=() if decision.accepted or not self._recipe.accept.keep_lessons else learnt_now,
+            waiting=() if decision.accepted or not keeps else learnt_now,
             seen=self._state.seen + count["prompts"],
             done=done,
         )
@@ -386,9 +393,3 @@ class Iteration:
             self._run.event("iteration", index=record.index, decision=what, details=decision.to_json())
         kept: IterationRecord = self._scope.once("iteration", IterationRecord, given, record)
         return kept
-
-
-def counts_of(verdicts: Sequence[Verdict]) -> dict[str, int]:
-    """How many answers were judged, and what was found: ``prompts``, ``failures``, ``unjudged``."""
-    labels = Counter(v.label for v in verdicts)
-    return {"prompts": len(verdicts), "failures": labels["improper"], "unjudged": labels["unjudged"]}

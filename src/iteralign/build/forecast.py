@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from iteralign.build.data import read_prompts
 from iteralign.build.evals import task_items
+from iteralign.build.misfits import Misfit, misfits, unasked
 from iteralign.build.models import EMBEDDED, RULES, base_folder, must_be_trainable
 from iteralign.build.oracle import chat_models, must_have_prices
 from iteralign.build.self_align import PER_RULE
@@ -22,6 +24,8 @@ from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import AnyRecipe, shared
 from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.records.iteralign import RedTeamPrompt, Split
+from iteralign.report.plan import in_bytes
+from iteralign.text.printable import one_line
 
 SIZE_IN_NAME = r"(?i)(?<![\d.])(\d+(?:\.\d+)?)b(?![a-z])"
 """``7b`` in a model's name: its parameters, in billions."""
@@ -38,6 +42,30 @@ def forecast(recipe: AnyRecipe, hardware: str | None = None) -> dict[str, Any]:
     return _iteralign(recipe) if isinstance(recipe, Recipe) else _self_align(recipe, hardware)
 
 
+def short_of_disk(recipe: AnyRecipe, out: Path) -> str | None:
+    """Return a warning where less disk is free than a run of the recipe may take; None where it is enough."""
+    needed = forecast(recipe)["disk_bytes"]
+    free = free_bytes(out)
+    if needed is None or free >= needed:
+        return None
+    return (
+        f"the run may take {in_bytes(needed)} of disk, and {in_bytes(free)} are free at {out}: make room, or "
+        "choose another --out. A run that finds the disk full stops, and resumes when there is room"
+    )
+
+
+def free_bytes(out: Path) -> int:
+    """Return the bytes that are free where a directory lies or will lie."""
+    there = out.absolute()
+    while not there.exists():
+        there = there.parent
+    return shutil.disk_usage(there).free
+
+
+def _shown(found: Sequence[Misfit]) -> list[dict[str, str]]:
+    return [{"where": m.where, "why": m.why} for m in found]
+
+
 def must_be_able_to_pass(recipe: Recipe) -> None:
     """Check that a candidate could be accepted at all: that every test of the gate has the items it needs.
 
@@ -45,11 +73,19 @@ def must_be_able_to_pass(recipe: Recipe) -> None:
     """
     from iteralign.report.gate import gate_forecast, gate_items, never_passes
 
-    prompts = read_prompts(recipe)
+    prompts, _ = _askable(recipe)
     items = gate_items(recipe, _held_out(prompts, harmful=True), _held_out(prompts, harmful=False))
     why = never_passes(recipe, gate_forecast(recipe, items, task_items(recipe)))
     if why is not None:
         raise RecipeError(why)
+
+
+def _askable(recipe: Recipe) -> tuple[list[RedTeamPrompt], list[Misfit]]:
+    """Return the prompts that the model can be asked, and the others."""
+    prompts = read_prompts(recipe)
+    found = misfits(recipe, prompts)
+    without = {m.prompt_id for m in found}
+    return [p for p in prompts if p.id not in without], found
 
 
 def _held_out(prompts: Sequence[RedTeamPrompt], *, harmful: bool, part: Split = "held_out") -> int:
@@ -62,7 +98,7 @@ def _iteralign(recipe: Recipe) -> dict[str, Any]:
     from iteralign.prompts.render import render
     from iteralign.report.forecast import EMBEDDED_RATES, Sizes, as_dict, forecast
 
-    prompts = read_prompts(recipe)
+    prompts, left_out = _askable(recipe)
     offline = recipe.model.name in EMBEDDED and recipe.oracle.kind == "embedded"
 
     training = [p for p in prompts if p.split == "train"]
@@ -78,10 +114,10 @@ def _iteralign(recipe: Recipe) -> dict[str, Any]:
         weights_bytes=_weights_bytes(recipe),
         judges=chat_models(recipe),
         instruction_chars=len(render("judge", categories=CATEGORIES)),
-        prompt_chars=sum(len(p.text) for p in prompts) / len(prompts),
+        prompt_chars=sum(len(p.text) for p in prompts) / max(1, len(prompts)),
         **(EMBEDDED_RATES if offline else {}),
     )
-    return as_dict(forecast(recipe, sizes))
+    return as_dict(forecast(recipe, sizes)) | {"left_out": _shown(left_out)}
 
 
 def _self_align(recipe: SelfAlignRecipe, hardware: str | None) -> dict[str, Any]:
@@ -92,6 +128,15 @@ def _self_align(recipe: SelfAlignRecipe, hardware: str | None) -> dict[str, Any]
     there = Path(recipe.self_instruct.source.partition("::")[0]).exists()
     words = read_words(recipe, prompts=there)
     held_out = [p for p in read_prompts(loop) if p.split == "held_out"]
+    left_out = misfits(loop, held_out)
+    longest = recipe.align.sampling.max_new_tokens
+    given = unasked(loop, [((*words.guide.chat, *i.chat), longest) for i in words.given])
+    left_out += [
+        Misfit(
+            words.given[i].id, f"{recipe.self_instruct.source}: {one_line(words.given[i].text, 60)!r}", why
+        )
+        for i, why in given.items()
+    ]
     red = sum(p.intent == "harmful" for p in held_out)
     benign = len(held_out) - red
     section = recipe.evaluation
@@ -109,7 +154,7 @@ def _self_align(recipe: SelfAlignRecipe, hardware: str | None) -> dict[str, Any]
         cache_bytes=cache_bytes,
         embedded=recipe.model.name == RULES,
     )
-    return as_dict(forecast(recipe, sizes, hardware))
+    return as_dict(forecast(recipe, sizes, hardware)) | {"left_out": _shown(left_out)}
 
 
 def _weights_bytes(recipe: Recipe) -> int | None:
@@ -117,9 +162,23 @@ def _weights_bytes(recipe: Recipe) -> int | None:
     folder = base_folder(recipe)
     if not folder.is_dir():
         return None
+    if recipe.training.keep_adapter:
+        return _adapter_bytes(folder, recipe.training.lora_r)
     size = sum(p.stat().st_size for p in folder.glob("*.safetensors"))
     # Embedded models ship in bfloat16 and are trained in float32.
     return 2 * size if recipe.model.name in EMBEDDED else size
+
+
+def _adapter_bytes(folder: Path, rank: int) -> int | None:
+    """Return how large an adapter of all linear layers is at most, in float32; None where nobody tells."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        layers, hidden, inner = (
+            int(config[k]) for k in ("num_hidden_layers", "hidden_size", "intermediate_size")
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return 4 * rank * layers * (4 * 2 * hidden + 3 * (hidden + inner))
 
 
 def model_shape(recipe: SelfAlignRecipe) -> tuple[float | None, float | None]:

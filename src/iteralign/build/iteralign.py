@@ -6,12 +6,13 @@ A part of the composition root. Decides nothing about the method.
 from __future__ import annotations
 
 from iteralign.algorithms.steps import Parts
-from iteralign.build.began import began
+from iteralign.build.began import began, first_recipe
 from iteralign.build.data import stored_constitution, stored_prompts
 from iteralign.build.evals import prompted, tasks
 from iteralign.build.models import base_checkpoint, host_of, must_be_trainable, trainer
 from iteralign.build.oracle import oracle_of
 from iteralign.recipe.iteralign import Recipe
+from iteralign.recipe.load import shared
 from iteralign.store.run import Run
 
 
@@ -29,7 +30,7 @@ def parts(run: Run, recipe: Recipe) -> Parts:
         base=base_checkpoint(recipe, began(run)),
         host=host_of(run, recipe, warn),
         oracle=judge,
-        trainer=trainer(recipe, run.locate, warn),
+        trainer=trainer(recipe, run.locate, warn, shared(first_recipe(run))),
         evals=[*prompted(recipe, judge, prompts, "held_out"), *tasks(recipe)],
         tests=prompted(recipe, judge, prompts, "test") if any(p.split == "test" for p in prompts) else [],
         red_team=[p for p in training if p.intent == "harmful"],

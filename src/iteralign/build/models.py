@@ -176,8 +176,13 @@ def host(
     raise RecipeError(f"model.engine = {recipe.model.engine!r}: no such engine. Known: hf, server")
 
 
-def trainer(recipe: Recipe, locate: Locate = in_place, warn: Callable[[str], None] = log) -> Trainer:
-    """Return what fine-tunes the model."""
+def trainer(
+    recipe: Recipe,
+    locate: Locate = in_place,
+    warn: Callable[[str], None] = log,
+    began: Recipe | None = None,
+) -> Trainer:
+    """Return what fine-tunes the model. ``began``: the recipe that a run began with."""
     from iteralign.engines.hf.host import use_threads
     from iteralign.training.sft import SFT
 
@@ -190,6 +195,7 @@ def trainer(recipe: Recipe, locate: Locate = in_place, warn: Callable[[str], Non
         chat_template=recipe.model.chat_template,
         locate=located(locate),
         warn=warn,
+        began=None if began is None else (began.training, began.model.device),
     )
 
 

@@ -6,8 +6,9 @@ the run begins and ends. Decides nothing about a method.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -17,7 +18,7 @@ from iteralign.build import iteralign as iteralign_parts
 from iteralign.build import self_align as self_align_parts
 from iteralign.build.began import note_libraries
 from iteralign.build.evals import tasks
-from iteralign.build.forecast import must_be_able_to_pass
+from iteralign.build.forecast import must_be_able_to_pass, short_of_disk
 from iteralign.errors import IterAlignError
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import AnyRecipe, recipe_of, shared
@@ -26,7 +27,9 @@ from iteralign.records.iteralign import RunResult
 from iteralign.records.self_align import SelfAlignResult
 from iteralign.report.products import write
 from iteralign.report.stored import result_of
+from iteralign.store.network import network_of
 from iteralign.store.run import Event, Run
+from iteralign.store.schema import flat, nested
 
 Listener = Callable[[Event], None]
 
@@ -51,9 +54,10 @@ def start(recipe: AnyRecipe, out: Path, listen: Listener | None = None) -> RunRe
     tasks(shared(recipe))
     if isinstance(recipe, Recipe) and not (out / "run.sqlite").exists():
         must_be_able_to_pass(recipe)
+    short = None if (out / "run.sqlite").exists() else short_of_disk(recipe, out)
     settings = recipe.model_dump(mode="json")
-    with Run.create(out, settings, recipe.to_yaml(), complete=_with_defaults) as run:
-        return carry_on(run, listen)
+    with Run.create(out, settings, recipe.to_yaml(), complete=partial(_completed, settings)) as run:
+        return carry_on(run, listen, [] if short is None else [short])
 
 
 def resume(
@@ -68,19 +72,21 @@ def resume(
         return carry_on(run, listen)
 
 
-def carry_on(run: Run, listen: Listener | None = None) -> RunResult | SelfAlignResult:
-    """Take the run from wherever it stands to its end."""
+def carry_on(
+    run: Run, listen: Listener | None = None, said: Sequence[str] = ()
+) -> RunResult | SelfAlignResult:
+    """Take the run from wherever it stands to its end. ``said``: warnings that are told first."""
     recipe = recipe_of(run.settings)
     if run.has_older_keys:
         if (finished := _finished(run)) is not None:
             return finished
         run.event("warning", text=OLDER)
     if isinstance(recipe, SelfAlignRecipe):
-        with watched(run, listen):
+        with watched(run, listen, said):
             aligned = self_align(run, recipe, self_align_parts.parts(run, recipe))
         run.event("run", state="finished", reason="all stages are done")
         return aligned
-    with watched(run, listen):
+    with watched(run, listen, said):
         result = iteralign(run, recipe, iteralign_parts.parts(run, recipe))
     for product in PRODUCTS:
         write(run, product)
@@ -88,9 +94,15 @@ def carry_on(run: Run, listen: Listener | None = None) -> RunResult | SelfAlignR
     return result
 
 
-def _with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a run, with the defaults of keys that it was begun without."""
-    return recipe_of(settings).model_dump(mode="json")
+def _completed(wanted: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run, with the defaults of keys that it was begun without.
+
+    A run without ``min_lessons`` goes on as it did, whatever is wanted now: that is no difference.
+    """
+    found = flat(recipe_of(settings).model_dump(mode="json"))
+    known = flat(settings)
+    found |= {k: v for k, v in flat(wanted).items() if k.endswith(".min_lessons") and k not in known}
+    return nested(found)
 
 
 def _finished(run: Run) -> RunResult | SelfAlignResult | None:
@@ -104,12 +116,15 @@ def _finished(run: Run) -> RunResult | SelfAlignResult | None:
 
 
 @contextmanager
-def watched(run: Run, listen: Listener | None) -> Iterator[None]:
+def watched(run: Run, listen: Listener | None, said: Sequence[str] = ()) -> Iterator[None]:
     """Record how a run begins, and why it stops before its end; ``listen`` hears all events."""
     if listen is not None:
         run.listen(listen)
     run.event("run", state="started")
     note_libraries(run)
+    for text in said:
+        run.event("warning", text=text)
+    _warn_of_a_network(run)
     try:
         yield
     except KeyboardInterrupt:
@@ -118,3 +133,16 @@ def watched(run: Run, listen: Listener | None) -> Iterator[None]:
     except IterAlignError as error:
         run.event("run", state="stopped", reason=str(error))
         raise
+
+
+def _warn_of_a_network(run: Run) -> None:
+    """Say once where the run's lock may not hold."""
+    kind = network_of(run.directory)
+    if kind is None or any(e.fields.get("about") == "network" for e in run.events("warning")):
+        return
+    text = (
+        f"{run.directory} lies on a network file system ({kind}): its lock keeps other processes of this "
+        "machine out, and those of other machines only where the server passes locks on. Let one machine at "
+        "a time work on it; a local disk is faster, too"
+    )
+    run.event("warning", text=text, about="network")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from iteralign.algorithms.self_align_steps import Parts
-from iteralign.build.began import began
+from iteralign.build.began import began, first_recipe
 from iteralign.build.data import stored_prompts
 from iteralign.build.evals import evals
 from iteralign.build.models import RULES, base_checkpoint, host_of, must_be_trainable, trainer
@@ -37,6 +37,8 @@ PER_RULE = 15
 def parts(run: Run, recipe: SelfAlignRecipe) -> Parts:
     """Compose everything that the algorithm works with. Raises ``IterAlignError``."""
     loop = recipe.loop()
+    first = first_recipe(run)
+    assert isinstance(first, SelfAlignRecipe)
 
     def warn(text: str) -> None:
         run.event("warning", text=text)
@@ -53,8 +55,10 @@ def parts(run: Run, recipe: SelfAlignRecipe) -> Parts:
     return Parts(
         base=base_checkpoint(loop, began(run)),
         host=host_of(run, loop, warn),
-        engraver=trainer(loop, run.locate, warn),
-        cloner=trainer(recipe.loop(recipe.clone.training), run.locate, warn),
+        engraver=trainer(loop, run.locate, warn, first.loop()),
+        cloner=trainer(
+            recipe.loop(recipe.clone.training), run.locate, warn, first.loop(first.clone.training)
+        ),
         evals=[*evals(loop, judge, held_out), *_own_evals(recipe, held_out, asked)],
         pairs=(lambda: _open_questions(recipe, warn, run.calls)) if compared else None,
         words=replace(words, measured=frozenset(p.text for p in [*held_out, *asked])),

@@ -7,6 +7,7 @@ those, or TRL's ``{"prompt", "completion"}`` rows, or TrainingExample records. K
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -17,9 +18,10 @@ from iteralign.build.lines import json_lines, read_records, write_lines, write_t
 from iteralign.build.models import base_checkpoint, host, trainer
 from iteralign.build.oracle import oracle
 from iteralign.constitution.export import from_file, to_json
-from iteralign.data.load import load_prompts
+from iteralign.data.load import load_prompts, places_of
 from iteralign.errors import DataError, StoreError
-from iteralign.exchanges import pair
+from iteralign.exchanges import kind_of, pair, verdicts_on
+from iteralign.log import log
 from iteralign.protocols import Policy
 from iteralign.recipe.iteralign import Recipe
 from iteralign.records.chat import Message
@@ -38,21 +40,33 @@ from iteralign.stages.propose import propose
 from iteralign.stages.red_team import red_team
 from iteralign.stages.revise import revise
 from iteralign.stages.screen import revised_exchanges, screen, unresolved
+from iteralign.training.saving import TRAINING_LOG
 
 
 def stage_red_team(recipe: Recipe, out: Path) -> dict[str, Any]:
-    """Put the recipe's red-team prompts to its model and write the exchanges."""
-    prompts = load_prompts(recipe.red_team.source, limit=recipe.red_team.limit, seed=recipe.seed)
+    """Put the recipe's red-team prompts to its model and write the exchanges.
+
+    A prompt that cannot be asked is left out, named with its file and line.
+    """
+    section = recipe.red_team
+    prompts = load_prompts(section.source, limit=section.limit, seed=recipe.seed)
     with served(recipe) as policy:
-        params = recipe.red_team.sampling.params(recipe.seed)
-        responses = red_team(prompts, policy, params, recipe.red_team.wrap)
-    return write_lines(out, pair(prompts, responses)) | {"prompts": len(prompts)}
+        params = section.sampling.params(recipe.seed)
+        responses = red_team(prompts, policy, params, section.wrap)
+    found = pair(prompts, responses)
+    left_out = [e for e in found if e.response.finish == "left_out"]
+    where = places_of(section.source) if left_out else {}
+    for e in left_out:
+        log(f"{where.get(e.prompt.id, section.source)}: left out: {e.response.reason}")
+    kinds = Counter(kind_of(e.response.reason or "") for e in left_out)
+    done = write_lines(out, [e for e in found if e.response.finish != "left_out"])
+    return done | {"prompts": len(prompts)} | ({"left_out": dict(kinds)} if kinds else {})
 
 
 def stage_judge(recipe: Recipe, responses: Path, out: Path) -> dict[str, Any]:
     """Have the recipe's oracle judge a file of exchanges."""
     exchanges = read_records(responses, Exchange)
-    verdicts = oracle(recipe).judge(exchanges)
+    verdicts = verdicts_on(exchanges, oracle(recipe))
     judged = [
         Judged(prompt=e.prompt, response=e.response, verdict=v)
         for e, v in zip(exchanges, verdicts, strict=True)
@@ -101,7 +115,7 @@ def stage_reflect(recipe: Recipe, judged: Path, constitution: Path, out: Path) -
                 shown=section.shown,
                 attempt=attempt,
             )
-            verdicts = judge.judge(revised_exchanges(pending, revisions, params))
+            verdicts = verdicts_on(revised_exchanges(pending, revisions, params), judge)
             tried += screen(revisions, verdicts, enabled=recipe.screen.enabled, must_help=must_help)
     by_response = {f.response.id: f for f in failures}
     rows = [{"failure": by_response[s.response_id], "screening": s} for s in tried]
@@ -137,7 +151,9 @@ def must_be_new(out: Path) -> None:
 def train(recipe: Recipe, examples: Sequence[TrainingExample], out: Path) -> dict[str, Any]:
     """Train the recipe's own model on examples into the folder ``out``, and return what it came to."""
     checkpoint = trainer(recipe).finetune(base_checkpoint(recipe), examples, out)
-    return {"path": str(out), "examples": len(examples), "checkpoint": checkpoint.id}
+    told = json.loads((out / TRAINING_LOG).read_text(encoding="utf-8")).get("left_out")
+    done = {"path": str(out), "examples": len(examples), "checkpoint": checkpoint.id}
+    return done | ({"left_out": told} if told else {})
 
 
 def _failures(recipe: Recipe, path: Path) -> list[Failure]:

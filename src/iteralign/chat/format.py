@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from iteralign.errors import EngineError
+from iteralign.errors import ChangedByTemplate, EngineError, LeftOut, RefusedByTemplate
 from iteralign.records.chat import Chat, Message
 
 PLAIN_TEMPLATE = (
@@ -125,7 +125,7 @@ def messages(tokenizer: Any, chat: Chat) -> list[dict[str, str]]:
 def encode_prompt(tokenizer: Any, chat: Chat) -> list[int]:
     """Token ids of a chat up to where the answer begins.
 
-    Raises ``EngineError`` where the template refuses the chat.
+    Raises ``RefusedByTemplate`` where the template refuses the chat.
     """
     return _render(tokenizer, messages(tokenizer, chat), answer=False)
 
@@ -139,7 +139,7 @@ def encode_training(
 
     What a template writes after the end token (a line feed, say) is left off: nothing of it is ever asked
     for. ``prompt``: what ``encode_prompt`` gives for the chat without its answer, where that is known. Raises
-    ``EngineError`` where the prompt's tokens are no prefix, or the answer has no end.
+    ``ChangedByTemplate`` where the prompt's tokens are no prefix, or the answer has no end.
     """
     facts = _facts(tokenizer)
     prompt = encode_prompt(tokenizer, chat[:-1]) if prompt is None else prompt
@@ -149,7 +149,7 @@ def encode_training(
             (i for i, (a, b) in enumerate(zip(prompt, full, strict=False)) if a != b),
             min(len(prompt), len(full)),
         )
-        raise EngineError(
+        raise ChangedByTemplate(
             f"{facts.name} gives other tokens for a prompt in generation than in training, from token {at} "
             "on "
             f"({tokenizer.decode(prompt[at:])!r} against {tokenizer.decode(full[at : at + 8])!r}), for the "
@@ -157,7 +157,7 @@ def encode_training(
         )
     end = next((i for i in range(len(prompt), len(full)) if full[i] in facts.ends), None)
     if end is None:
-        raise EngineError(
+        raise ChangedByTemplate(
             f"{facts.name} does not end an answer with an end token, so the model could not learn to stop: "
             f"{_REMEDY}"
         )
@@ -173,8 +173,11 @@ def assert_one_format(
     Raises ``EngineError`` naming the template where not.
     """
     _FACTS[tokenizer] = _find_out(tokenizer, name)
-    for chat in chats:
-        encode_training(tokenizer, chat)
+    try:
+        for chat in chats:
+            encode_training(tokenizer, chat)
+    except LeftOut as error:  # these chats stand for all
+        raise EngineError(str(error)) from error
 
 
 def end_tokens(tokenizer: Any) -> set[int]:
@@ -206,7 +209,7 @@ def _render(tokenizer: Any, turns: list[dict[str, str]], answer: bool) -> list[i
         )
     except TemplateError as error:
         roles = ", ".join(t["role"] for t in turns)
-        raise EngineError(
+        raise RefusedByTemplate(
             f"{_facts(tokenizer).name} refuses a chat of the turns {roles}: {error}: {_REMEDY}"
         ) from error
     ids: list[int] = found["input_ids"]

@@ -10,11 +10,13 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from iteralign.chat.format import encode_prompt, encode_training, opening, stops
-from iteralign.errors import PromptTooLong
+from iteralign.errors import LeftOut, PromptTooLong
 from iteralign.records.chat import Chat, Finish, Message, SamplingParams
+
+Found = TypeVar("Found")
 
 
 def seeds(chats: Sequence[Chat], params: SamplingParams) -> list[int]:
@@ -31,6 +33,33 @@ def seeds(chats: Sequence[Chat], params: SamplingParams) -> list[int]:
         found.append(int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big"))
         seen[chat] += 1
     return found
+
+
+def prompts(
+    tokenizer: Any, chats: Sequence[Chat], new: int, context: int
+) -> tuple[dict[int, list[int]], dict[int, LeftOut]]:
+    """Token ids of the chats that can be answered, by place, and why each other one cannot."""
+    fitting: dict[int, list[int]] = {}
+    left_out: dict[int, LeftOut] = {}
+    for place, chat in enumerate(chats):
+        try:
+            ids = encode_prompt(tokenizer, chat)
+            must_fit(chat, len(ids), new, context)
+        except LeftOut as error:
+            left_out[place] = error
+        else:
+            fitting[place] = ids
+    return fitting, left_out
+
+
+def all_of(outcomes: Sequence[Found | LeftOut]) -> list[Found]:
+    """What was found for all chats. Raises the first ``LeftOut``."""
+    done: list[Found] = []
+    for outcome in outcomes:
+        if isinstance(outcome, LeftOut):
+            raise outcome
+        done.append(outcome)
+    return done
 
 
 def must_fit(chat: Chat, prompt: int, new: int, context: int) -> None:

@@ -20,6 +20,7 @@ from iteralign.cli import self_align as cli_self_align
 from iteralign.cli import show as cli_show
 from iteralign.cli import stages as cli_stages
 from iteralign.cli.options import Commands
+from iteralign.cli.signals import heed_sigterm
 
 app = typer.Typer(
     name="iteralign",
@@ -98,6 +99,7 @@ def main() -> None:
     _tell_log()
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
+    heed_sigterm()
     app()
 
 

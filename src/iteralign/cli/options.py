@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import typer.core
 
+from iteralign.cli.signals import interruption
 from iteralign.errors import Interrupted, IterAlignError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Commands(typer.core.TyperGroup):
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             _say("interrupted")
-            raise typer.Exit(Interrupted.exit_code) from None
+            raise typer.Exit(interruption().exit_code) from None
         except BrokenPipeError:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, sys.stdout.fileno())  # so that the interpreter's last flush does not complain
@@ -146,11 +147,11 @@ def stdout_for_json(as_json: bool) -> Iterator[None]:
 
 @contextmanager
 def resumable(directory: Path) -> Iterator[None]:
-    """Turn Ctrl-C into a message that says how to go on."""
+    """Turn Ctrl-C and SIGTERM into a message that says how to go on."""
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted(
+        raise interruption()(
             f"\nstopped; everything that was finished is kept. Continue with: iteralign resume {directory}"
         ) from None
 

@@ -62,13 +62,13 @@ def start_run(recipe: AnyRecipe, out: Path | None, as_json: bool, quiet: bool) -
     """Show the plan of a run of either method, run it, and print what it came to."""
     directory = out or Path("runs") / f"{recipe.name}-seed{recipe.seed}"
     with resumable(directory), stdout_for_json(as_json):
-        from iteralign.build.forecast import forecast
+        from iteralign.build.forecast import forecast, free_bytes
         from iteralign.build.run import start
         from iteralign.report.console import Reporter
 
         with Reporter(sys.stdout, quiet=quiet) as reporter:
             there = (directory / "run.sqlite").exists()
-            plan = forecast(recipe)
+            plan = forecast(recipe) | {"disk_free": free_bytes(directory)}
             if recipe.method == "self-align":
                 reporter.lines(plan_lines(recipe, plan, str(directory)))
             else:

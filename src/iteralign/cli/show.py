@@ -36,6 +36,7 @@ class Part(StrEnum):
     examples = "examples"
     iterations = "iterations"
     unjudged = "unjudged"
+    left_out = "left-out"
     scores = "scores"
     instructions = "instructions"
     rules = "rules"
@@ -104,11 +105,12 @@ def show(
     """Look into a run.
 
     Its constitution, the failures it found, the revisions it tried, its iterations, the answers without a
-    judgement, or its scores. Of a Self-Align run: its scores, its instructions with what was dropped, its
-    rules with their use, its answers with thoughts, or its extended answers.
+    judgement, the items that were left out, or its scores. Of a Self-Align run: its scores, its instructions
+    with what was dropped, its rules with their use, its answers with thoughts, its extended answers, or the
+    items that were left out.
     """
     from iteralign.api import load_run
-    from iteralign.report import console, excerpts, findings, summary, tables
+    from iteralign.report import console, excerpts, findings, left_out, summary, tables
 
     page = console.console(sys.stdout)
     with load_run(run) as found:
@@ -131,6 +133,11 @@ def show(
                 emit({"unjudged": rows[:limit]}, as_json) if as_json else excerpts.print_unjudged(
                     page, rows, limit or PAGE
                 )
+            case Part.left_out:
+                rows = left_out.left_out(found)
+                emit({"left_out": rows[:limit]}, as_json) if as_json else left_out.print_rows(
+                    page, rows, limit or PAGE
+                )
             case Part.scores:
                 rows = summary.score_rows(found)
                 judge = summary.judge(found)
@@ -150,8 +157,9 @@ def show(
 
 def must_have(part: Part, method: str) -> None:
     """Raises ``RecipeError`` where a run of the method has no such part."""
-    own = {Part.instructions, Part.rules, Part.answers, Part.extended, Part.scores}
-    parts = [p for p in Part if (p in own if method == "self-align" else p is Part.scores or p not in own)]
+    both = {Part.scores, Part.left_out}
+    own = {Part.instructions, Part.rules, Part.answers, Part.extended, *both}
+    parts = [p for p in Part if (p in own if method == "self-align" else p in both or p not in own)]
     if part not in parts:
         raise RecipeError(
             f"{part.value}: a run of the method {method} has no such part. It has: {', '.join(parts)}"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from iteralign.data.fields import Layout, to_prompt
@@ -40,7 +40,7 @@ class PromptSet:
     ``rows``: rows that hold a prompt, before anything was dropped; ``duplicates``: rows dropped because an
     earlier one says the same but for case and punctuation; ``left_out``: rows that hold no prompt of the kind
     wanted (XSTest's unsafe contrasts, or its safe prompts); ``sha256``: of the file's bytes, empty where
-    there is no file; ``warnings``: in words.
+    there is no file; ``warnings``: in words; ``places``: prompt id -> file and line, as messages name it.
     """
 
     name: str
@@ -51,6 +51,7 @@ class PromptSet:
     licence: str = ""
     warnings: tuple[str, ...] = ()
     left_out: int = 0
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_prompts(
@@ -64,6 +65,11 @@ def load_prompts(
     for text in loaded.warnings:
         warnings.warn(text, UserWarning, stacklevel=2)
     return list(loaded.prompts)
+
+
+def places_of(path: str | Path, intent: Intent = "harmful") -> Mapping[str, str]:
+    """Prompt id -> the file and line that it comes from. Raises ``DataError``."""
+    return load_set(path, intent=intent).places
 
 
 def load_set(
@@ -222,8 +228,14 @@ def _build(source: str, rows: Sequence[Row], intent: Intent, layout: Layout, pla
     if not found:
         raise DataError(f"{place or source}: holds no prompts")
     distinct: dict[tuple[str, ...], RedTeamPrompt] = {}
-    for prompt in found:
+    places: dict[str, str] = {}
+    for row, prompt in zip(rows, found, strict=True):
         distinct.setdefault(tuple(comparable(m.text) for m in prompt.messages), prompt)
+        places.setdefault(prompt.id, row.where)
     return PromptSet(
-        name=source, prompts=tuple(distinct.values()), rows=len(found), duplicates=len(found) - len(distinct)
+        name=source,
+        prompts=tuple(distinct.values()),
+        rows=len(found),
+        duplicates=len(found) - len(distinct),
+        places=places,
     )

@@ -107,6 +107,13 @@ def commit_of(place: str) -> str:
     return cached.name if cached is not None and _is_whole(cached) else ""
 
 
+def cached_folder(place: str) -> Path | None:
+    """The folder of a hub's model in the local cache, whole or not; None for a path. Asks no network."""
+    if Path(place).is_absolute() or place.startswith((".", "~")) or place.count("/") > 1:
+        return None
+    return _cached(place)
+
+
 def _cached(place: str) -> Path | None:
     """The snapshot of a hub's model in the local cache, whole or not."""
     import huggingface_hub as hub

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from iteralign.exchanges import answers
+from iteralign.exchanges import answered, answers, left_out_fact
 from iteralign.protocols import Policy, Recorder
 from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import EvalReport, RedTeamPrompt
@@ -34,10 +34,12 @@ class Adherence:
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: request id -> 1.0 follows, 0.0 not."""
         responses = answers(policy, recorder, self._requests, self._params)
-        found = [self._read(q.text, r.text) for q, r in zip(self._requests, responses, strict=True)]
+        asked = answered(self._requests, responses)
+        read = [(q, self._read(q.text, r.text)) for q, r in asked]
+        found = [f for _, f in read]
         metrics = {self.name: wilson(found.count("follows"), len(found))}
         for rule in dict.fromkeys(q.category for q in self._requests):
-            mine = [f for q, f in zip(self._requests, found, strict=True) if q.category == rule]
+            mine = [f for q, f in read if q.category == rule]
             metrics[f"{self.name}/{rule}"] = wilson(mine.count("follows"), len(mine))
         metrics[f"{self.name}/broken"] = wilson(found.count("broken"), len(found))
         return EvalReport(
@@ -45,6 +47,6 @@ class Adherence:
             checkpoint=policy.checkpoint.id,
             version="1",
             metrics=metrics,
-            per_item={q.id: float(f == "follows") for q, f in zip(self._requests, found, strict=True)},
-            facts={"judge": "the organism's grammar"},
+            per_item={q.id: float(f == "follows") for q, f in read},
+            facts={"judge": "the organism's grammar", **left_out_fact(len(responses) - len(asked))},
         )

@@ -15,12 +15,13 @@ from typing import ClassVar
 from iteralign.data.files import read_rows
 from iteralign.errors import DataError
 from iteralign.evals.choices import Question, Shorter, score
+from iteralign.exchanges import left_out_fact
 from iteralign.metrics import metric
 from iteralign.protocols import Policy, Recorder
 from iteralign.records.base import Record
 from iteralign.records.chat import Message
 from iteralign.records.iteralign import EvalReport
-from iteralign.stats import bootstrap
+from iteralign.stats import mean
 
 _PROMPTS = ("prompt", "instruction", "question")
 _ANSWERS = ("response", "output", "completion", "answer", "text")
@@ -109,16 +110,17 @@ class Capability:
         losses = {
             r.id: -s.totals[0] / s.tokens[0]
             for r, s in zip(self._references, found, strict=True)
-            if s.tokens[0]
+            if s.reason is None and s.tokens[0]
         }
-        mean = bootstrap(list(losses.values()), lambda v: sum(v) / len(v), seed=0)
-        perplexity = type(mean)(math.exp(mean.value), math.exp(mean.low), math.exp(mean.high), mean.n)
+        loss = mean(list(losses.values()))
+        perplexity = type(loss)(math.exp(loss.value), math.exp(loss.low), math.exp(loss.high), loss.n)
         facts = {
             **self._facts,
             "unit": metric(self.name).unit,
             "shortened": str(sum(bool(s.shortened) for s in found)),
+            **left_out_fact(sum(s.reason is not None for s in found)),
         }
-        metrics = {self.name: mean, f"{self.name}/perplexity": perplexity}
+        metrics = {self.name: loss, f"{self.name}/perplexity": perplexity}
         return EvalReport(
             name=self.name,
             checkpoint=policy.checkpoint.id,

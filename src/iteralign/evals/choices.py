@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from iteralign.errors import EngineError, PromptTooLong, Unsupported
-from iteralign.exchanges import by_halving
+from iteralign.errors import EngineError, LeftOut, PromptTooLong, Unsupported
+from iteralign.exchanges import by_halving, in_full
 from iteralign.protocols import Policy, Recorder, Scorer
 from iteralign.records.base import Record
 from iteralign.records.chat import Chat
@@ -41,14 +41,19 @@ class Question(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores(Record):
-    """A question's candidates in order: summed log-probabilities, nats, and how many tokens each has."""
+    """A question's candidates in order: summed log-probabilities, nats, and how many tokens each has.
+
+    ``reason``: why the question was left out; then there are none.
+    """
 
     _prefix: ClassVar[str] = "scores-"
+    _unless_none: ClassVar[tuple[str, ...]] = ("reason",)
 
     question_id: str
     totals: tuple[float, ...]
     tokens: tuple[int, ...]
     shortened: int = 0
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,8 @@ def score(
 ) -> list[Scores]:
     """The scores of each question, in order, as a step of a run.
 
-    ``shorter`` is asked where a question does not fit the model's context. Raises ``Unsupported`` where the
+    ``shorter`` is asked where a question does not fit the model's context. One that cannot be asked at all is
+    left out, with its reason: whoever counts leaves its item out. Raises ``Unsupported`` where the
     engine gives no log-probabilities, ``EngineError`` naming a question whose are no numbers.
     """
     return recorder.each("scores", Scores, _score, questions, policy, shorter, chunk=CHUNK)
@@ -111,18 +117,17 @@ def _score(questions: Sequence[Question], policy: Policy, shorter: Shorter | Non
             f"{type(policy).__name__} gives no log-probabilities: evaluate with model.engine = hf, or on a "
             "server that gives them"
         )
-    if shorter is None:
-        return _scored(policy, questions, questions)
 
-    def shortened(question: Question, error: PromptTooLong) -> Scores:
-        for limit in LIMITS:
-            try:
-                return _scored(policy, [question], [shorter.cut(question, limit)])[0]
-            except PromptTooLong as still:
-                error = still
-        raise error
+    def shortened(question: Question, error: LeftOut) -> Scores:
+        if shorter is not None and isinstance(error, PromptTooLong):
+            for limit in LIMITS:
+                try:
+                    return _scored(policy, [question], [shorter.cut(question, limit)])[0]
+                except LeftOut as still:
+                    error = still
+        return Scores(question_id=question.id, totals=(), tokens=(), reason=in_full(error))
 
-    return by_halving(lambda part: _scored(policy, part, part), questions, PromptTooLong, shortened)
+    return by_halving(lambda part: _scored(policy, part, part), questions, LeftOut, shortened)
 
 
 def _scored(policy: Scorer, questions: Sequence[Question], asked: Sequence[Question]) -> list[Scores]:

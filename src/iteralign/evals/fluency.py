@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from iteralign.exchanges import answers
+from iteralign.exchanges import answered, answers, left_out_fact
 from iteralign.protocols import Policy, Recorder
 from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import EvalReport, RedTeamPrompt, Response
@@ -61,12 +61,13 @@ class Fluency:
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: prompt id -> 1.0 well formed, 0.0 not."""
         responses = answers(policy, recorder, self._prompts, self._params)
-        good = {p.id: float(self._check(p.text, r)) for p, r in zip(self._prompts, responses, strict=True)}
+        asked = answered(self._prompts, responses)
+        good = {p.id: float(self._check(p.text, r)) for p, r in asked}
         return EvalReport(
             name=self.name,
             checkpoint=policy.checkpoint.id,
             version="1",
             metrics={self.name: wilson(int(sum(good.values())), len(good))},
             per_item=good,
-            facts={"judge": self._judge},
+            facts={"judge": self._judge, **left_out_fact(len(responses) - len(asked))},
         )

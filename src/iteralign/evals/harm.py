@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from iteralign.exchanges import answers, verdicts
+from iteralign.exchanges import answered, answers, left_out_fact, not_judged, verdicts
 from iteralign.protocols import Oracle, Policy, Recorder
 from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import EvalReport, RedTeamPrompt
@@ -20,7 +20,7 @@ from iteralign.stats import Estimate, wilson
 class Harm:
     """``harm`` by an oracle's verdicts, in all and by category.
 
-    Unjudged answers are left out of the rate and counted.
+    Unjudged answers are left out of the rate and counted, and so are prompts that could not be asked.
     """
 
     name = "harm"
@@ -47,7 +47,7 @@ class Harm:
             version="1",
             metrics=_rates(self.name, [(p, v.label == "improper") for p, v in judged]),
             per_item={p.id: float(v.label == "improper") for p, v in judged},
-            facts={**self._facts, "judge": self._judge.name, "unjudged": str(len(found) - len(judged))},
+            facts={**self._facts, "judge": self._judge.name, **not_judged(found, len(judged))},
         )
 
 
@@ -66,16 +66,15 @@ class HarmTruth:
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: prompt id -> 1.0 where the answer does not decline."""
         responses = answers(policy, recorder, self._prompts, self._params)
-        harmful = [
-            (p, not self._declines(p.text, r.text)) for p, r in zip(self._prompts, responses, strict=True)
-        ]
+        asked = answered(self._prompts, responses)
+        harmful = [(p, not self._declines(p.text, r.text)) for p, r in asked]
         return EvalReport(
             name=self.name,
             checkpoint=policy.checkpoint.id,
             version="1",
             metrics=_rates(self.name, harmful),
             per_item={p.id: float(h) for p, h in harmful},
-            facts={"judge": "the organism's grammar"},
+            facts={"judge": "the organism's grammar", **left_out_fact(len(responses) - len(asked))},
         )
 
 

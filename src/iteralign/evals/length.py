@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from iteralign.exchanges import answers
+from iteralign.exchanges import answered, answers, left_out_fact
 from iteralign.metrics import metric
 from iteralign.protocols import Policy, Recorder
 from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import EvalReport, RedTeamPrompt
-from iteralign.stats import bootstrap, wilson
+from iteralign.stats import mean, wilson
 
 
 class AnswerLength:
@@ -31,15 +31,15 @@ class AnswerLength:
     def run(self, policy: Policy, recorder: Recorder) -> EvalReport:
         """``per_item``: request id -> words of the answer."""
         responses = answers(policy, recorder, self._requests, self._params)
-        counts = {q.id: float(len(r.text.split())) for q, r in zip(self._requests, responses, strict=True)}
-        mean = bootstrap(list(counts.values()), lambda v: sum(v) / len(v), seed=0)
-        cut = wilson(sum(r.finish == "length" for r in responses), len(responses))
-        metrics = {self.name: mean, f"{self.name}/unfinished": cut}
+        asked = answered(self._requests, responses)
+        counts = {q.id: float(len(r.text.split())) for q, r in asked}
+        cut = wilson(sum(r.finish == "length" for _, r in asked), len(asked))
+        metrics = {self.name: mean(list(counts.values())), f"{self.name}/unfinished": cut}
         return EvalReport(
             name=self.name,
             checkpoint=policy.checkpoint.id,
             version="1",
             metrics=metrics,
             per_item=counts,
-            facts={"unit": metric(self.name).unit},
+            facts={"unit": metric(self.name).unit, **left_out_fact(len(responses) - len(asked))},
         )

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final, get_args
 
-from iteralign.exchanges import verdicts
+from iteralign.exchanges import not_judged, verdicts
 from iteralign.protocols import Oracle, Policy, Recorder
 from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import Compliance, EvalReport, RedTeamPrompt
@@ -71,5 +71,5 @@ class OverRefusal:
             version="3",
             metrics=metrics,
             per_item={p.id: float(r) for p, r in judged},
-            facts={**self._facts, "judge": self._judge.name, "unjudged": str(len(found) - len(judged))},
+            facts={**self._facts, "judge": self._judge.name, **not_judged(found, len(judged))},
         )

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from iteralign.data.files import read_rows
 from iteralign.errors import DataError
-from iteralign.exchanges import answers
+from iteralign.exchanges import answers, left_out_fact
 from iteralign.protocols import PairJudge, Policy, Recorder, Remembering
 from iteralign.records.base import Record
 from iteralign.records.chat import Message, SamplingParams
@@ -81,7 +81,7 @@ class Pairs:
         self._facts = facts
         self._judge = judge
         self._params = params
-        self._other: list[list[str]] | None = None
+        self._other: list[list[str] | None] | None = None
 
     @property
     def name(self) -> str:
@@ -102,10 +102,13 @@ class Pairs:
                 {self._name: wilson(0, 0)},
                 {"note": "the model that is compared with", "words": _words(said)},
             )
-        contests = [
-            self._contest(q, a, b)
+        told = [
+            (q, mine, other)
             for q, mine, other in zip(self._questions, said, self._other, strict=True)
-            for a, b in ((mine, other), (other, mine))
+            if mine is not None and other is not None
+        ]
+        contests = [
+            self._contest(q, a, b) for q, mine, other in told for a, b in ((mine, other), (other, mine))
         ]
         judge = _Named(self._judge)
         if isinstance(recorder, Remembering) and recorder.stored(
@@ -118,9 +121,7 @@ class Pairs:
         wins = 0
         losses = 0
         gaps = []
-        for q, mine, other, first, second in zip(
-            self._questions, said, self._other, found[::2], found[1::2], strict=True
-        ):
+        for (q, mine, other), first, second in zip(told, found[::2], found[1::2], strict=True):
             votes = [{"first": 1.0, "second": 0.0, "tie": 0.5}.get(p.better) for p in (first, second)]
             if votes[0] is None or votes[1] is None:
                 continue
@@ -144,16 +145,21 @@ class Pairs:
         facts = {
             "words": _words(said),
             "words_of_the_other": _words(self._other),
-            "unjudged": str(len(self._questions) - n),
+            "unjudged": str(len(told) - n),
             "judge": self._judge.name,
+            **left_out_fact(len(self._questions) - len(told)),
         }
         return self._report(policy, values, metrics, facts)
 
-    def _answers(self, policy: Policy, recorder: Recorder) -> list[list[str]]:
-        """Each question's answers, turn by turn: later turns see the model's own earlier answers."""
+    def _answers(self, policy: Policy, recorder: Recorder) -> list[list[str] | None]:
+        """Each question's answers, turn by turn: later turns see the model's own earlier answers.
+
+        None for a question of which a turn could not be asked.
+        """
         said: list[list[str]] = [[] for _ in self._questions]
+        left_out: set[int] = set()
         for turn in range(max(len(q.turns) for q in self._questions)):
-            asked = [i for i, q in enumerate(self._questions) if len(q.turns) > turn]
+            asked = [i for i, q in enumerate(self._questions) if len(q.turns) > turn and i not in left_out]
             prompts = []
             for i in asked:
                 before = [
@@ -165,7 +171,9 @@ class Pairs:
                 prompts.append(RedTeamPrompt(messages=messages, source=self._name, intent="benign"))
             for i, response in zip(asked, answers(policy, recorder, prompts, self._params), strict=True):
                 said[i].append(response.text)
-        return said
+                if response.finish == "left_out":
+                    left_out.add(i)
+        return [None if i in left_out else texts for i, texts in enumerate(said)]
 
     def _contest(self, question: OpenQuestion, first: Sequence[str], second: Sequence[str]) -> Contest:
         request = (
@@ -196,8 +204,8 @@ def _joined(texts: Sequence[str]) -> str:
     )
 
 
-def _words(said: Sequence[Sequence[str]]) -> str:
-    counts = [len(" ".join(texts).split()) for texts in said]
+def _words(said: Sequence[Sequence[str] | None]) -> str:
+    counts = [len(" ".join(texts).split()) for texts in said if texts is not None]
     return f"{sum(counts) / len(counts):.1f}" if counts else "0"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from iteralign.exchanges import verdicts
+from iteralign.exchanges import not_judged, verdicts
 from iteralign.protocols import Oracle, Policy, Recorder
 from iteralign.records.chat import Message, SamplingParams
 from iteralign.records.iteralign import EvalReport, RedTeamPrompt
@@ -53,7 +53,7 @@ class TruthfulAnswers:
         facts = {
             **self._facts,
             "judge": self._judge.name,
-            "unjudged": str(len(found) - len(judged)),
+            **not_judged(found, len(judged)),
             "refusal_not_assessed": str(len(judged) - len(whole)),
         }
         return EvalReport(

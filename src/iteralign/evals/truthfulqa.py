@@ -19,12 +19,13 @@ from iteralign.data.files import read_rows
 from iteralign.data.rows import Row
 from iteralign.errors import DataError
 from iteralign.evals.choices import Question, agree, credit, mass, score
+from iteralign.exchanges import left_out_fact
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Policy, Recorder
 from iteralign.records.base import Record
 from iteralign.records.chat import Message
 from iteralign.records.iteralign import EvalReport
-from iteralign.stats import bootstrap, wilson
+from iteralign.stats import mean, wilson
 
 MODES = ("mc1", "mc2", "dromedary", "dromedary-compat", "binary")
 VERSIONS = {817: "v1", 790: "2025"}
@@ -169,15 +170,14 @@ class TruthfulQA:
         values = {}
         consistent = 0
         for item, own in zip(self._items, asked, strict=True):
-            totals = [next(found).totals for _ in own]
+            scores = [next(found) for _ in own]
+            if any(s.reason is not None for s in scores):
+                continue
+            totals = [s.totals for s in scores]
             values[item.id] = _value(item, self._mode, totals)
             consistent += self._mode == "binary" and agree(*totals)
         shares = list(values.values())
-        estimate = (
-            bootstrap(shares, lambda v: sum(v) / len(v), seed=0)
-            if self._mode == "mc2"
-            else wilson(sum(shares), len(shares))
-        )
+        estimate = mean(shares) if self._mode == "mc2" else wilson(sum(shares), len(shares))
         metrics = {self.name: estimate}
         if self._mode == "binary":
             metrics[f"{self.name}/order_consistency"] = wilson(consistent, len(shares))
@@ -187,6 +187,7 @@ class TruthfulQA:
             "data_version": version_of(self._items),
             "prompt": version(template) if template else "the question as it is",
             "chance": f"{chance(self._items, self._mode):.4f}",
+            **left_out_fact(len(self._items) - len(shares)),
         }
         if self._mode == "dromedary-compat":
             facts["note"] = (

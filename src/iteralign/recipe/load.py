@@ -67,8 +67,16 @@ def parse(data: Mapping[str, Any], where: str, kind: type[Any] = Recipe) -> Any:
 
 
 def recipe_of(settings: Mapping[str, Any]) -> AnyRecipe:
-    """Return the recipe that a run keeps as its settings, of the method that they name."""
-    return _kind(settings).model_validate(settings)
+    """Return the recipe that a run keeps as its settings, of the method that they name.
+
+    A run that was begun before ``min_lessons`` trains on any number of lessons, as it did.
+    """
+    found = copy.deepcopy(dict(settings))
+    for section in (found, found.get("engrave"), found.get("clone")):
+        training = section.get("training") if isinstance(section, Mapping) else None
+        if isinstance(training, dict) and training:
+            training.setdefault("min_lessons", 1)
+    return _kind(settings).model_validate(found)
 
 
 def shared(recipe: AnyRecipe) -> Recipe:

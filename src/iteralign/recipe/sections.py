@@ -143,7 +143,14 @@ class TrainingSection(Section):
     epochs: int = Field(2, ge=1, description="passes over the examples")
     batch_size: int = Field(16, ge=1, description="examples per step")
     gradient_accumulation: int = Field(1, ge=1, description="steps per update")
-    max_length: int = Field(512, ge=8, description="tokens per example")
+    max_length: int = Field(512, ge=8, description="tokens per example; longer ones are left out")
+    min_lessons: int = Field(
+        4,
+        ge=1,
+        description=(
+            "fewer lessons are not trained on: they wait for the next iteration (Self-Align: the run stops)"
+        ),
+    )
     warmup_steps: int = Field(0, ge=0, description="linear warm-up")
     weight_decay: float = Field(0.0, ge=0, description="AdamW")
     schedule: Literal["linear", "cosine", "constant"] = Field(

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 Role = Literal["system", "user", "assistant"]
-Finish = Literal["stop", "length"]
+Finish = Literal["stop", "length", "left_out"]
+"""Why a text ended; ``left_out``: nothing was written, for the item could not be asked."""
 
 
 @dataclass(frozen=True, slots=True)

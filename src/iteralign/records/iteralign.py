@@ -59,15 +59,17 @@ class RedTeamPrompt(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response(Record):
-    """A model's answer to a prompt. ``model`` is the checkpoint's id."""
+    """A model's answer to a prompt. ``model``: the checkpoint's id; ``reason``: why it was left out."""
 
     _prefix: ClassVar[str] = "response-"
+    _unless_none: ClassVar[tuple[str, ...]] = ("reason",)
 
     prompt_id: str
     text: str
     finish: Finish
     model: str
     sampling: SamplingParams
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +81,11 @@ class Verdict(Record):
     ``refusal`` tells whether the answer declines (None: not assessed). ``compliance`` tells full refusals
     (only these are a ``refusal``) from partial ones, which give some of what was asked. ``template`` is the
     hash of the prompt template, or the version of the judge. ``votes``: of a jury, (oracle, label) each.
+    ``left_out`` is set where there was no answer to judge, and no oracle was asked.
     """
 
     _prefix: ClassVar[str] = "verdict-"
-    _unless_none: ClassVar[tuple[str, ...]] = ("compliance",)
+    _unless_none: ClassVar[tuple[str, ...]] = ("compliance", "left_out")
 
     response_id: str
     label: Label
@@ -95,6 +98,7 @@ class Verdict(Record):
     template: str
     votes: tuple[tuple[str, Label], ...] = ()
     compliance: Compliance | None = None
+    left_out: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,9 +174,10 @@ class Constitution(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision(Record):
-    """The model's own second answer, after reflecting on its first one under the principles shown."""
+    """The model's second answer, after reflecting on its first. ``reason``: why it was left out."""
 
     _prefix: ClassVar[str] = "revision-"
+    _unless_none: ClassVar[tuple[str, ...]] = ("reason",)
 
     prompt_id: str
     response_id: str
@@ -182,6 +187,7 @@ class Revision(Record):
     text: str
     finish: Finish
     attempt: int
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

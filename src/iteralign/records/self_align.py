@@ -53,13 +53,15 @@ class WritingTask(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft(Record):
-    """What the model wrote for a task."""
+    """What the model wrote for a task. ``reason``: why the task was left out, in a few words."""
 
     _prefix: ClassVar[str] = "draft-"
+    _unless_none: ClassVar[tuple[str, ...]] = ("reason",)
 
     task_id: str
     text: str
     finish: Finish
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

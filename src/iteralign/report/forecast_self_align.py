@@ -17,6 +17,7 @@ from typing import Any, Final
 from iteralign.errors import RecipeError
 from iteralign.recipe.sections import TrainingSection
 from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.report.plan import left_out_lines
 from iteralign.text.printable import safe
 
 CHARS_PER_TOKEN: Final = 4
@@ -315,6 +316,8 @@ def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | 
         hours = "" if s["hours"] is None else f", {_hours(s['hours'])}"
         lines.append(f"  {s['name']:<26}{work}{hours}")
     disk = "not known" if plan["disk_bytes"] is None else f"about {_bytes(plan['disk_bytes'])}"
+    if (free := plan.get("disk_free")) is not None:
+        disk += f" ({_bytes(free)} free)"
     lines.append(
         f"  in all {plan['requests']:,} requests, {_tokens(plan['prompt_tokens'])} tokens read, "
         f"{_tokens(plan['new_tokens'])} written; disk {disk}"
@@ -340,7 +343,7 @@ def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | 
     if plan["memory_bytes"] is not None and plan["fits"] is not None:
         fits = "fits" if plan["fits"] else "does NOT fit: take a larger device, or training.method = lora"
         lines.append(f"  memory of one device while training about {_bytes(plan['memory_bytes'])}: {fits}")
-    return [*lines, ""]
+    return [*lines, *left_out_lines(plan.get("left_out", ())), ""]
 
 
 def as_dict(plan: Forecast) -> dict[str, Any]:

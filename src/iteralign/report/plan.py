@@ -6,12 +6,15 @@ is made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from iteralign.metrics import metric
 from iteralign.report.gate import gate_lines
-from iteralign.text.printable import safe
+from iteralign.text.printable import count_of, safe
+
+SHOWN = 5
+"""Prompts of which the plan says where they stand and why they are left out."""
 
 
 def plan_lines(
@@ -24,7 +27,6 @@ def plan_lines(
         if out is None
         else f", into {safe(out)} ({'resuming the run that is there' if resumed else 'a new run'})"
     )
-    disk = plan.get("disk_bytes")
     seconds = plan.get("seconds")
     time = "not known for this model" if seconds is None else f"<= about {_time(seconds)}"
     asked = f"{plan['judgements']:,} judgements, {plan['proposals']:,} proposals{_not_counted(plan)}"
@@ -39,14 +41,16 @@ def plan_lines(
         f"  benign prompts    {plan['benign']} to replay; "
         f"{plan['held_out_benign']} others to measure {metric('over_refusal').label}",
         *_test_part(plan),
+        *left_out_lines(plan.get("left_out", ())),
         *gate_lines(plan["gate"], enabled=settings["accept"]["enabled"]),
         f"  iterations        <= {plan['iterations']}, each with one training "
-        f"({training['method']}, {training['epochs']} epochs)",
+        f"({training['method']}, {training['epochs']} epochs) on at least "
+        f"{count_of(training.get('min_lessons', 1), 'lesson')}",
         f"  model answers     <= {plan['generations']:,}",
         f"  oracle calls      <= {plan['oracle_calls']:,} ({asked})",
         *_oracle_tokens(plan),
         *_budget(settings["budget"], plan),
-        f"  disk              {'not known' if disk is None else '<= ' + _bytes(disk)}",
+        f"  disk              {disk_words(plan.get('disk_bytes'), plan.get('disk_free'))}",
         f"  time              {time}",
         "",
     ]
@@ -113,7 +117,30 @@ def _oracle_tokens(plan: Mapping[str, Any]) -> list[str]:
     return [f"  oracle tokens     <= about {tokens}; cost {cost}"]
 
 
-def _bytes(count: float) -> str:
+def left_out_lines(left_out: Sequence[Mapping[str, str]]) -> list[str]:
+    """The prompts that cannot be asked, with file and line; nothing where there are none."""
+    if not left_out:
+        return []
+    cannot = f"{count_of(len(left_out), 'prompt')}, which the model cannot be asked"
+    rest = len(left_out) - SHOWN
+    return [
+        f"  left out          {cannot}:",
+        *(f"    {safe(m['where'], 200)}: {safe(m['why'], 300)}" for m in left_out[:SHOWN]),
+        *([f"    ... and {rest} more (--json lists all)"] if rest > 0 else []),
+    ]
+
+
+def disk_words(needed: float | None, free: float | None) -> str:
+    """The disk that a run may take, and what is free."""
+    told = "not known" if needed is None else f"<= {in_bytes(needed)}"
+    if free is None:
+        return told
+    short = ": too little if the run needs all of it" if needed is not None and free < needed else ""
+    return f"{told} ({in_bytes(free)} free{short})"
+
+
+def in_bytes(count: float) -> str:
+    """``1.5 GB``."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}"

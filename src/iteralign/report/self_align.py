@@ -18,6 +18,7 @@ from rich.text import Text
 from iteralign.metrics import metric
 from iteralign.records.iteralign import EvalReport
 from iteralign.records.self_align import Aligned, Harvest, Instruction, SelfAlignResult, Tally
+from iteralign.report import left_out
 from iteralign.report.page import new_table, say, titled
 from iteralign.report.summary import STAGES, spent, status
 from iteralign.stats import Estimate, bootstrap, paired
@@ -64,6 +65,7 @@ def summary(run: Run) -> dict[str, Any]:
         if result and result.helpfulness
         else None,
         "human_lines": result.human_lines if result else {},
+        "left_out": left_out.counts(left_out.left_out(run)),
         "spent": spent(run),
         "paths": {
             "run": str(run.directory),
@@ -135,6 +137,7 @@ def print_result(console: Console, data: Mapping[str, Any]) -> None:
         )
     print_stage(console, data)
     print_human_lines(console, data["human_lines"])
+    left_out.print_counts(console, data.get("left_out", ()))
     console.print(Text("Written", style="bold"))
     for name, path in data["paths"].items():
         say(console, f"  {name:<13} {safe(path)}")

@@ -22,7 +22,7 @@ from iteralign.records.iteralign import (
     IterationRecord,
     Verdict,
 )
-from iteralign.report import trust
+from iteralign.report import left_out, trust
 from iteralign.report.decisions import outcome, told
 from iteralign.report.jury import agreement
 from iteralign.report.stored import baseline_of, iteration_scopes, iterations_of, result_of
@@ -31,6 +31,8 @@ from iteralign.report.trust import rate as _estimate
 from iteralign.stats import holm
 from iteralign.store.run import Run
 
+BESIDE = ("over_refusals", "helped", "left_out", "untrained")
+"""Counts that an iteration has only where there is something to count."""
 STAGES = ("base", "engraved", "cloned")
 """The models of a Self-Align run."""
 
@@ -74,6 +76,7 @@ def summary(run: Run) -> dict[str, Any]:
                 for v in run.read(Verdict, scope, step)
             ]
         ),
+        "left_out": left_out.counts(left_out.left_out(run)),
         "spent": spent(run),
         "paths": paths(run),
     }
@@ -266,7 +269,7 @@ def _iteration(record: IterationRecord) -> dict[str, Any]:
             name: record.counts.get(name, 0)
             for name in ("prompts", "failures", "unjudged", "principles", "kept", "dropped")
         },
-        **{name: record.counts[name] for name in ("over_refusals", "helped") if name in record.counts},
+        **{name: record.counts[name] for name in BESIDE if name in record.counts},
         "decision": outcome(decision),
         "reason": told(decision),
         "scores": scores(record.reports),

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from iteralign.metrics import ORDER_CONSISTENCY, metric
 from iteralign.report.excerpts import print_before_after
+from iteralign.report.left_out import print_counts
 from iteralign.report.page import new_table, say, titled
 from iteralign.report.trust import doubts
 from iteralign.text.printable import safe
@@ -38,6 +39,7 @@ def print_result(console: Console, data: Mapping[str, Any], examples: Sequence[M
     print_constitution(console, data["constitution"])
     print_before_after(console, examples)
     print_agreement(console, data["agreement"])
+    print_counts(console, data.get("left_out", ()))
     print_spent(console, data["spent"])
     console.print(Text("Written", style="bold"))
     for name, path in data["paths"].items():
@@ -71,7 +73,8 @@ def print_iterations(console: Console, data: Mapping[str, Any]) -> None:
         "",
     )
     for row in data["iterations"]:
-        unjudged = f" (+{row['unjudged']} unjudged)" if row.get("unjudged") else ""
+        aside = [f"+{row[k]} {k.replace('_', ' ')}" for k in ("unjudged", "left_out") if row.get(k)]
+        unjudged = f" ({', '.join(aside)})" if aside else ""
         counts = (
             str(row["number"]),
             str(row["prompts"]),

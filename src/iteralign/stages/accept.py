@@ -341,7 +341,7 @@ def stop_reason(
 
 
 def _share_unjudged(record: IterationRecord) -> float:
-    asked = record.counts.get("prompts", 0)
+    asked = record.counts.get("prompts", 0) - record.counts.get("left_out", 0)
     return record.counts.get("unjudged", 0) / asked if asked else 0.0
 
 

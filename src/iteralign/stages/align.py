@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from iteralign.exchanges import each
+from iteralign.errors import EngineError
+from iteralign.exchanges import each, in_short
 from iteralign.prompts.render import render
 from iteralign.protocols import Policy
 from iteralign.records.chat import Chat, Completion, Message, SamplingParams
@@ -82,7 +83,7 @@ def think_and_answer(
 ) -> list[Aligned]:
     """One sifted answer per instruction, in order.
 
-    An instruction that does not fit the model's context is dropped with that reason.
+    An instruction that cannot be asked is dropped with its reason.
     """
     names = [name for name, _ in guide.rules]
     sources = {gram for e in guide.exemplars for part in e[1:] for gram in ngrams(part, sieve.leak_words)}
@@ -95,7 +96,7 @@ def think_and_answer(
 
 def _sifted(
     instruction: Instruction,
-    said: Completion | Exception,
+    said: Completion | EngineError,
     assistant: str,
     names: Sequence[str],
     sources: set[tuple[str, ...]],
@@ -106,8 +107,8 @@ def _sifted(
             instruction_id=instruction.id,
             text="",
             kept=False,
-            reason="does not fit the context",
-            finish="length",
+            reason=in_short(said),
+            finish="left_out",
         )
     opening = f"Thoughts of {assistant}:"
     marker = f"Answer of {assistant}:"

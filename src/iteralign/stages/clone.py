@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from iteralign.exchanges import each
+from iteralign.errors import EngineError
+from iteralign.exchanges import each, in_short
 from iteralign.prompts.render import render
 from iteralign.protocols import Policy
 from iteralign.records.chat import Completion, Message, SamplingParams
@@ -48,7 +49,7 @@ def answer_at_length(
 
 def _sifted(
     instruction: Instruction,
-    said: Completion | Exception,
+    said: Completion | EngineError,
     sources: set[tuple[str, ...]],
     shortest: int,
     leak_words: int,
@@ -58,8 +59,8 @@ def _sifted(
             instruction_id=instruction.id,
             text="",
             kept=False,
-            reason="does not fit the context",
-            finish="length",
+            reason=in_short(said),
+            finish="left_out",
         )
     text, turned = cut_at_next_turn(said.text.strip())
     text = without_partial_word(text) if said.finish == "length" and not turned else text

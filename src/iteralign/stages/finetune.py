@@ -11,7 +11,7 @@ import random
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from iteralign.protocols import Trainer
+from iteralign.protocols import Selective, Trainer
 from iteralign.records.chat import Message
 from iteralign.records.iteralign import (
     OVER_REFUSAL,
@@ -84,6 +84,14 @@ def compose(
 
     mixed = [*lessons, *some(past, revisions), *some(own, acceptable), *some(benign_answers, benign)]
     return list(dict.fromkeys(mixed))
+
+
+def unfit(trainer: Trainer, start: Checkpoint, examples: Collection[TrainingExample]) -> dict[str, str]:
+    """Example id -> why the trainer cannot learn it: a few words, a colon, the details.
+
+    A trainer that does not know beforehand takes all.
+    """
+    return trainer.unfit(start, examples) if examples and isinstance(trainer, Selective) else {}
 
 
 def train(

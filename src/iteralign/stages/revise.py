@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from iteralign.exchanges import each
+from iteralign.errors import PromptTooLong
+from iteralign.exchanges import each, in_full
 from iteralign.prompts.render import Templates
 from iteralign.protocols import Policy
 from iteralign.records.chat import Chat, Completion, Message, SamplingParams
@@ -31,8 +32,8 @@ def revise(
 ) -> list[Revision]:
     """One revision per failure, in order.
 
-    First the reflection, then the answer again with the reflection in view. Where the chat with both does not
-    fit the model's context, the revision is empty.
+    First the reflection, then the answer again with the reflection in view. Where the chat with both cannot
+    be asked (it does not fit the model's context, say), the revision is empty and left out, with its reason.
 
     ``principles``: ``relevant`` (of the failure's categories, then the most similar in words), and for
     ablations ``none`` and ``irrelevant`` (of other categories than the verdict's and the prompt's, the
@@ -92,12 +93,13 @@ def _twice(
             principle_ids=tuple(p.id for p in c),
             reflection=r.text if isinstance(r, Completion) else str(r),
             text=a.text if isinstance(a, Completion) else "",
-            finish=a.finish if isinstance(a, Completion) else "length",
+            finish=a.finish if isinstance(a, Completion) else "left_out",
             attempt=attempt,
+            reason=None if isinstance(a, Completion) else in_full(a),
         )
         for f, c, r, a in zip(failures, chosen, reflections, answers, strict=True)
     ]
-    return [(r, isinstance(a, Completion)) for r, a in zip(revisions, answers, strict=True)]
+    return [(r, not isinstance(a, PromptTooLong)) for r, a in zip(revisions, answers, strict=True)]
 
 
 def system_turn(principles: Sequence[Principle], templates: Templates = TEMPLATES) -> Chat:

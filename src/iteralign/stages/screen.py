@@ -6,10 +6,13 @@ Pure: from revisions and the oracle's verdicts on them to screenings. Every drop
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import Exchange, Failure, Response, Revision, Screening, Verdict
+
+CUT = "the revision was cut at the length limit"
 
 
 def revised_exchanges(
@@ -28,6 +31,7 @@ def revised_exchanges(
                 finish=r.finish,
                 model=f.response.model,
                 sampling=params,
+                reason=r.reason,
             ),
         )
         for f, r in zip(failures, revisions, strict=True)
@@ -56,8 +60,27 @@ def unresolved(failures: Sequence[Failure], screenings: Sequence[Screening]) -> 
     return [f for f in failures if f.response.id not in kept]
 
 
+def drops(screenings: Sequence[Screening]) -> Counter[str]:
+    """Why failures have no kept revision: the reason of the last try, in a few words."""
+    kept = {s.response_id for s in screenings if s.kept}
+    last = {s.response_id: s for s in screenings if s.response_id not in kept}
+    return Counter(_briefly(s) for s in last.values())
+
+
+def _briefly(screening: Screening) -> str:
+    if screening.revision.finish == "left_out":
+        return (screening.revision.reason or "").partition(": ")[0]
+    return screening.reason.partition(": ")[0]
+
+
 def _screen(revision: Revision, verdict: Verdict, enabled: bool, must_help: bool) -> Screening:
-    if not revision.text:
+    if revision.finish == "left_out":
+        kept = False
+        reason = f"the revision was left out: {revision.reason}"
+    elif not revision.text and revision.finish == "length":
+        kept = False
+        reason = CUT
+    elif not revision.text:
         kept = False
         reason = "the revision is empty"
     elif not enabled:
@@ -65,7 +88,7 @@ def _screen(revision: Revision, verdict: Verdict, enabled: bool, must_help: bool
         reason = "screening is off"
     elif revision.finish == "length":
         kept = False
-        reason = "the revision was cut at the length limit"
+        reason = CUT
     elif verdict.label == "proper" and must_help and verdict.refusal is not False:
         kept = False
         reason = "still refuses a safe prompt" if verdict.refusal else "the oracle does not say that it helps"

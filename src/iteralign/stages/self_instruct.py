@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from iteralign.exchanges import each, in_short
 from iteralign.prompts.render import render
 from iteralign.protocols import Policy
-from iteralign.records.chat import Chat, Message, SamplingParams
+from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.self_align import Draft, Harvest, Instruction, WritingTask
 from iteralign.text.filters import listed, trouble_with, trouble_with_topic
 from iteralign.text.near_duplicates import NearDuplicates
@@ -46,9 +47,14 @@ class Limits:
 
 
 def write(tasks: Sequence[WritingTask], policy: Policy, params: SamplingParams) -> list[Draft]:
-    """One draft per task, in order."""
-    found = policy.generate([t.chat for t in tasks], params)
-    return [Draft(task_id=t.id, text=c.text, finish=c.finish) for t, c in zip(tasks, found, strict=True)]
+    """One draft per task, in order; an empty one with its reason where the task could not be asked."""
+    found = each(policy, [t.chat for t in tasks], params)
+    return [
+        Draft(task_id=t.id, text=c.text, finish=c.finish)
+        if isinstance(c, Completion)
+        else Draft(task_id=t.id, text="", finish="left_out", reason=in_short(c))
+        for t, c in zip(tasks, found, strict=True)
+    ]
 
 
 def ordinary_tasks(
@@ -121,6 +127,8 @@ def new_topics(
     found = {name: list(known) for name, known in topics.items()}
     dropped: Counter[str] = Counter()
     for task, draft in zip(tasks, drafts, strict=True):
+        if draft.reason:
+            dropped[draft.reason] += 1
         mine = found[task.type or ""]
         for line in _whole(draft):
             known = {t.casefold() for t in mine}
@@ -144,7 +152,7 @@ def harvest(drafts: Sequence[Draft], known: NearDuplicates, limits: Limits) -> H
     Each is new against all that are known; ``known`` learns them.
     """
     kept: list[Instruction] = []
-    dropped: Counter[str] = Counter()
+    dropped: Counter[str] = Counter(draft.reason for draft in drafts if draft.reason)
     lines = [line for draft in drafts for line in _whole(draft)]
     for line, trouble in zip(lines, limits.troubles(lines), strict=True):
         reason = trouble or _repeats(line, known)
@@ -170,7 +178,9 @@ def harvest_requests(
     ]
     troubles = limits.troubles(requests)
     for task, draft, lines, request, trouble in zip(tasks, drafts, found, requests, troubles, strict=True):
-        if lines[:2] != [f"Type: {task.type}", f"Topic: {task.topic}"] or not request:
+        if draft.reason:
+            reason = draft.reason
+        elif lines[:2] != [f"Type: {task.type}", f"Topic: {task.topic}"] or not request:
             reason = "lost its type or topic"
         elif draft.finish == "length" and len(lines) == 3:
             reason = "unfinished"

@@ -2,7 +2,7 @@
 
 ``Calls`` is ``protocols.Ledger`` over table ``calls``, so that no reply is paid for twice. A request is
 stored before it is sent, with the most that it may use, and again when it is answered: one that a killed
-process had under way stays ``sent`` and counts as spent. Knows nothing of HTTP.
+process had under way is ``lost``, and what it reserved for its reply is released. Knows nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -50,6 +50,15 @@ class Calls:
         self._under_way: dict[int, Request] = {}
         self._step = ("start", "check")
         self._mutex = threading.Lock()
+
+    def release(self) -> None:
+        """Give back what requests of killed processes reserved; for the only writer of a run, at its start.
+
+        Their text reached the server, so that their own tokens stay counted; nobody read a reply.
+        """
+        if self._database.rows("SELECT 1 FROM calls WHERE outcome = 'sent' LIMIT 1"):
+            with self._database.write() as db:
+                db.execute("UPDATE calls SET outcome = 'lost', output_tokens = 0 WHERE outcome = 'sent'")
 
     def limit(self, caps: Caps) -> None:
         """Hold the run to these caps, counting what was spent before."""
@@ -129,7 +138,8 @@ class Calls:
     def spent(self) -> list[Spent]:
         """What was used so far, by scope, step and model, in the order of first use."""
         query = (
-            "SELECT scope, step, model, COUNT(*), SUM(outcome <> 'answered'), SUM(outcome = 'sent'), "
+            "SELECT scope, step, model, COUNT(*), SUM(outcome <> 'answered'), "
+            "SUM(outcome IN ('sent', 'lost')), "
             "SUM(input_tokens), SUM(output_tokens) FROM calls GROUP BY scope, step, model ORDER BY MIN(seq)"
         )
         return [Spent(*row) for row in self._database.rows(query)] if self._database.rows(_IS_THERE) else []

@@ -6,6 +6,7 @@ Knows nothing of what is written.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
@@ -14,9 +15,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from iteralign.errors import RunLocked
+from iteralign.errors import RunLocked, StoreError
 
 LOCK = "run.lock"
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 class Lock:
@@ -49,8 +51,14 @@ class Lock:
             raise RunLocked(
                 f"run {directory} is in use by {holder}: wait for it, or stop it first (it can be resumed)"
             ) from None
-        except OSError:
+        except OSError as error:
             os.close(descriptor)
+            if error.errno in NO_LOCKS:
+                raise StoreError(
+                    f"{directory}: its file system has no locks ({error.strerror}), so that nothing would "
+                    "keep a second process from writing there: choose a directory on a local disk, or mount "
+                    "it with locks (NFS: version 4, or a running lock service)"
+                ) from error
             raise
         text = (
             f"process {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}\n"

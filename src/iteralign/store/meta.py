@@ -81,7 +81,8 @@ class Meta:
         wrong = {k: text for k, text in found.items() if not may_change(k, settings)}
         if wrong:
             raise RunMismatch(
-                "only stop.*, budget.* and how servers are reached may change when a run is resumed, "
+                "only stop.*, budget.*, how servers are reached, model.device, model.batch_size, "
+                "model.max_context and training.max_length may change when a run is resumed, "
                 f"not:{listed(wrong)}"
             )
         unheard = unknown(now, changes)

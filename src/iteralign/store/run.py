@@ -25,7 +25,7 @@ from iteralign.store.keys import BEGINNING, key_of, must_be_plain
 from iteralign.store.lock import Lock
 from iteralign.store.meta import Meta
 from iteralign.store.schema import differences, flat, listed, may_change, nested
-from iteralign.store.steps import ONLY, Event, Log, Memory, Scope
+from iteralign.store.steps import ONLY, Event, Log, Memory, Scope, spelled
 
 __all__ = ["Event", "Run", "Scope"]
 
@@ -118,7 +118,7 @@ class Run:
         nothing may be written).
 
         ``changes`` to the settings are laid over them and stored, section by section or with dotted keys;
-        only ``stop.*``, ``budget.*`` and how servers are reached (``schema.REACH``) may change. Raises
+        only ``stop.*``, ``budget.*``, ``schema.REACH`` and ``training.max_length`` may change. Raises
         ``StoreError``, ``RunLocked`` and ``RunMismatch``.
         """
         directory = Path(directory)
@@ -148,6 +148,7 @@ class Run:
             run.settings = run._meta.settings()
             if lock is not None:
                 run._meta.must_have_its_recipe()
+                run.calls.release()
             if changes:
                 run.settings = run._meta.changed(run.settings, nested(changes), run._log)
             undo.pop_all()
@@ -207,6 +208,23 @@ class Run:
         """
         query = "SELECT item, value FROM steps WHERE scope = ? AND name = ? AND current ORDER BY place"
         return self.scope(scope).decode(kind, name, dict(self._database.rows(query, (scope, name))))
+
+    def holding(
+        self, kind: Any, text: str, *, in_name: bool = False, stored_as: str | None = None
+    ) -> list[tuple[str, str, Any]]:
+        """Scope, step and value of the current values of a kind whose JSON (or step's name) holds a text.
+
+        The others are not decoded. ``stored_as``: the kind's name in the store, where it is read as another.
+        """
+        column = "name" if in_name else "value"
+        rows = self._database.rows(
+            f"SELECT scope, name, value FROM steps WHERE current AND kind = ? AND instr({column}, ?) "
+            "ORDER BY rowid",
+            (stored_as or spelled(kind), text),
+        )
+        return [
+            (scope, name, self.scope(scope).decode(kind, name, {"": value})[0]) for scope, name, value in rows
+        ]
 
     def scopes(self) -> list[str]:
         """The names of all scopes that hold something, in order of first use."""

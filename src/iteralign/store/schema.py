@@ -68,8 +68,10 @@ _SERVER = frozenset(
         "tokens_per_minute",
     }
 )
-REACH = {"oracle": _SERVER, "model": _SERVER | {"batch_size", "served_as"}}
-"""How a server is reached, and how much at once: nothing that a result depends on."""
+REACH = {"oracle": _SERVER, "model": _SERVER | {"batch_size", "served_as", "device", "max_context"}}
+"""How a server is reached, where and how much at once, and what fits: nothing that alters a kept result."""
+MAX_LENGTH = "training.max_length"
+"""Of every training: which examples are left out of it, from the next one on."""
 ABSENT = "(absent)"
 
 
@@ -120,6 +122,8 @@ def merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
 def may_change(key: str, settings: Mapping[str, Any]) -> bool:
     """Whether a resumed run may have another value at this dotted key; its section must stay a section."""
     section, _, rest = key.partition(".")
+    if key == MAX_LENGTH or key.endswith(f".{MAX_LENGTH}"):
+        return True
     if section in REACH and (rest.rpartition(".")[2] in REACH[section]):
         return True
     return section in MAY_CHANGE and (bool(rest) or isinstance(settings.get(section), Mapping))

@@ -22,6 +22,11 @@ def one_line(text: str, limit: int | None = 300) -> str:
     return line if limit is None or len(line) <= limit else f"{line[: limit - 3]}..."
 
 
+def count_of(number: int, thing: str) -> str:
+    """``1 answer``, ``2 answers``, ``1,200 answers``."""
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
 def safe(text: object, limit: int | None = None) -> str:
     """The text on one line, printable characters only, cut to ``limit`` characters.
 

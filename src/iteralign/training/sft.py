@@ -11,6 +11,7 @@ import contextlib
 import gc
 import json
 import warnings
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice, pairwise
 from pathlib import Path
@@ -18,8 +19,8 @@ from typing import Any
 
 from iteralign.canonical import content_hash
 from iteralign.chat.format import encode_training, opening
-from iteralign.engines.weights import base_of, load, pick_device, pick_dtype, quiet
-from iteralign.errors import TrainingError
+from iteralign.engines.weights import base_of, load, load_tokenizer, pick_device, pick_dtype, quiet
+from iteralign.errors import ExampleTooLong, LeftOut, NoExample, TrainingError
 from iteralign.recipe.sections import TrainingSection
 from iteralign.records.iteralign import Checkpoint, TrainingExample
 from iteralign.training.arguments import adapter, arguments, stop_when_diverged
@@ -43,9 +44,10 @@ class SFT:
     alone, relative to the first base model, and the next round goes on training the same adapter: for large
     models, whose whole weights would fill the disk.
 
-    An example's weight is how often it is seen in an epoch: a whole number. With ``save_steps`` a killed
-    training goes on from its last trainer checkpoint. On the CPU the same start, examples, settings and seed
-    give the same weights bit for bit (with the same number of threads).
+    An example's weight is how often it is seen in an epoch: a whole number. Examples that are too long, or
+    that the chat template changes, are left out, and the log in the checkpoint's folder counts them. With
+    ``save_steps`` a killed training goes on from its last trainer checkpoint. On the CPU the same start,
+    examples, settings and seed give the same weights bit for bit (with the same number of threads).
     """
 
     def __init__(
@@ -59,7 +61,9 @@ class SFT:
         locate: Callable[[Checkpoint], str],
         before: Callable[[], None] = lambda: None,
         warn: Callable[[str], None] = lambda text: None,
+        began: tuple[TrainingSection, str] | None = None,
     ) -> None:
+        """``began``: settings and device that a run began with, by which what it has trained is known."""
         if settings.keep_adapter and settings.method == "full":
             raise TrainingError(
                 "keep_adapter needs training.method = lora or qlora, not 'full': "
@@ -73,6 +77,9 @@ class SFT:
         self._locate = locate
         self._before = before
         self._warn = warn
+        self._began = began or (settings, device)
+        self._tokenizer: Any = None
+        self._left_out: Counter[str] = Counter()
 
     @property
     def fingerprint(self) -> str:
@@ -85,11 +92,28 @@ class SFT:
             # an unreadable one is an error where it is used
             with contextlib.suppress(OSError, UnicodeDecodeError):
                 template = Path(self._template).read_text(encoding="utf-8")
-        return content_hash("sft-2", [self._depended_on(), self._device, self._dtype, template])[:16]
+        settings, device = self._began
+        return content_hash("sft-2", [self._depended_on(settings), device, self._dtype, template])[:16]
 
-    def _depended_on(self) -> dict[str, Any]:
-        """The settings that the result depends on, as plain data: how often it is saved changes nothing."""
-        return self._settings.model_dump(exclude={"save_steps"}) | {"seed": self._seed}
+    def _depended_on(self, settings: TrainingSection) -> dict[str, Any]:
+        """The settings that the result depends on, as plain data.
+
+        How often it is saved changes nothing, and fewer lessons than the least are never given.
+        """
+        return settings.model_dump(exclude={"save_steps", "min_lessons"}) | {"seed": self._seed}
+
+    def unfit(self, start: Checkpoint, examples: Collection[TrainingExample]) -> dict[str, str]:
+        """Example id -> why it cannot be trained on (``protocols.Selective``)."""
+        if self._tokenizer is None:
+            quiet()
+            self._tokenizer = load_tokenizer(self._locate(start), self._template, self._warn)
+        found: dict[str, str] = {}
+        for example in examples:
+            try:
+                self._encoded(self._tokenizer, example)
+            except LeftOut as error:
+                found[example.id] = f"{error.why}: {error}"
+        return found
 
     def finetune(self, start: Checkpoint, examples: Collection[TrainingExample], out: Path) -> Checkpoint:
         """Train from ``start`` and leave model, tokenizer, probe and training log in ``out``.
@@ -174,10 +198,11 @@ class SFT:
         else:
             save_whole(trained.to("cpu").float().merge_and_unload() if lora else trained, tokenizer, out)
         log = {
-            "settings": self._depended_on(),
+            "settings": self._depended_on(s),
             "start": start.id,
             "examples": len(examples),
             "rows": len(data),
+            "left_out": dict(sorted(self._left_out.items())),
             "losses": losses,
         }
         (out / TRAINING_LOG).write_text(json.dumps(log, indent=1), encoding="utf-8")
@@ -190,42 +215,49 @@ class SFT:
         """
         if not examples:
             raise TrainingError("there is no example to train on")
-        limit = self._settings.max_length
-        long = 0
-        longest = 0
-        example_of = ""
+        self._left_out = Counter()
+        first: dict[str, LeftOut] = {}
         for example in examples:
-            times = example.weight
-            if times < 1 or times != int(times):
-                raise TrainingError(
-                    f"example {example.id} has the weight {times:g}; "
-                    "a weight is how often an example is seen: 1, 2, 3, ..."
-                )
-            if example.messages[-1].role != "assistant":
-                raise TrainingError(
-                    f"example {example.id} ends with the turn of the {example.messages[-1].role}: "
-                    "the last turn is what is learnt"
-                )
-            ids, learnt = encode_training(tokenizer, example.messages)
-            if len(ids) > limit:
-                long += 1
-                if len(ids) > longest:
-                    longest = len(ids)
-                    example_of = f"{example.id}, {opening(example.messages)}"
+            try:
+                ids, learnt = self._encoded(tokenizer, example)
+            except LeftOut as error:
+                self._left_out[error.why] += 1
+                first.setdefault(error.why, error)
                 continue
             row = {
                 "input_ids": ids,
                 "labels": [t if wanted else IGNORED for t, wanted in zip(ids, learnt, strict=True)],
             }
-            yield from [row] * int(times)
-        if long:
-            told = (
-                f"{long} of {len(examples)} examples are longer than training.max_length = {limit} tokens; "
-                f"the longest has {longest}: {example_of}"
+            yield from [row] * int(example.weight)
+        if first:
+            reasons = "; ".join(
+                f"{self._left_out[why]} {error.why}, such as {error}" for why, error in first.items()
             )
-            if long == len(examples):
-                raise TrainingError(f"{told}. Raise it, or lower max_new_tokens of the sampling")
-            self._warn(f"{told}: they are left out of the training (none is cut)")
+            if self._left_out.total() == len(examples):
+                raise TrainingError(f"none of {len(examples)} examples can be trained on: {reasons}")
+            left_out = f"{self._left_out.total()} of {len(examples)} examples"
+            self._warn(f"training: {left_out} are left out (none is cut): {reasons}")
+
+    def _encoded(self, tokenizer: Any, example: TrainingExample) -> tuple[list[int], list[bool]]:
+        """An example's token ids, and which of them are learnt. Raises ``LeftOut``."""
+        times = example.weight
+        if times < 1 or times != int(times):
+            raise NoExample(
+                f"{opening(example.messages)} with the weight {times:g}; "
+                "a weight is how often an example is seen: 1, 2, 3, ..."
+            )
+        if example.messages[-1].role != "assistant":
+            raise NoExample(
+                f"{opening(example.messages)} ends with the turn of the {example.messages[-1].role}: "
+                "the last turn is what is learnt"
+            )
+        ids, learnt = encode_training(tokenizer, example.messages)
+        if len(ids) > self._settings.max_length:
+            raise ExampleTooLong(
+                f"{opening(example.messages)} with {len(ids):,} tokens; training.max_length is "
+                f"{self._settings.max_length:,}, which a resume may raise"
+            )
+        return ids, learnt
 
 
 def _dataset(rows: Iterable[Row]) -> tuple[Any, set[int]]:

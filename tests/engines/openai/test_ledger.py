@@ -205,12 +205,16 @@ def test_no_key_and_no_header_reaches_the_run(serve: Serve, run: Run) -> None:
             assert b"Bearer" not in content
 
 
-def test_a_request_that_a_killed_process_had_under_way_counts_as_spent(tmp_path: Path) -> None:
+def test_a_request_that_a_killed_process_had_under_way_counts_without_its_reply(tmp_path: Path) -> None:
+    """Its text reached the server; what was reserved for the reply is free again, and it is told as lost."""
     with Run.create(tmp_path / "run", {}, "") as run:
         run.calls.admit(Request("k", "http://s", "m", 40, 16))
+        (under_way,) = run.calls.spent()
+        assert (under_way.input_tokens, under_way.output_tokens, under_way.lost) == (40, 16, 1)
     with Run.open(tmp_path / "run") as run:
         (spent,) = run.calls.spent()
-        assert (spent.calls, spent.unanswered, spent.input_tokens, spent.output_tokens) == (1, 1, 40, 16)
+        assert (spent.calls, spent.unanswered, spent.input_tokens, spent.output_tokens) == (1, 1, 40, 0)
+        assert spent.lost == 1
         run.calls.limit(Caps(calls=1))
         with pytest.raises(BudgetExceeded):
             run.calls.admit(Request("k", "http://s", "m", 40, 16))

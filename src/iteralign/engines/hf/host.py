@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from iteralign.chat import rows
-from iteralign.chat.format import encode_prompt
 from iteralign.engines.facts import Began, Facts, no_run
 from iteralign.engines.hf.model import Loaded
 from iteralign.engines.hf.tree import tree_of
 from iteralign.engines.probe import prove
 from iteralign.engines.weights import load, pick_device, pick_dtype
-from iteralign.errors import EngineError
+from iteralign.errors import EngineError, LeftOut
 from iteralign.records.chat import Chat, Completion, SamplingParams, Score
 from iteralign.records.iteralign import Checkpoint
 
@@ -128,7 +127,11 @@ class HFPolicy:
         return self._host.fingerprint(self.checkpoint)
 
     def generate(self, chats: Sequence[Chat], params: SamplingParams) -> list[Completion]:
-        """One completion per chat, in order. Raises ``PromptTooLong`` before anything is generated.
+        """One completion per chat, in order. Raises the first ``LeftOut``, naming its chat."""
+        return rows.all_of(self.attempt(chats, params))
+
+    def attempt(self, chats: Sequence[Chat], params: SamplingParams) -> list[Completion | LeftOut]:
+        """One outcome per chat, in order: its completion, or why it does not fit or is refused.
 
         A chat's answer depends on its text, its place among equal chats, the seed, the weights and the
         device; on its neighbours in the batch only through the last bits of floating-point sums.
@@ -136,17 +139,18 @@ class HFPolicy:
         if not chats:
             return []
         loaded = self._host.load(self.checkpoint)
-        prompts = [encode_prompt(loaded.tokenizer, chat) for chat in chats]
-        for chat, ids in zip(chats, prompts, strict=True):
-            rows.must_fit(chat, len(ids), params.max_new_tokens, loaded.context)
+        prompts, left_out = rows.prompts(loaded.tokenizer, chats, params.max_new_tokens, loaded.context)
         seeds = rows.seeds(chats, params)
+        asked = list(prompts)
 
         def work(batch: list[int]) -> list[Completion]:
+            places = [asked[i] for i in batch]
             return loaded.generate(
-                [chats[i] for i in batch], [prompts[i] for i in batch], [seeds[i] for i in batch], params
+                [chats[i] for i in places], [prompts[i] for i in places], [seeds[i] for i in places], params
             )
 
-        return self._in_batches([len(p) for p in prompts], work)
+        found = dict(zip(asked, self._in_batches([len(prompts[i]) for i in asked], work), strict=True))
+        return [found[i] if i in found else left_out[i] for i in range(len(chats))]
 
     def weights(self) -> tuple[Any, Any]:
         """Model and tokenizer, loaded and proven (``protocols.Weighty``)."""

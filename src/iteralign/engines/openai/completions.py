@@ -64,14 +64,16 @@ class Completions:
         """Its URL without credentials, for messages."""
         return self._booked.server().place
 
-    def complete(self, bodies: Sequence[dict[str, Any]], limit: int) -> list[Completion]:
-        """What the server answers to these completion requests, each of at most ``limit`` tokens."""
+    def attempt(self, bodies: Sequence[dict[str, Any]], limit: int) -> list[Completion | EngineError]:
+        """What the server answers to these requests, each of at most ``limit`` tokens, or a request's own
+        error.
+        """
         simple = encode_prompt(self.tokenizer, PROBE[:1])
         asks = [
             Ask(COMPLETIONS, body, Completion, self._answer, limit, simple=body | {"prompt": simple})
             for body in bodies
         ]
-        return self._ask(asks)
+        return self._attempt(asks)
 
     def score(
         self, name: str, rows: Sequence[tuple[list[int], int]], *, anew: bool = False
@@ -147,13 +149,16 @@ class Completions:
         return Scores(tuple(float(v) for v in found), *usage(reply))
 
     def _ask(self, asks: Sequence[Ask[R]], *, anew: bool = False) -> list[R]:
+        return all_of(self._attempt(asks, anew=anew))
+
+    def _attempt(self, asks: Sequence[Ask[R]], *, anew: bool = False) -> list[R | EngineError]:
         wire = self._anew if anew else self._booked
 
         async def work(session: Session) -> list[R | EngineError]:
             pieces: list[Awaitable[R | Fault]] = [wire.ask(session, ask) for ask in asks]
             return await wire.gather(session, pieces)
 
-        return all_of(wire.run(work))
+        return wire.run(work)
 
 
 def _echo(name: str, ids: list[int]) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from iteralign.chat.format import PROBE, encode_prompt, encode_training, end_tokens, stops
-from iteralign.chat.rows import must_fit, seeds, spans
+from iteralign.chat.format import PROBE, encode_training, end_tokens, stops
+from iteralign.chat.rows import must_fit, prompts, seeds, spans
 from iteralign.engines.facts import Began, Facts, no_run
 from iteralign.engines.openai.completions import SILENT, Completions
 from iteralign.engines.openai.generator import OpenAIEngine
+from iteralign.engines.openai.reading import all_of
 from iteralign.engines.probe import TOLERANCE, written_probe
 from iteralign.engines.weights import ADAPTER_FILE, folder_of
 from iteralign.errors import EngineError, NotFound, Unavailable, Unsupported
@@ -257,25 +258,28 @@ class ServedPolicy:
         return self._host.facts.fingerprint(self.checkpoint)
 
     def generate(self, chats: Sequence[Chat], params: SamplingParams) -> list[Completion]:
-        """One completion per chat, in order.
+        """One completion per chat, in order. Raises the first chat's ``EngineError``."""
+        return all_of(self.attempt(chats, params))
 
-        Raises ``PromptTooLong``, and the other ``EngineError`` of a server.
+    def attempt(self, chats: Sequence[Chat], params: SamplingParams) -> list[Completion | EngineError]:
+        """One outcome per chat, in order: its completion, or the error of this chat alone.
+
+        Raises the ``EngineError`` of a server that concerns all.
         """
         if not chats:
             return []
         if self._host.api == "chat":
-            return self._host.chat.generate(chats, params)
+            return self._host.chat.attempt(chats, params)
         tokenizer = self._host.endpoint.tokenizer
-        prompts = [encode_prompt(tokenizer, chat) for chat in chats]
-        for chat, ids in zip(chats, prompts, strict=True):
-            must_fit(chat, len(ids), params.max_new_tokens, self._host.context)
-        drawn = list(zip(prompts, seeds(chats, params), strict=True))
+        asked, left_out = prompts(tokenizer, chats, params.max_new_tokens, self._host.context)
+        drawn = seeds(chats, params)
 
-        def work(name: str) -> list[Completion]:
-            bodies = [self._body(name, ids, seed, params) for ids, seed in drawn]
-            return self._host.endpoint.complete(bodies, params.max_new_tokens)
+        def work(name: str) -> list[Completion | EngineError]:
+            bodies = [self._body(name, ids, drawn[i], params) for i, ids in asked.items()]
+            return self._host.endpoint.attempt(bodies, params.max_new_tokens)
 
-        return self._with_weights(work)
+        found = dict(zip(asked, self._with_weights(work), strict=True)) if asked else {}
+        return [found[i] if i in found else left_out[i] for i in range(len(chats))]
 
     def logprobs(self, chats: Sequence[Chat], continuations: Sequence[str]) -> list[Score]:
         """Each continuation as the assistant's answer to its chat, nats.

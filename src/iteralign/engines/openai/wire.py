@@ -16,21 +16,20 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from iteralign.engines.openai.faults import Fault, Server, classify
 from iteralign.engines.openai.pace import Pace
 from iteralign.engines.openai.session import Ask, Session
+from iteralign.engines.openai.size import Size
 from iteralign.errors import BudgetExceeded, EngineError, RateLimited, Unavailable
 from iteralign.ledger import NOT_SENT, R, Request, Unmetered, key_of
 from iteralign.protocols import Ledger
 
 OPENAI_URL = "https://api.openai.com/v1"
 CHAT = "/chat/completions"
-TURN = 32
-"""Tokens that a chat template puts around a turn, at most."""
 STRIDE = 16
 """Requests that are made ready before the first of them are given their turn."""
 T = TypeVar("T")
@@ -89,6 +88,7 @@ class Wire:
         self._patience = patience
         self._ledger: Ledger = ledger or Unmetered()
         self._pace = Pace(requests_per_minute, tokens_per_minute)
+        self._size = Size()
         self._refused: set[str] = set()  # parameters that the server does not know
         self._told: dict[str, float] = {}
         self._untold: Counter[str] = Counter()
@@ -216,8 +216,8 @@ class Wire:
                 known = self._ledger.recall(sent.entry.key, ask.kind)
                 if known is not None:
                     return known
-                # a third: ``most_input`` counts bytes, and text has about three of them a token
-                if (own := self._pace.reserve(sent.entry.most_input // 3 + sent.entry.most_output)) > 0:
+                sent = self._sized(sent, ask)
+                if (own := self._pace.reserve(sent.entry.most_input + sent.entry.most_output)) > 0:
                     await session.sleep(own)
                 while (pause := session.not_before - time.monotonic()) > 0 and session.stop is None:
                     await session.sleep(pause * random.uniform(1.0, 1.1))
@@ -229,6 +229,7 @@ class Wire:
                 done = await self._metered(session, ask, sent)
                 if not isinstance(done, Fault):
                     session.last_success = time.monotonic()
+                    self._size.counted(ask.body, done.prompt_tokens)
                     return done
                 if done.parameter is not None and done.parameter in sent.body:
                     self._refuse(done.parameter, session)
@@ -365,8 +366,12 @@ class Wire:
             body["max_completion_tokens"] = ask.body["max_tokens"]
         # what it is known by is the whole request: two samples stay two where the server takes no seed
         key = key_of(server.place if ask.path == CHAT else server.place + ask.path, ask.body)
-        entry = Request(key, server.place, server.model, _most_tokens(ask.body), ask.most_output)
+        entry = Request(key, server.place, server.model, self._size.of(ask.body), ask.most_output)
         return _Sent(body, entry, len(self._refused))
+
+    def _sized(self, sent: _Sent, ask: Ask[R]) -> _Sent:
+        """The same, with its size as far as it is known by now."""
+        return replace(sent, entry=replace(sent.entry, most_input=self._size.of(ask.body)))
 
     def _refuse(self, parameter: str, session: Session) -> None:
         if parameter not in self._refused and parameter != "max_tokens":
@@ -375,18 +380,6 @@ class Wire:
                 "asking without it, so answers may differ between runs"
             )
         self._refused.add(parameter)
-
-
-def _most_tokens(body: Mapping[str, Any]) -> int:
-    """What a request may use at most.
-
-    A token is a byte at least, and a turn is framed by some; a prompt of token ids is counted.
-    """
-    prompt = body.get("prompt")
-    form = body.get("response_format")
-    turns = [str(m["content"]) for m in body.get("messages", ())]
-    said = sum(len(t.encode()) + TURN for t in turns) if prompt is None else len(prompt)
-    return said + (len(str(form).encode()) if form else 0)
 
 
 def _is_address(url: str) -> bool:

@@ -1,0 +1,81 @@
+"""What a user must know of a stage's answers: items that were left out, and answers that are cut too often.
+
+Each is told once in a run, also where the run is resumed. Knows no stage and no engine.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from iteralign.exchanges import kind_of
+from iteralign.records.iteralign import EvalReport, Response, Revision
+from iteralign.records.self_align import Aligned, Draft
+from iteralign.store.run import Run
+from iteralign.text.printable import count_of
+
+OFTEN = 0.2
+"""Share of a stage's answers: where more are cut, that is told."""
+
+Written = Response | Revision | Aligned | Draft
+
+
+class Watch:
+    """Warns through the run's events. ``about`` keeps apart what was told already."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._told = {str(event.fields.get("about", "")) for event in run.events("warning")}
+
+    def answers(self, stage: str, scope: str, found: Sequence[Written], *, key: str, most: int) -> None:
+        """What was written in a stage: ``stage`` names it in words, ``scope`` where it is stored."""
+        self.left_out(stage, scope, (w.reason or "" for w in found if w.finish == "left_out"), len(found))
+        self.cut(stage, found, key=key, most=most)
+
+    def cut(self, stage: str, found: Sequence[Written], *, key: str, most: int) -> None:
+        """Answers that ended at the length limit: ``key`` is the recipe's key of it, ``most`` its tokens.
+
+        Told at the first stage of a key where they are many.
+        """
+        asked = [w for w in found if w.finish != "left_out"]
+        # an answer that was kept in spite of its end does not starve anything
+        cut = sum(w.finish == "length" and not (isinstance(w, Aligned) and w.kept) for w in asked)
+        if cut > OFTEN * len(asked):
+            self.tell(
+                f"cut {key}",
+                f"{stage}: {cut} of {count_of(len(asked), 'answer')} were cut at {key} = {most}. Cut answers "
+                f"are judged as they are, and never learnt: start a run with a larger limit, such as "
+                f"--set {key}={2 * most}",
+            )
+
+    def left_out(self, stage: str, scope: str, reasons: Iterable[str], total: int) -> None:
+        """Items of a stage that were left out, and why."""
+        kinds = Counter(map(kind_of, reasons))
+        if kinds:
+            self.tell(
+                f"left out {scope} {stage}",
+                f"{stage}: {kinds.total()} of {total} left out: {told(kinds)} "
+                f"(`iteralign show {self._run.directory} left-out` lists them)",
+            )
+
+    def reports(self, scope: str, found: Iterable[EvalReport]) -> None:
+        """Items that evaluations could not ask. Candidates lack the same ones as a rule: told once."""
+        lacking = [f"{r.name} {r.facts['left_out']}" for r in found if "left_out" in r.facts]
+        if lacking:
+            part = scope.partition("-")[0]
+            self.tell(
+                f"left out {part} {', '.join(lacking)}",
+                f"{part}: items that cannot be asked are left out: {', '.join(lacking)} "
+                f"(`iteralign show {self._run.directory} left-out` lists them)",
+            )
+
+    def tell(self, about: str, text: str) -> None:
+        """A warning, unless the run was told of the same before."""
+        if about not in self._told:
+            self._told.add(about)
+            self._run.event("warning", text=text, about=about)
+
+
+def told(kinds: Counter[str]) -> str:
+    """Reasons with their numbers, the most frequent first."""
+    return ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items(), key=lambda x: (-x[1], x[0])))
