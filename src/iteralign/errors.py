@@ -12,6 +12,7 @@ The tree:
       EngineError                       7   a model cannot be loaded or does not answer
         PromptTooLong
         Filtered
+        CutShort
         RateLimited
         Unavailable
           NotFound
@@ -79,6 +80,10 @@ class PromptTooLong(EngineError):
 
 class Filtered(EngineError):
     """A server's content filter withheld the answer to one chat."""
+
+
+class CutShort(EngineError):
+    """A server gave no answer because the limit of tokens was reached before it began."""
 
 
 class RateLimited(EngineError):
