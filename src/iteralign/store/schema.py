@@ -68,7 +68,7 @@ _SERVER = frozenset(
         "tokens_per_minute",
     }
 )
-REACH = {"oracle": _SERVER, "model": _SERVER | {"batch_size", "served_as"}}
+REACH = {"oracle": _SERVER | {"max_tokens"}, "model": _SERVER | {"batch_size", "served_as"}}
 """How a server is reached, and how much at once: nothing that a result depends on."""
 ABSENT = "(absent)"
 

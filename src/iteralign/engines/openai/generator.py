@@ -76,6 +76,10 @@ class OpenAIEngine:
             tokens_per_minute=tokens_per_minute,
         )
 
+    def remembers(self, chat: Chat, params: SamplingParams) -> bool:
+        """Whether the ledger holds the reply to this chat, so that asking for it would send nothing."""
+        return self._wire.remembers(CHAT, self._body(chat, params, params.seed), Completion)
+
     def generate(self, chats: Sequence[Chat], params: SamplingParams) -> list[Completion]:
         """One completion per chat, in order. Raises the first chat's ``EngineError``, naming its place."""
         return all_of(self.attempt(chats, params))

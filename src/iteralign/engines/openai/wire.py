@@ -98,6 +98,10 @@ class Wire:
         """The endpoint with its key. Raises ``Unavailable`` where the key is missing or cannot be one."""
         return self._address.server(self._model, self._key_env)
 
+    def remembers(self, path: str, body: Mapping[str, Any], kind: type[R]) -> bool:
+        """Whether the ledger holds a reply of this kind to such a request."""
+        return self._ledger.recall(self._key(self.server(), path, body), kind) is not None
+
     def run(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """What the work on a session of its own comes to; from inside an event loop, too."""
         try:
@@ -362,10 +366,13 @@ class Wire:
         """The request without what the server refuses, and as the ledger knows it."""
         server = session.server
         left_out |= self._refused
-        # what it is known by is the whole request: two samples stay two where the server takes no seed
-        key = key_of(server.place if ask.path == CHAT else server.place + ask.path, ask.body)
+        key = self._key(server, ask.path, ask.body)
         entry = Request(key, server.place, server.model, _most_tokens(ask.body), ask.most_output)
         return _Sent(without(ask.body, left_out, ask.implied), entry, left_out)
+
+    def _key(self, server: Server, path: str, body: Mapping[str, Any]) -> str:
+        """What the whole request is known by: two samples stay two where the server takes no seed."""
+        return key_of(server.place if path == CHAT else server.place + path, body)
 
     def _learn(self, sent: _Sent, session: Session) -> None:
         """A request went through: what it did without is refused, from now on for all."""
