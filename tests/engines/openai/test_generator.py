@@ -263,7 +263,7 @@ def test_what_cannot_pass_is_asked_once_and_told_with_the_remedy(
     started = time.monotonic()
     with pytest.raises(kind, match=told):
         engine(server, concurrency=1).generate(chats(20), PARAMS)
-    # a refused request may be its chat's own trouble: a plain one tells, which goes without what may be refused
+    # a refused request may be its chat's own trouble: a plain one tells, also without what may be refused
     plain = {400: 4, 422: 4, 403: 1, 501: 1}.get(status, 0)
     assert server.asked() == ["q0"] + ["Say yes."] * plain
     assert time.monotonic() - started < 3

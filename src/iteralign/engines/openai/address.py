@@ -79,26 +79,35 @@ class Address:
 
     def client(self, server: Server, timeout: float) -> Any:
         """The client library's client. Raises ``Unavailable`` where the environment lets none be made."""
-        from openai import AsyncOpenAI, Omit
+        from openai import AsyncOpenAI
 
-        more: dict[str, Any] = {}
-        if self.version is not None:
-            more["default_query"] = {VERSION: self.version}
-            if server.key and not _TOKEN.fullmatch(server.key):  # a token of Entra goes as any other key
-                more["default_headers"] = {"api-key": server.key, "Authorization": Omit()}
+        query = None if self.version is None else {VERSION: self.version}
         try:
             return AsyncOpenAI(
-                api_key=server.key or "none", base_url=self.url, max_retries=0, timeout=timeout, **more
+                api_key=server.key or "none",
+                base_url=self.url,
+                max_retries=0,
+                timeout=timeout,
+                default_query=query,
             )
         except Exception as error:  # noqa: BLE001 - of the client library, its HTTP library, and Python's ssl
             raise Unavailable(_why_no_client(error, server)) from None
+
+    def options(self, server: Server) -> dict[str, Any]:
+        """What each request says beside its body: Azure's classic API wants keys in a header of its own."""
+        if self.version is None or not server.key or _TOKEN.fullmatch(server.key):
+            return {}  # a token of Entra goes as any other key
+        from openai import Omit
+
+        return {"headers": {"api-key": server.key, "Authorization": Omit()}}
 
 
 def _why_no_client(error: Exception, server: Server) -> str:
     said = f"no connection to {server.place} can be prepared ({server.clean(error) or type(error).__name__})"
     certificates = [name for name in _CERTIFICATES if os.environ.get(name)]
     if isinstance(error, OSError) and certificates:
-        named = " and ".join(certificates)
+        missing = [name for name in certificates if not os.path.exists(os.environ[name])]
+        named = " and ".join(missing or certificates)
         return f"{said}: {named} must name certificates that can be read; mend or unset it"
     socks = "socks" in str(error).lower() and isinstance(error, ImportError)
     proxy = unusable_proxy(socks) or first_proxy()

@@ -55,7 +55,7 @@ _CUT_SHORT = re.compile(
 _CREDENTIALS = re.compile(r"(?<=:)//[^/\s@]+@")
 _TO_TLS = re.compile(r"http request (?:was sent )?to (?:an )?https (?:port|server)", re.IGNORECASE)
 _NO_TLS = re.compile(r"wrong.version.number|record layer failure|packet length too long|http.request", re.I)
-_TLS_ALERT = re.compile(r"illegal status line.{0,20}\\x15\\x03", re.IGNORECASE)
+_NO_HTTP = re.compile(r"illegal (?:status|request) line", re.IGNORECASE)
 
 
 class Malformed(ValueError):
@@ -139,8 +139,8 @@ def classify(error: Exception, server: Server, timeout: float) -> Fault:
         return Fault(
             "passing",
             Unavailable(
-                f"{server.place} cannot be reached{proxied} ({server.clean(cause)}): "
-                "is the address right and the server up?"
+                f"{server.place} cannot be reached{proxied} ({server.clean(cause) or type(cause).__name__}): "
+                "is the address right (http or https, too) and the server up?"
             ),
             "no connection",
             sent=sent,
@@ -179,9 +179,10 @@ def _of_protocol(cause: str, server: Server) -> Unavailable | None:
     if parts.scheme == "https" and _NO_TLS.search(cause):
         other = f"http://{server.place.partition('://')[2]}"
         return Unavailable(f"{server.place}: the server speaks http, not https: give {other} as base_url")
-    if parts.scheme == "http" and (_TLS_ALERT.search(cause) or _TO_TLS.search(cause)):
+    if parts.scheme == "http" and (_NO_HTTP.search(cause) or _TO_TLS.search(cause)):
         other = f"https://{server.place.partition('://')[2]}"
-        return Unavailable(f"{server.place}: the server speaks https, not http: give {other} as base_url")
+        sure = "speaks https, not http" if _TO_TLS.search(cause) else "does not answer in http (https, maybe)"
+        return Unavailable(f"{server.place}: the server {sure}: give {other} as base_url")
     if "certificate verify failed" in cause.lower().replace("_", " "):
         return Unavailable(
             f"{server.place}: the server's certificate is not trusted ({server.clean(cause)}): put the file "
@@ -193,6 +194,9 @@ def _of_protocol(cause: str, server: Server) -> Unavailable | None:
 def _of_status(error: Any, server: Server) -> Fault:
     status = int(error.status_code)
     said = read_error(error.body, str(error.message))
+    other = _of_protocol(said.text, server) if _TO_TLS.search(said.text) else None
+    if other is not None:
+        return Fault("fatal", other, "another protocol", status)
     fault = _of_chat(status, said, server) or _of_said(status, said, server, error.response.headers)
     asked = urlsplit(str(error.response.url))
     if fault.kind == "fatal" and error.response.history and asked.hostname:

@@ -33,6 +33,13 @@ def all_of(outcomes: Sequence[R | EngineError]) -> list[R]:
     return done
 
 
+def as_json(reply: Any) -> Any:
+    """A reply as JSON, also where its server calls it plain text."""
+    if isinstance(reply, str) and reply.lstrip().startswith("{"):
+        return json.loads(reply)
+    return reply
+
+
 def trouble(reply: Any, server: Server) -> Fault | None:
     """The failure that a server sent as an answer with status 200; None where there is none."""
     error = _error_in(reply)

@@ -22,7 +22,7 @@ from iteralign.engines.openai.address import Address
 from iteralign.engines.openai.faults import Fault, Server, classify
 from iteralign.engines.openai.pace import Pace
 from iteralign.engines.openai.parameters import LENGTH, SPARE, next_to_go, without
-from iteralign.engines.openai.reading import trouble
+from iteralign.engines.openai.reading import as_json, trouble
 from iteralign.engines.openai.session import Ask, Session
 from iteralign.errors import BudgetExceeded, EngineError, RateLimited
 from iteralign.ledger import NOT_SENT, Facts, R, Request, Unmetered, key_of
@@ -324,12 +324,13 @@ class Wire:
             async with asyncio.timeout(self._timeout):
                 # not chat.completions.create: it walks through every request and reply again, at a
                 # millisecond each
+                options = self._address.options(session.server)
                 send = (
-                    session.client.post(ask.path, body=body, cast_to=object)
+                    session.client.post(ask.path, body=body, cast_to=object, options=options)
                     if body
-                    else session.client.get(ask.path, cast_to=object)
+                    else session.client.get(ask.path, cast_to=object, options=options)
                 )
-                reply = await send
+                reply = as_json(await send)
                 return (ask.kind is not Facts and trouble(reply, session.server)) or ask.read(reply)
         except (OpenAIError, ValueError, TimeoutError, RecursionError) as error:
             return classify(error, session.server, self._timeout)
