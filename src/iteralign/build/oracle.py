@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from iteralign.errors import EngineError, RecipeError
-from iteralign.ledger import Caps, InMemory, Price
+from iteralign.ledger import Caps, InMemory, Price, R
 from iteralign.log import log
 from iteralign.protocols import Ledger, Oracle, PairJudge, Tried
 from iteralign.recipe.iteralign import Recipe
@@ -39,9 +39,37 @@ def oracle_of(run: Run, recipe: Recipe, warn: Callable[[str], None]) -> Oracle:
     run.calls.limit(caps(recipe))
     judge = oracle(recipe, warn, run.calls)
     known = must_answer(recipe, warn, run.calls)
-    if isinstance(judge, Tried) and not known:
-        judge.must_work()
+    if not known:
+        _must_work(run, recipe, judge, warn)
     return judge
+
+
+def _must_work(run: Run, recipe: Recipe, judge: Oracle, warn: Callable[[str], None]) -> None:
+    """Try an oracle that can be tried. Raises ``EngineError`` where it cannot judge."""
+    if not isinstance(judge, Tried):
+        return
+    before = sum(row.calls for row in run.calls.spent())
+    try:
+        judge.must_work()
+    except EngineError:
+        if sum(row.calls for row in run.calls.spent()) > before:
+            raise
+        # so it replied in an earlier session, and the server may have been mended since
+        anew = oracle(recipe, warn, _Anew(run.calls))
+        if isinstance(anew, Tried):
+            anew.must_work()
+
+
+class _Anew:
+    """A ledger that books as another one does, and remembers nothing (``protocols.Ledger``)."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.admit = ledger.admit
+        self.settle = ledger.settle
+
+    def recall(self, key: str, kind: type[R]) -> R | None:
+        """Nothing."""
+        return None
 
 
 def oracle(recipe: Recipe, warn: Callable[[str], None] = log, ledger: Ledger | None = None) -> Oracle:
