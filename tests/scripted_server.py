@@ -40,6 +40,11 @@ def good(text: str, finish: str = "stop", **message: Any) -> bytes:
     ).encode()
 
 
+def raw(value: Any) -> bytes:
+    """Any JSON as a body."""
+    return json.dumps(value).encode()
+
+
 def bad(message: str, **facts: Any) -> bytes:
     return json.dumps({"error": {"message": message, "type": "invalid_request_error", **facts}}).encode()
 

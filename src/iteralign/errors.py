@@ -17,6 +17,7 @@ The tree:
           RefusedByTemplate
           ChangedByTemplate
           Filtered
+        CutShort                        7
         RateLimited
         Unavailable
           NotFound
@@ -124,6 +125,10 @@ class Filtered(LeftOut):
     """A server's content filter withheld the answer to one chat."""
 
     why = "filtered by the server"
+
+
+class CutShort(EngineError):
+    """A server gave no answer because the limit of tokens was reached before it began."""
 
 
 class RateLimited(EngineError):

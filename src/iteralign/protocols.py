@@ -178,6 +178,15 @@ class Oracle(Protocol):
         ...
 
 
+@runtime_checkable
+class Tried(Protocol):
+    """An oracle that can be tried before anything depends on it."""
+
+    def must_work(self) -> None:
+        """Judge plain exchanges. Raises ``EngineError`` where it cannot."""
+        ...
+
+
 class PairJudge(Protocol):
     """Compares two answers to one request."""
 

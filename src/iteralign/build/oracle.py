@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from iteralign.errors import RecipeError
-from iteralign.ledger import Caps, InMemory, Price
+from iteralign.errors import EngineError, RecipeError
+from iteralign.ledger import Caps, InMemory, Price, R
 from iteralign.log import log
-from iteralign.protocols import Ledger, Oracle, PairJudge
+from iteralign.protocols import Ledger, Oracle, PairJudge, Tried
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.models import JurorSection
 from iteralign.records.chat import Message, SamplingParams
@@ -30,16 +30,46 @@ def caps(recipe: Recipe) -> Caps:
 
 
 def oracle_of(run: Run, recipe: Recipe, warn: Callable[[str], None]) -> Oracle:
-    """Return a run's oracle, within the run's budget, after every chat model has answered once.
+    """Return a run's oracle, within the run's budget, after every chat model has answered and judged once.
 
     Raises ``RecipeError`` for a price that is not known, and ``EngineError`` for a model that does not
-    answer.
+    answer, or cannot judge.
     """
     must_have_prices(recipe)
     run.calls.limit(caps(recipe))
     judge = oracle(recipe, warn, run.calls)
-    must_answer(recipe, warn, run.calls)
+    known = must_answer(recipe, warn, run.calls)
+    if not known:
+        _must_work(run, recipe, judge, warn)
     return judge
+
+
+def _must_work(run: Run, recipe: Recipe, judge: Oracle, warn: Callable[[str], None]) -> None:
+    """Try an oracle that can be tried. Raises ``EngineError`` where it cannot judge."""
+    if not isinstance(judge, Tried):
+        return
+    before = sum(row.calls for row in run.calls.spent())
+    try:
+        judge.must_work()
+    except EngineError:
+        if sum(row.calls for row in run.calls.spent()) > before:
+            raise
+        # so it replied in an earlier session, and the server may have been mended since
+        anew = oracle(recipe, warn, _Anew(run.calls))
+        if isinstance(anew, Tried):
+            anew.must_work()
+
+
+class _Anew:
+    """A ledger that books as another one does, and remembers nothing (``protocols.Ledger``)."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.admit = ledger.admit
+        self.settle = ledger.settle
+
+    def recall(self, key: str, kind: type[R]) -> R | None:
+        """Nothing."""
+        return None
 
 
 def oracle(recipe: Recipe, warn: Callable[[str], None] = log, ledger: Ledger | None = None) -> Oracle:
@@ -96,7 +126,7 @@ def pair_judge(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger | Non
 
     model, url, key = endpoints[0]
     engine = OpenAIEngine(model, **served(recipe, warn, ledger) | {"base_url": url, "api_key_env": key})
-    return ChatPairJudge(engine, name=model, seed=recipe.seed)
+    return ChatPairJudge(engine, name=model, seed=recipe.seed, warn=warn, **_room(recipe))
 
 
 def reached(recipe: Recipe, section: JurorSection) -> tuple[str | None, str]:
@@ -129,7 +159,14 @@ def chat_oracle(recipe: Recipe, model: str, warn: Callable[[str], None], ledger:
         seed=recipe.seed,
         temperature=section.temperature,
         warn=warn,
+        **_room(recipe),
     )
+
+
+def _room(recipe: Recipe) -> dict[str, int]:
+    """The limit of a reply, where the recipe says one."""
+    limit = recipe.oracle.max_tokens
+    return {} if limit is None else {"max_new_tokens": limit}
 
 
 def served(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger | None) -> dict[str, Any]:
@@ -199,15 +236,29 @@ def must_have_prices(recipe: Recipe) -> None:
             )
 
 
-def must_answer(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger) -> None:
+def must_answer(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger) -> bool:
     """Ask every chat model for one word, once in a run.
 
-    So a wrong key, name or address is found before any other work. Raises ``EngineError``.
+    So a wrong key, name or address is found before any other work. Raises ``EngineError``. Returns whether
+    an earlier version had asked them all: its runs go on, or show what they hold, without being asked again.
     """
     if not chat_endpoints(recipe):
-        return
+        return False
     from iteralign.engines.openai.generator import OpenAIEngine
+    from iteralign.oracles.chat.asking import said_nothing
+    from iteralign.oracles.chat.oracle import LIMIT
 
+    # with room for thoughts: some models spend a short limit on them, or refuse it
+    params = SamplingParams(max_new_tokens=recipe.oracle.max_tokens or LIMIT, temperature=0.0)
+    formerly = SamplingParams(max_new_tokens=16, temperature=0.0)
+    word = (Message("user", "Say yes."),)
+    known = True
     for model, url, key in dict.fromkeys(chat_endpoints(recipe)):
         engine = OpenAIEngine(model, **served(recipe, warn, ledger) | {"base_url": url, "api_key_env": key})
-        engine.generate([(Message("user", "Say yes."),)], SamplingParams(max_new_tokens=16, temperature=0.0))
+        if engine.remembers(word, formerly):
+            continue
+        known = False
+        (outcome,) = engine.attempt([word], params)
+        if isinstance(outcome, EngineError) and not said_nothing(outcome):
+            raise outcome
+    return known

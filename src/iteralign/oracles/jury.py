@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median_low
 
-from iteralign.protocols import Oracle
+from iteralign.protocols import Oracle, Tried
 from iteralign.records.iteralign import Compliance, Constitution, Exchange, Failure, Label, Principle, Verdict
 
 
@@ -45,6 +45,12 @@ class Jury:
         """What earlier releases called this version: made of the jurors', as the version is."""
         versions = [str(getattr(j, "formerly", getattr(j, "version", ""))) for j in self._jurors]
         return "+".join(versions) if all(versions) else ""
+
+    def must_work(self) -> None:
+        """Try every juror that can be tried. Raises ``EngineError`` for the first that cannot judge."""
+        for juror in self._jurors:
+            if isinstance(juror, Tried):
+                juror.must_work()
 
     def judge(self, exchanges: Sequence[Exchange]) -> list[Verdict]:
         """One verdict per exchange, in order; ``unjudged`` where the votes are even or nobody has one."""

@@ -5,6 +5,7 @@ Reads no file and knows no engine. A recipe is stored, so that a secret in it is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -15,6 +16,9 @@ from iteralign.recipe.sections import Section
 
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 """The name of an environment variable; a key that was pasted in its place hardly ever looks so."""
+
+
+_API_VERSION = re.compile(r"api-version=[\w.-]{1,40}")
 
 
 def _hold_no_secret(section: str, urls: Mapping[str, str | None]) -> None:
@@ -30,10 +34,11 @@ def _hold_no_secret(section: str, urls: Mapping[str, str | None]) -> None:
             raise ValueError(
                 f"{section}.{key} = {url!r} is no address: give http://HOST:PORT/v1 or https://HOST/v1"
             )
-        if "@" in parts.netloc or parts.query:
+        # Azure's classic addresses say which API they speak
+        if "@" in parts.netloc or (parts.query and not _API_VERSION.fullmatch(parts.query)):
             raise ValueError(
                 f"{section}.{key} holds a user, a password or a query, and recipes are stored: leave them "
-                "out, and put the key into the "
+                "out (?api-version=... of Azure may stay), and put the key into the "
                 "environment variable that api_key_env names"
             )
 
@@ -147,6 +152,14 @@ class OracleSection(Section):
         description="the environment variable with the key; the key itself is never stored",
     )
     temperature: float = Field(0.0, ge=0, description="chat: sampling temperature")
+    max_tokens: int | None = Field(
+        None,
+        ge=1,
+        description=(
+            "chat: tokens of a reply at most, thoughts included; 1024 where not given, 512 where two answers "
+            "are compared. A reply that says nothing within it is asked for once more with four times as many"
+        ),
+    )
     concurrency: int = Field(8, ge=1, description="chat: requests in flight")
     max_retries: int = Field(
         5, ge=0, description="chat: retries of a request that failed for a passing reason"

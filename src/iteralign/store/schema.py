@@ -68,7 +68,10 @@ _SERVER = frozenset(
         "tokens_per_minute",
     }
 )
-REACH = {"oracle": _SERVER, "model": _SERVER | {"batch_size", "served_as", "device", "max_context"}}
+REACH = {
+    "oracle": _SERVER | {"max_tokens"},
+    "model": _SERVER | {"batch_size", "served_as", "device", "max_context"},
+}
 """How a server is reached, where and how much at once, and what fits: nothing that alters a kept result."""
 MAX_LENGTH = "training.max_length"
 """Of every training: which examples are left out of it, from the next one on."""

@@ -1,21 +1,23 @@
 """A chat model behind an OpenAI-compatible endpoint (``protocols.StructuredGenerator``).
 
 Knows nothing of judging, and leaves retries, limits and the ledger to ``wire``. How far a server can hold a
-reply to a schema is found out once and remembered.
+reply to a schema, and whether it takes a system turn, is found out once and remembered.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from iteralign.engines.openai.faults import Fault, Malformed
-from iteralign.engines.openai.reading import all_of, first_choice, usage
+from iteralign.engines.openai.faults import Fault
+from iteralign.engines.openai.parameters import DEFAULTS
+from iteralign.engines.openai.reading import all_of, first_choice, text_of, usage
 from iteralign.engines.openai.session import Ask, Session
 from iteralign.engines.openai.wire import CHAT, Wire
-from iteralign.errors import EngineError, Filtered
+from iteralign.errors import EngineError
 from iteralign.log import log
 from iteralign.protocols import Ledger
 from iteralign.records.chat import Chat, Completion, SamplingParams
@@ -23,6 +25,11 @@ from iteralign.records.chat import Chat, Completion, SamplingParams
 Outcome = Completion | EngineError
 LADDER = ("json_schema", "json_object", "none")
 """What a reply can be held to, from the best form to none."""
+_OF_THE_SYSTEM_TURN = re.compile(
+    r"system[ _-]?(?:role|prompt|message|turn|instruction)|['\"`]system['\"`]|developer instruction|"
+    r"\broles?\b",
+    re.IGNORECASE,
+)
 
 
 class OpenAIEngine:
@@ -43,7 +50,7 @@ class OpenAIEngine:
         warn: Callable[[str], None] = log,
         *,
         backoff: float = 0.5,
-        patience: float = 60.0,
+        patience: float = 90.0,
         ledger: Ledger | None = None,
         requests_per_minute: int | None = None,
         tokens_per_minute: int | None = None,
@@ -51,7 +58,9 @@ class OpenAIEngine:
     ) -> None:
         self._model = model
         self._also = dict(also or {})
+        self._implied = {} if also else DEFAULTS  # who says more than the usual leaves nothing to a server
         self._rungs: dict[str, str] = {}  # schema title -> what the server can hold it to
+        self._folds: bool | None = None  # whether system turns must open the user turn, once it is known
         self._wire = Wire(
             model,
             base_url,
@@ -66,6 +75,10 @@ class OpenAIEngine:
             requests_per_minute=requests_per_minute,
             tokens_per_minute=tokens_per_minute,
         )
+
+    def remembers(self, chat: Chat, params: SamplingParams) -> bool:
+        """Whether the ledger holds the reply to this chat, so that asking for it would send nothing."""
+        return self._wire.remembers(CHAT, self._body(chat, params, params.seed), Completion)
 
     def generate(self, chats: Sequence[Chat], params: SamplingParams) -> list[Completion]:
         """One completion per chat, in order. Raises the first chat's ``EngineError``, naming its place."""
@@ -88,80 +101,103 @@ class OpenAIEngine:
             for chat in chats:
                 body = self._body(chat, params, params.seed + seen[chat])
                 seen[chat] += 1
-                pieces.append(
-                    self._ask(session, body, {})
-                    if schema is None
-                    else self._ask_structured(session, body, schema)
-                )
+                pieces.append(self._ask_in_form(session, body, schema))
             return await self._wire.gather(session, pieces)
 
         return self._wire.run(work)
 
-    async def _ask_structured(
-        self, session: Session, body: Mapping[str, Any], schema: Mapping[str, Any]
+    async def _ask_in_form(
+        self, session: Session, body: Mapping[str, Any], schema: Mapping[str, Any] | None
     ) -> Completion | Fault:
         """Ask in the best form that the server is known to take.
 
         While none is known, one request at a time finds it out: else each of many would climb down the ladder
         by itself.
         """
-        title = str(schema["title"])
-        if title not in self._rungs:
+        if not self._known(body, schema):
             async with session.lock:
-                if title not in self._rungs:
-                    return await self._find_out(session, body, schema, title)
-        return await self._ask(session, body, _form(self._rungs[title], schema))
+                if not self._known(body, schema):
+                    return await self._find_out(session, body, schema)
+        ((fold, rung),) = self._forms(body, schema)
+        return await self._ask(session, body, schema, fold, rung)
+
+    def _known(self, body: Mapping[str, Any], schema: Mapping[str, Any] | None) -> bool:
+        return len(self._forms(body, schema)) == 1
+
+    def _forms(self, body: Mapping[str, Any], schema: Mapping[str, Any] | None) -> list[tuple[bool, str]]:
+        """The forms that may do, best first: whether the system turn is folded, and a rung of the ladder."""
+        folds = [self._folds] if self._folds is not None else [False, True]
+        if body["messages"][0]["role"] != "system" or len(body["messages"]) < 2:
+            folds = [False]
+        title = "" if schema is None else str(schema["title"])
+        rungs = [LADDER[-1]] if schema is None else [self._rungs[title]] if title in self._rungs else LADDER
+        return [(fold, rung) for fold in folds for rung in rungs]
 
     async def _find_out(
-        self, session: Session, body: Mapping[str, Any], schema: Mapping[str, Any], title: str
+        self, session: Session, body: Mapping[str, Any], schema: Mapping[str, Any] | None
     ) -> Completion | Fault:
-        for rung in LADDER:
-            last = rung == LADDER[-1]
-            done = await self._ask(session, body, _form(rung, schema), suspect=not last)
+        forms = self._forms(body, schema)
+        while True:
+            fold, rung = forms.pop(0)
+            done = await self._ask(session, body, schema, fold, rung, suspect=bool(forms))
             if isinstance(done, Completion):
-                self._rungs[title] = rung
-                if rung != LADDER[0]:
-                    session.tell(
-                        f"{session.server.place} does not take response_format {LADDER[0]}: "
-                        f"asking with {rung}, and checking every answer"
-                    )
+                self._learn(session, body, schema, fold, rung)
                 return done
-            if last or not (done.kind == "request" or (done.kind == "passing" and done.status == 500)):
+            if not forms or not (done.kind == "request" or (done.kind == "passing" and done.status == 500)):
                 return done
-        raise AssertionError("the ladder has a last rung")
+            folded = [form for form in forms if form[0]]
+            if folded and _OF_THE_SYSTEM_TURN.search(str(done.error)):
+                forms = folded
+            elif done.kind != "request":  # a 500 is no word against the system turn
+                forms = [form for form in forms if form[0] == fold] or [(fold, rung)]
+
+    def _learn(
+        self,
+        session: Session,
+        body: Mapping[str, Any],
+        schema: Mapping[str, Any] | None,
+        fold: bool,
+        rung: str,
+    ) -> None:
+        """Remember the form that the server took, and say what it did not take."""
+        place = session.server.place
+        if body["messages"][0]["role"] == "system" and self._folds is None:
+            self._folds = fold
+            if fold:
+                session.tell(
+                    f"{place}, model {self._model!r} takes no system turn: its text opens the user turn"
+                )
+        if schema is None or schema["title"] in self._rungs:
+            return
+        self._rungs[str(schema["title"])] = rung
+        if rung != LADDER[0]:
+            session.tell(
+                f"{place} does not take response_format {LADDER[0]}: asking with {rung}, "
+                "and checking every answer"
+            )
 
     async def _ask(
-        self, session: Session, body: Mapping[str, Any], form: Mapping[str, Any], *, suspect: bool = False
+        self,
+        session: Session,
+        body: Mapping[str, Any],
+        schema: Mapping[str, Any] | None,
+        fold: bool,
+        rung: str,
+        *,
+        suspect: bool = False,
     ) -> Completion | Fault:
-        simple = {**body, "messages": [{"role": "user", "content": "Say yes."}]}
+        messages = _folded(body["messages"]) if fold else body["messages"]
         ask = Ask(
             CHAT,
-            {**body, **form},
+            {**body, "messages": messages, **({} if schema is None else _form(rung, schema))},
             Completion,
-            partial(self._read, session),
+            partial(_read, anywhere=schema is not None),
             most_output=int(body["max_tokens"]),
             suspect=suspect,
-            simple=simple,
+            simple={**body, "messages": [{"role": "user", "content": "Say yes."}]},
+            implied=self._implied,
         )
         return await self._wire.ask(session, ask)
-
-    def _read(self, session: Session, reply: Any) -> Completion | Fault:
-        choice = first_choice(reply)
-        message = choice.get("message")
-        if not isinstance(message, dict):
-            raise Malformed("its choice has no message")
-        text = message.get("content") or message.get("refusal") or ""
-        if not isinstance(text, str):
-            raise Malformed("its content is no text")
-        if choice.get("finish_reason") == "content_filter" and not text:
-            withheld = Filtered(
-                f"{session.server.place}, model {self._model!r}: "
-                "the server's content filter withheld the answer"
-            )
-            return Fault("item", withheld, "a filtered answer", used=usage(reply))
-        return Completion(
-            text, "length" if choice.get("finish_reason") == "length" else "stop", *usage(reply)
-        )
 
     def _body(self, chat: Chat, params: SamplingParams, seed: int) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -173,6 +209,19 @@ class OpenAIEngine:
             "top_p": params.top_p,
         }
         return body | self._also
+
+
+def _read(reply: Any, *, anywhere: bool) -> Completion:
+    choice = first_choice(reply)
+    text = text_of(choice, anywhere=anywhere)
+    finish = str(choice.get("finish_reason")).lower()
+    return Completion(text, "length" if finish in ("length", "max_tokens") else "stop", *usage(reply))
+
+
+def _folded(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The turns without the system turn: its text opens the first user turn."""
+    system, first, *rest = messages
+    return [{**first, "content": f"{system['content']}\n\n{first['content']}"}, *map(dict, rest)]
 
 
 def _form(rung: str, schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,13 +5,20 @@ Servers send anything with status 200: nothing is taken on trust here. Sends not
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from iteralign.engines.openai.faults import Malformed
-from iteralign.errors import EngineError
+from iteralign.engines.openai.faults import Fault, Malformed, Server, of_answer
+from iteralign.errors import EngineError, Filtered
 from iteralign.ledger import R
 
+_THOUGHTS = frozenset({"thinking", "reasoning", "redacted_thinking", "thought"})
+_BLOCKED = frozenset(
+    {"content_filter", "content-filter", "safety", "prohibited_content", "blocklist", "spii", "recitation"}
+    | {"sensitive", "blocked", "guardrail_intervened"}
+)
+"""Words for a filter where others say why the answer ended."""
 _MOST_TOKENS = 10**9
 """More than that for one request is no count."""
 
@@ -26,6 +33,60 @@ def all_of(outcomes: Sequence[R | EngineError]) -> list[R]:
     return done
 
 
+def as_json(reply: Any) -> Any:
+    """A reply as JSON, also where its server calls it plain text."""
+    if isinstance(reply, str) and reply.lstrip().startswith("{"):
+        return json.loads(reply)
+    return reply
+
+
+def trouble(reply: Any, server: Server) -> Fault | None:
+    """The failure that a server sent as an answer with status 200; None where there is none."""
+    error = _error_in(reply)
+    if error is not None:
+        return of_answer(error, server, usage(reply))
+    if not _blocked(reply):
+        return None
+    withheld = Filtered(
+        f"{server.place}, model {server.model!r}: the server's content filter withheld the answer"
+    )
+    return Fault("item", withheld, "a filtered answer", used=usage(reply))
+
+
+def _error_in(reply: Any) -> object | None:
+    """The error that a server sent as an answer with status 200, as it said it; None where there is none.
+
+    It stands beside the choices, in the first of them, or (MiniMax) in ``base_resp``.
+    """
+    if not isinstance(reply, dict):
+        return None
+    if reply.get("object") == "error":
+        return reply
+    error: object = reply.get("error")
+    choices = reply.get("choices")
+    if not error and isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        error = choices[0].get("error")
+        if not error and str(choices[0].get("finish_reason")).lower() == "error":
+            error = "it ended with an error"
+    base = reply.get("base_resp")
+    if not error and not choices and isinstance(base, dict) and base.get("status_code"):
+        error = base
+    return error or None
+
+
+def _blocked(reply: Any) -> bool:
+    """Whether the server withheld the answer: it gives no choice at all, or a filter's word and no text."""
+    choices = reply.get("choices") if isinstance(reply, dict) else None
+    if choices == []:
+        return True
+    if not isinstance(choices, list) or not isinstance(choices[0], dict):
+        return False
+    message = choices[0].get("message")
+    return str(choices[0].get("finish_reason")).lower() in _BLOCKED and not (
+        isinstance(message, dict) and _text(message.get("content") or message.get("refusal")).strip()
+    )
+
+
 def first_choice(reply: Any) -> dict[str, Any]:
     """The first choice of a reply.
 
@@ -38,9 +99,53 @@ def first_choice(reply: Any) -> dict[str, Any]:
     return choices[0]
 
 
-def usage(reply: Mapping[str, Any]) -> tuple[int, int]:
+def text_of(choice: Mapping[str, Any], *, anywhere: bool = False) -> str:
+    """The text of a choice, wherever its server puts it. Raises ``Malformed``.
+
+    It may come in parts, of which thoughts are left out, or as a refusal. With ``anywhere`` it is also taken
+    from beside an empty ``content``: the argument of a call, where a gateway makes a schema a tool, and the
+    thought, where a server took a whole finished answer for one.
+    """
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        if isinstance(choice.get("text"), str):
+            return str(choice["text"])
+        raise Malformed("its choice has no message")
+    content = message.get("content")
+    if content is not None and not isinstance(content, str | list | dict):
+        raise Malformed("its content is no text")
+    text = _text(content) or _text(message.get("refusal"))
+    if text.strip() or not anywhere:
+        return text
+    calls = message.get("tool_calls")
+    for call in calls if isinstance(calls, list) else []:
+        called = call.get("function") if isinstance(call, dict) else None
+        if isinstance(called, dict) and called.get("arguments"):
+            return _text(called["arguments"])
+    if choice.get("finish_reason") != "length":
+        text = _text(message.get("reasoning_content") or message.get("reasoning")) or text
+    return text
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(_text(part) for part in content)
+    if not isinstance(content, dict):
+        return ""
+    if str(content.get("type", "")).lower() in _THOUGHTS or content.get("thought") is True:
+        return ""
+    for key in ("text", "refusal", "content", "parts"):
+        if isinstance(content.get(key), str | list):
+            return _text(content[key])
+    # a gateway has read the JSON already; a part that has a type and no text is a picture, say
+    return "" if "type" in content else json.dumps(content, ensure_ascii=False)
+
+
+def usage(reply: Any) -> tuple[int, int]:
     """Tokens of the request and of the reply; 0 where the server does not tell."""
-    told = reply.get("usage")
+    told = reply.get("usage") if isinstance(reply, Mapping) else None
     counts = [
         told.get(name) if isinstance(told, dict) else 0 for name in ("prompt_tokens", "completion_tokens")
     ]

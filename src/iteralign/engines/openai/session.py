@@ -51,7 +51,7 @@ class Ask(Generic[R]):
     ``read`` makes a reply of this ``kind`` of the JSON, and raises ``Malformed`` where it is no such reply.
     ``most_output``: tokens that the reply has at most. ``suspect``: its form may be what the server stumbles
     over, so that a second 500 ends it. ``simple``: a request of the same kind that any server that works at
-    all answers.
+    all answers. ``implied``: values that need not be said, for they are the API's own.
     """
 
     path: str
@@ -61,3 +61,4 @@ class Ask(Generic[R]):
     most_output: int = 0
     suspect: bool = False
     simple: Mapping[str, Any] | None = None
+    implied: Mapping[str, Any] = field(default_factory=dict)

@@ -8,7 +8,6 @@ kept nowhere.
 from __future__ import annotations
 
 import asyncio
-import os
 import queue
 import random
 import time
@@ -18,17 +17,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
+from iteralign.engines.openai.address import Address
 from iteralign.engines.openai.faults import Fault, Server, classify
 from iteralign.engines.openai.pace import Pace
+from iteralign.engines.openai.parameters import LENGTH, SPARE, next_to_go, without
+from iteralign.engines.openai.reading import as_json, trouble
 from iteralign.engines.openai.session import Ask, Session
 from iteralign.engines.openai.size import Size
-from iteralign.errors import BudgetExceeded, EngineError, RateLimited, Unavailable
-from iteralign.ledger import NOT_SENT, R, Request, Unmetered, key_of
+from iteralign.errors import BudgetExceeded, EngineError, RateLimited
+from iteralign.ledger import NOT_SENT, Facts, R, Request, Unmetered, key_of
 from iteralign.protocols import Ledger
 
-OPENAI_URL = "https://api.openai.com/v1"
 CHAT = "/chat/completions"
 STRIDE = 16
 """Requests that are made ready before the first of them are given their turn."""
@@ -39,13 +39,13 @@ T = TypeVar("T")
 class _Sent:
     """A request as it is sent, and what the ledger knows it by.
 
-    ``refused``: how many parameters were known to be refused when it was made; where more are known by now,
-    it is made anew.
+    ``left_out``: parameters that it goes without, be it that the server is known to refuse them, be it to
+    find out.
     """
 
     body: dict[str, Any]
     entry: Request
-    refused: int
+    left_out: frozenset[str]
 
 
 class Wire:
@@ -72,13 +72,13 @@ class Wire:
         warn: Callable[[str], None],
         *,
         backoff: float = 0.5,
-        patience: float = 60.0,
+        patience: float = 90.0,
         ledger: Ledger | None = None,
         requests_per_minute: int | None = None,
         tokens_per_minute: int | None = None,
     ) -> None:
         self._model = model
-        self._url = base_url or OPENAI_URL
+        self._address = Address.of(base_url, model)
         self._key_env = api_key_env
         self._concurrency = concurrency
         self._max_retries = max_retries
@@ -89,30 +89,18 @@ class Wire:
         self._ledger: Ledger = ledger or Unmetered()
         self._pace = Pace(requests_per_minute, tokens_per_minute)
         self._size = Size()
-        self._refused: set[str] = set()  # parameters that the server does not know
+        self._refused: frozenset[str] = frozenset()  # parameters that the server does not take
         self._told: dict[str, float] = {}
         self._untold: Counter[str] = Counter()
         self.server()
 
     def server(self) -> Server:
         """The endpoint with its key. Raises ``Unavailable`` where the key is missing or cannot be one."""
-        key = os.environ.get(self._key_env, "").strip()
-        server = Server(self._model, self._url, self._key_env, key or None)
-        if not _is_address(self._url):
-            raise Unavailable(
-                f"base_url = {server.clean(self._url)!r} is no address: "
-                "give http://HOST:PORT/v1 or https://HOST/v1"
-            )
-        if not key and self._url == OPENAI_URL:
-            raise Unavailable(
-                f"{server.place} needs a key: put it into the environment variable {self._key_env}"
-            )
-        if not key.isascii() or any(c.isspace() or not c.isprintable() for c in key):
-            raise Unavailable(
-                f"the value of the environment variable {self._key_env} cannot be a key: "
-                "it holds spaces or special characters"
-            )
-        return server
+        return self._address.server(self._model, self._key_env)
+
+    def remembers(self, path: str, body: Mapping[str, Any], kind: type[R]) -> bool:
+        """Whether the ledger holds a reply of this kind to such a request."""
+        return self._ledger.recall(self._key(self.server(), path, body), kind) is not None
 
     def run(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """What the work on a session of its own comes to; from inside an event loop, too."""
@@ -145,12 +133,8 @@ class Wire:
             return future.result()
 
     async def _run(self, work: Callable[[Session], Awaitable[T]], tell: Callable[[str], None]) -> T:
-        from openai import AsyncOpenAI
-
         server = self.server()
-        async with AsyncOpenAI(
-            api_key=server.key or "none", base_url=self._url, max_retries=0, timeout=self._timeout
-        ) as client:
+        async with self._address.client(server, self._timeout) as client:
             return await work(Session(client, server, tell, asyncio.Semaphore(self._concurrency)))
 
     async def gather(self, session: Session, work: Sequence[Awaitable[R | Fault]]) -> list[R | EngineError]:
@@ -209,6 +193,7 @@ class Wire:
     async def _try(self, session: Session, ask: Ask[R], sent: _Sent) -> R | Fault:
         """One request with its retries."""
         tries = 0
+        last = float("-inf")  # when the try before began
         strikes = 0  # tries that ended with a 500: what a server gives for a form that it stumbles over
         while True:
             # a slot is held while the server works, not while this request waits for its next try
@@ -221,22 +206,23 @@ class Wire:
                     await session.sleep(own)
                 while (pause := session.not_before - time.monotonic()) > 0 and session.stop is None:
                     await session.sleep(pause * random.uniform(1.0, 1.1))
-                if sent.refused != len(self._refused):
-                    sent = self._sent(session, ask)
+                if not self._refused <= sent.left_out:
+                    sent = self._sent(session, ask, sent.left_out)
                 if session.alive is not None and not session.alive.done():
                     await asyncio.wait({session.alive})  # the server is being asked whether it works at all
                 began = time.monotonic()
-                done = await self._metered(session, ask, sent)
+                done, sent = await self._adapted(session, ask, sent)
                 if not isinstance(done, Fault):
-                    session.last_success = time.monotonic()
                     self._size.counted(ask.body, done.prompt_tokens)
                     return done
-                if done.parameter is not None and done.parameter in sent.body:
-                    self._refuse(done.parameter, session)
-                    continue
+                if done.status == 429 and session.last_success > last:
+                    tries = 0  # others get through: the window is open, and this one has to wait for its turn
+                last = began
                 tries += 1
                 strikes += done.status == 500
                 final = await self._final(session, ask, done, tries, strikes, began)
+                if final is not None and done.kind == "request" and not self._refused <= sent.left_out:
+                    continue  # the plain request went through without something that this one still said
                 if final is not None:
                     if final.kind == "fatal":
                         session.halt(final.error)
@@ -247,9 +233,10 @@ class Wire:
         self, session: Session, ask: Ask[R], fault: Fault, tries: int, strikes: int, began: float
     ) -> Fault | None:
         """What is given back for a failed request; None where it is tried again."""
-        if fault.kind == "request" and not ask.suspect:
+        if fault.kind == "denied" or (fault.kind == "request" and not ask.suspect):
             own = session.last_success > began or await self._alive(session, ask, fault, began)
-            return Fault("item" if own else "fatal", fault.error, fault.what, fault.status)
+            error = (fault.alone or fault.error) if own else fault.error
+            return replace(fault, kind="item" if own else "fatal", error=error)
         if fault.kind != "passing" or (ask.suspect and strikes == 2):
             return fault
         if (fault.wait or 0.0) > self._patience:
@@ -257,15 +244,11 @@ class Wire:
                 f"{fault.error}: the server asks to wait {fault.wait:.0f} s, "
                 f"more than {self._patience:g} s: resume later"
             )
-            return Fault("fatal", RateLimited(text), fault.what, fault.status)
+            return replace(fault, kind="fatal", error=RateLimited(text))
         if tries > self._max_retries:
             own = session.last_success > began or await self._alive(session, ask, fault, began)
-            return Fault(
-                "item" if own else "fatal",
-                type(fault.error)(f"{fault.error}; gave up after {tries} tries"),
-                fault.what,
-                fault.status,
-            )
+            text = f"{fault.error}; gave up after {tries} tries"
+            return replace(fault, kind="item" if own else "fatal", error=type(fault.error)(text))
         return None
 
     async def _alive(self, session: Session, ask: Ask[R], fault: Fault, began: float) -> bool:
@@ -273,24 +256,43 @@ class Wire:
 
         Several that failed share one.
         """
-        if ask.simple is None or not fault.sent or fault.status == 429 or session.stop is not None:
+        if ask.simple is None or not fault.sent or session.stop is not None:
             return False
         if session.alive is None or session.alive_since < began:
             session.alive_since = time.monotonic()
-            simple = Ask(ask.path, ask.simple, ask.kind, ask.read, ask.most_output)
-            session.alive = asyncio.ensure_future(self._answers(session, simple))
+            simple = replace(ask, body=ask.simple, suspect=False)
+            session.alive = asyncio.ensure_future(self._answers(session, simple, fault.status == 429))
         return await session.alive
 
-    async def _answers(self, session: Session, simple: Ask[R]) -> bool:
-        for tries in range(1, self._max_retries + 2):
-            done = await self._metered(session, simple, self._sent(session, simple))
+    async def _answers(self, session: Session, simple: Ask[R], once: bool) -> bool:
+        sent = self._sent(session, simple)
+        tries = 0
+        while True:
+            done, sent = await self._adapted(session, simple, sent)
             if not isinstance(done, Fault):
-                session.last_success = time.monotonic()
                 return True
-            if done.kind != "passing" or (done.wait or 0.0) > self._patience or tries > self._max_retries:
+            spare = next((name for name in SPARE[:-1] if name in sent.body), None)
+            if done.status in (400, 422) and done.kind == "request" and spare is not None:
+                sent = self._sent(session, simple, sent.left_out | {spare})
+                continue  # plainer than this nothing is: a parameter is refused that nobody names
+            tries += 1
+            hopeless = done.kind != "passing" or (done.wait or 0.0) > self._patience
+            if hopeless or once or tries > self._max_retries:
                 return False
             await self._pause(session, done, tries)
-        raise AssertionError("the last try returns")
+
+    async def _adapted(self, session: Session, ask: Ask[R], sent: _Sent) -> tuple[R | Fault, _Sent]:
+        """One request, again without a parameter that its refusal names, as often as it names one."""
+        while True:
+            done = await self._metered(session, ask, sent)
+            if not isinstance(done, Fault):
+                session.last_success = time.monotonic()
+                self._learn(sent, session)
+                return done, sent
+            named = next_to_go(done.parameters, sent.body)
+            if named is None:
+                return done, sent
+            sent = self._sent(session, ask, sent.left_out | {named})
 
     async def _metered(self, session: Session, ask: Ask[R], sent: _Sent) -> R | Fault:
         """Send one request if the ledger admits it, and book what came of it."""
@@ -323,18 +325,25 @@ class Wire:
             async with asyncio.timeout(self._timeout):
                 # not chat.completions.create: it walks through every request and reply again, at a
                 # millisecond each
+                options = self._address.options(session.server)
                 send = (
-                    session.client.post(ask.path, body=body, cast_to=object)
+                    session.client.post(ask.path, body=body, cast_to=object, options=options)
                     if body
-                    else session.client.get(ask.path, cast_to=object)
+                    else session.client.get(ask.path, cast_to=object, options=options)
                 )
-                return ask.read(await send)
+                reply = as_json(await send)
+                return (ask.kind is not Facts and trouble(reply, session.server)) or ask.read(reply)
         except (OpenAIError, ValueError, TimeoutError, RecursionError) as error:
             return classify(error, session.server, self._timeout)
 
     async def _pause(self, session: Session, fault: Fault, tries: int) -> None:
-        """Exponential with jitter; a pause that the server asked for holds for all of the session."""
-        own = min(self._backoff * 2 ** (tries - 1), self._patience) * random.uniform(0.5, 1.5)
+        """Exponential with jitter; a pause that the server asked for holds for all of the session.
+
+        After a 429 the pauses grow faster: with the usual settings they outlast a window of a minute.
+        """
+        limited = fault.status == 429
+        own = min(self._backoff * (4 if limited else 2) ** (tries - 1), self._patience)
+        own *= random.uniform(1.0, 1.5) if limited else random.uniform(0.5, 1.5)
         if fault.wait is not None:
             session.not_before = max(session.not_before, time.monotonic() + fault.wait)
             self._tell(session, fault, f"asks to wait {fault.wait:.1f} s, which is done")
@@ -355,36 +364,28 @@ class Wire:
             + (f" ({more} more like it since the last warning)" if more else "")
         )
 
-    def _sent(self, session: Session, ask: Ask[R]) -> _Sent:
-        """The request without what the server refused, and as the ledger knows it.
-
-        Newer servers spell the length limit differently.
-        """
+    def _sent(self, session: Session, ask: Ask[R], left_out: frozenset[str] = frozenset()) -> _Sent:
+        """The request without what the server refuses, and as the ledger knows it."""
         server = session.server
-        body = {k: v for k, v in ask.body.items() if k not in self._refused}
-        if "max_tokens" in self._refused and "max_tokens" in ask.body:
-            body["max_completion_tokens"] = ask.body["max_tokens"]
-        # what it is known by is the whole request: two samples stay two where the server takes no seed
-        key = key_of(server.place if ask.path == CHAT else server.place + ask.path, ask.body)
+        left_out |= self._refused
+        key = self._key(server, ask.path, ask.body)
         entry = Request(key, server.place, server.model, self._size.of(ask.body), ask.most_output)
-        return _Sent(body, entry, len(self._refused))
+        return _Sent(without(ask.body, left_out, ask.implied), entry, left_out)
 
     def _sized(self, sent: _Sent, ask: Ask[R]) -> _Sent:
         """The same, with its size as far as it is known by now."""
         return replace(sent, entry=replace(sent.entry, most_input=self._size.of(ask.body)))
 
-    def _refuse(self, parameter: str, session: Session) -> None:
-        if parameter not in self._refused and parameter != "max_tokens":
+    def _key(self, server: Server, path: str, body: Mapping[str, Any]) -> str:
+        """What the whole request is known by: two samples stay two where the server takes no seed."""
+        return key_of(server.place if path == CHAT else server.place + path, body)
+
+    def _learn(self, sent: _Sent, session: Session) -> None:
+        """A request went through: what it did without is refused, from now on for all."""
+        new = sent.left_out - self._refused
+        self._refused |= new
+        for parameter in sorted(new - {LENGTH[0]}):
             session.tell(
                 f"{session.server.place}, model {self._model!r} does not take {parameter}: "
                 "asking without it, so answers may differ between runs"
             )
-        self._refused.add(parameter)
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False

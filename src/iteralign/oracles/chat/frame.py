@@ -74,7 +74,8 @@ def read(reply: str, mark: str, shape: type[T]) -> T:
     Objects without the mark are quotations of the material, or inventions of it, and are passed over.
     """
     found: dict[str, Any] | None = None
-    decoder = json.JSONDecoder(object_pairs_hook=_without_repeats)
+    # not strict: small models put line feeds and tabs into strings as they are
+    decoder = json.JSONDecoder(object_pairs_hook=_without_repeats, strict=False)
     text = reply[-_REPLY_LIMIT:]
     at = 0
     while (at := text.find("{", at)) >= 0:

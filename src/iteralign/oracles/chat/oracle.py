@@ -9,19 +9,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from iteralign.canonical import content_hash
-from iteralign.errors import EngineError, Filtered, PromptTooLong
-from iteralign.exchanges import by_halving
+from iteralign.errors import EngineError, Filtered, PromptTooLong, RateLimited, Unavailable
 from iteralign.log import log
+from iteralign.oracles.chat import trial
+from iteralign.oracles.chat.asking import ask, no_room, said_nothing
 from iteralign.oracles.chat.frame import Unusable, clean, mark_for, read
 from iteralign.oracles.chat.replies import PROPOSAL_SCHEMA, Judgement, Proposal, judgement_schema
 from iteralign.prompts.render import render, version
-from iteralign.protocols import Generator, StructuredGenerator
+from iteralign.protocols import Generator
 from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.iteralign import Constitution, Exchange, Failure, Principle, Verdict
 from iteralign.text.printable import one_line
@@ -30,6 +31,10 @@ from iteralign.text.words import runs
 OTHER = "other"
 MANY = 8
 """Answers without one usable reply that show a judge to be of no use."""
+MANY_OWN = 48
+"""The same, where each has a reason of its own: a filter, or its length."""
+LIMIT = 1024
+"""Tokens of a reply, where nobody says another number."""
 _NUMBERING = re.compile(r"^(?:[-*\u2022]|\(?\d{1,3}[.):])\s+")
 _MIN_WORDS = 4
 _MAX_WORDS = 80
@@ -42,6 +47,10 @@ class _Request:
 
 
 R = TypeVar("R", bound=BaseModel)
+
+
+class _Cut(Unusable):
+    """A reply that was cut before it said anything; to ask for a shorter one does not help."""
 
 
 class ChatOracle:
@@ -62,7 +71,7 @@ class ChatOracle:
         categories: Mapping[str, str],
         seed: int = 0,
         temperature: float = 0.0,
-        max_new_tokens: int = 1024,
+        max_new_tokens: int = LIMIT,
         max_principles: int = 4,
         text_limit: int = 8_000,
         cluster_limit: int = 24_000,
@@ -76,11 +85,14 @@ class ChatOracle:
         self._categories[OTHER] = self._categories.pop(OTHER)  # the last one
         self._params = SamplingParams(max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
         self._useful = False
+        self._failed = 0  # answers without a usable reply, while there was none with one
         self._max_principles = max_principles
         self._text_limit = text_limit
         self._cluster_limit = cluster_limit
         self._schema = judgement_schema(list(self._categories))
-        settings = [name, self._params, self._categories, self._schema, text_limit]
+        # a verdict that could be read was not cut: it does not depend on the limit
+        usual = replace(self._params, max_new_tokens=LIMIT)
+        settings = [name, usual, self._categories, self._schema, text_limit]
         self._version = f"{TEMPLATE}-{content_hash(settings)[:8]}"
 
     @property
@@ -106,9 +118,7 @@ class ChatOracle:
 
         It is ``unjudged``, with the reason, where the model gave no usable one twice.
         """
-        system = Message("system", render("judge", categories=self._categories))
-        requests = [self._judge_request(system, e) for e in exchanges]
-        replies = self._ask(self._judge, requests, Judgement, self._schema)
+        replies = self._judgements(exchanges)
         self._must_be_of_use(replies)
         return [self._verdict(e, r) for e, r in zip(exchanges, replies, strict=True)]
 
@@ -116,43 +126,88 @@ class ChatOracle:
         """Principles that would have prevented these failures, best first.
 
         Their evidence is the failures that the model names. A cluster that does not fit, or that a filter
-        refuses, is halved. An unusable reply gives none, and a warning.
+        refuses, is halved until a part goes through. An unusable reply gives none, and a warning.
         """
-        shown = self._fitting(failures)
         known = [p.text for p in constitution.principles if p.status == "active"]
-        while shown:
-            reply = self._ask(
-                self._proposer, [self._propose_request(shown, known)], Proposal, PROPOSAL_SCHEMA
-            )[0]
-            if isinstance(reply, PromptTooLong | Filtered) and len(shown) > 1:
-                shown = shown[: len(shown) // 2]
-                continue
+        parts = [self._fitting(failures)] if failures else []
+        reason: Unusable | EngineError | None = None
+        while parts:  # in the order of their size: the more failures are seen, the better
+            shown = parts.pop(0)
+            reply = self._proposal(shown, known)
             if isinstance(reply, Proposal):
                 return self._principles(reply, shown, known)
+            reason = reason or reply
+            if isinstance(reply, Unusable | Unavailable | RateLimited):
+                break
+            if len(shown) > 1:
+                middle = len(shown) // 2
+                # what was too long is too long in the other half as well; what was filtered is in one of them
+                parts += (
+                    [shown[:middle]] if isinstance(reply, PromptTooLong) else [shown[:middle], shown[middle:]]
+                )
+        if reason is not None:
             self._warn(
-                f"{self._name} proposed nothing for {len(shown)} failures ({shown[0].category}): "
-                f"{one_line(str(reply))}"
+                f"{self._name} proposed nothing for {len(failures)} failures ({failures[0].category}): "
+                f"{_shown(reason)}"
             )
-            break
         return []
+
+    def must_work(self) -> None:
+        """Try the judge, and a proposer that is another model, before anything depends on them.
+
+        Raises ``EngineError`` where not one of ``MANY`` plain exchanges gets a usable reply. A judge that
+        works is asked once.
+        """
+        first, *others = trial.exchanges()
+        replies = self._judgements([first])
+        if not isinstance(replies[0], Judgement):
+            replies += self._judgements(others)
+        if not any(isinstance(r, Judgement) for r in replies):
+            raise EngineError(
+                f"{self._name} cannot judge: not one of {len(replies)} plain answers got a usable verdict: "
+                f"{_shown(replies[0])}. {_remedy(replies[0])}"
+            )
+        if self._proposer is self._judge:
+            return
+        refused: Unusable | EngineError | None = None
+        for failure in trial.failures()[:3]:
+            reply = self._proposal([failure], [])
+            if isinstance(reply, Proposal):
+                return
+            refused = refused or reply
+        raise EngineError(
+            f"{self._name} cannot propose principles: not one of 3 requests got a usable reply: "
+            f"{_shown(refused)}. {_remedy(refused)}"
+        )
+
+    def _judgements(self, exchanges: Sequence[Exchange]) -> list[Judgement | Unusable | EngineError]:
+        system = Message("system", render("judge", categories=self._categories))
+        requests = [self._judge_request(system, e) for e in exchanges]
+        return self._ask(self._judge, requests, Judgement, self._schema)
+
+    def _proposal(
+        self, failures: Sequence[Failure], known: Sequence[str]
+    ) -> Proposal | Unusable | EngineError:
+        request = self._propose_request(failures, known)
+        return self._ask(self._proposer, [request], Proposal, PROPOSAL_SCHEMA)[0]
 
     def _must_be_of_use(self, replies: Sequence[Judgement | Unusable | EngineError]) -> None:
         """Raises ``EngineError`` where a model has never given a usable reply, and now failed at many.
 
         Warns where it failed at a tenth.
         """
-        wrong = [r for r in replies if isinstance(r, Unusable)]
-        self._useful = self._useful or any(isinstance(r, Judgement) for r in replies)
-        if not self._useful and len(wrong) >= MANY:
+        wrong = [r for r in replies if not isinstance(r, Judgement)]
+        self._useful = self._useful or len(wrong) < len(replies)
+        self._failed += len(wrong)
+        own = all(isinstance(r, Filtered | PromptTooLong) for r in wrong)
+        if not self._useful and self._failed >= (MANY_OWN if own else MANY):
             raise EngineError(
-                f"{self._name} gave no usable verdict on any of {len(wrong)} answers: "
-                f"{one_line(str(wrong[0]))}. "
-                "Take a model that can follow the form of a reply (its replies are in the run's ledger)"
+                f"{self._name} gave no usable verdict on any of {self._failed} answers: {_shown(wrong[0])}. "
+                f"{_remedy(wrong[0])}"
             )
         if wrong and len(wrong) * 10 >= len(replies):
             self._warn(
-                f"{self._name}: {len(wrong)} of {len(replies)} answers stay unjudged: "
-                f"{one_line(str(wrong[0]))}"
+                f"{self._name}: {len(wrong)} of {len(replies)} answers stay unjudged: {_shown(wrong[0])}"
             )
 
     # ---- requests
@@ -207,7 +262,11 @@ class ChatOracle:
     ) -> list[R | Unusable | EngineError]:
         """One validated reply per request, in order; after a repair request, the reason why there is none."""
         replies = self._round(generator, requests, shape, schema)
-        again = [(i, reply) for i, (_, reply) in enumerate(replies) if isinstance(reply, Unusable)]
+        again = [
+            (i, reply)
+            for i, (_, reply) in enumerate(replies)
+            if isinstance(reply, Unusable) and not isinstance(reply, _Cut)
+        ]
         repairs = [_repair(requests[i], replies[i][0], problem) for i, problem in again]
         repaired = self._round(generator, repairs, shape, schema)
         found = [reply for _, reply in replies]
@@ -222,7 +281,8 @@ class ChatOracle:
     def _round(
         self, generator: Generator, requests: Sequence[_Request], shape: type[R], schema: Mapping[str, Any]
     ) -> list[tuple[str, R | Unusable | EngineError]]:
-        outcomes = _attempt(generator, [r.chat for r in requests], self._params, schema) if requests else []
+        chats = [r.chat for r in requests]
+        outcomes = ask(generator, chats, self._params, schema, self._warn, self._name)
         return [
             self._read(outcome, request.mark, shape)
             for outcome, request in zip(outcomes, requests, strict=True)
@@ -231,6 +291,8 @@ class ChatOracle:
     def _read(
         self, outcome: Completion | EngineError, mark: str, shape: type[R]
     ) -> tuple[str, R | Unusable | EngineError]:
+        if said_nothing(outcome):
+            return "", _Cut(no_room(self._params.max_new_tokens))
         if isinstance(outcome, EngineError):
             return "", outcome
         try:
@@ -250,7 +312,7 @@ class ChatOracle:
             "template": self._version,
         }
         if not isinstance(reply, Judgement):
-            return Verdict(label="unjudged", rationale=one_line(str(reply)), **facts)
+            return Verdict(label="unjudged", rationale=_shown(reply), **facts)
         improper = reply.label == "improper"
         return Verdict(
             label=reply.label,
@@ -292,14 +354,19 @@ class ChatOracle:
 TEMPLATE = version("judge", "judge_exchange", "oracle_repair")
 
 
-def _attempt(
-    generator: Generator, chats: Sequence[Chat], params: SamplingParams, schema: Mapping[str, Any]
-) -> Sequence[Completion | EngineError]:
-    """One outcome per chat, in order; a plain generator fails as a whole (``by_halving``)."""
-    if isinstance(generator, StructuredGenerator):
-        return generator.attempt(chats, params, schema)
-    faults: tuple[type[EngineError], ...] = (PromptTooLong, Filtered)
-    return by_halving(lambda part: generator.generate(part, params), chats, faults, lambda _, error: error)
+def _shown(reply: object) -> str:
+    """Why there is no usable reply, on one line; a filter's doing begins with ``filtered``."""
+    return one_line(f"filtered: {reply}" if isinstance(reply, Filtered) else str(reply))
+
+
+def _remedy(reply: object) -> str:
+    if isinstance(reply, _Cut):
+        return "Nothing was judged"
+    if isinstance(reply, Filtered):
+        return "Take a judge whose server lets such texts through"
+    if isinstance(reply, EngineError):
+        return "Mend what the server complains of, or take another model or server"
+    return "Take a model that can follow the form of a reply (its replies are in the run's ledger)"
 
 
 def _repair(request: _Request, reply: str, problem: Unusable) -> _Request:

@@ -6,13 +6,16 @@ shown is its caller's affair.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import BaseModel
 
 from iteralign.canonical import content_hash
 from iteralign.errors import EngineError
+from iteralign.log import log
+from iteralign.oracles.chat.asking import ask, no_room, said_nothing
 from iteralign.oracles.chat.frame import Unusable, clean, mark_for, read
 from iteralign.oracles.chat.schema import reply_schema
 from iteralign.prompts.render import render, version
@@ -21,6 +24,8 @@ from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.pairs import Contest, Preference
 from iteralign.text.printable import one_line
 
+LIMIT = 512
+"""Tokens of a reply, where nobody says another number."""
 TEMPLATE = version("judge_pair", "judge_pair_exchange")
 
 
@@ -44,14 +49,17 @@ class ChatPairJudge:
         *,
         name: str,
         seed: int = 0,
-        max_new_tokens: int = 512,
+        max_new_tokens: int = LIMIT,
         text_limit: int = 8_000,
+        warn: Callable[[str], None] = log,
     ) -> None:
         self._generator = generator
         self._name = name
         self._limit = text_limit
         self._params = SamplingParams(max_new_tokens=max_new_tokens, temperature=0.0, seed=seed)
-        settings = [name, self._params, SCHEMA, text_limit]
+        self._warn = warn
+        # a reply that could be read was not cut: it does not depend on the limit
+        settings = [name, replace(self._params, max_new_tokens=LIMIT), SCHEMA, text_limit]
         self.version = f"{TEMPLATE}-{content_hash(settings)[:8]}"
         """Of all that a preference depends on: templates, model, sampling, limit and reply schema."""
 
@@ -76,12 +84,14 @@ class ChatPairJudge:
             )
             chats.append((system, Message("user", shown)))
             marks.append(mark)
-        outcomes = self._generator.attempt(chats, self._params, SCHEMA) if chats else []
+        outcomes = ask(self._generator, chats, self._params, SCHEMA, self._warn, self._name)
         return [self._preference(*each) for each in zip(contests, outcomes, marks, strict=True)]
 
     def _preference(self, contest: Contest, outcome: Completion | EngineError, mark: str) -> Preference:
         better: Literal["first", "second", "tie", "unjudged"] = "unjudged"
         try:
+            if said_nothing(outcome):
+                raise Unusable(no_room(self._params.max_new_tokens))
             if isinstance(outcome, EngineError):
                 raise Unusable(str(outcome))
             reply = read(outcome.text, mark, Comparison)
