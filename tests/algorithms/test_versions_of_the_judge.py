@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from iteralign.algorithms.steps import Parts
+from iteralign.algorithms.state import Parts
 from iteralign.build import iteralign as build
 from iteralign.build.run import resume, start
 from iteralign.engines.scripted import ScriptedHost

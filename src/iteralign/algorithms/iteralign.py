@@ -9,7 +9,8 @@ This file knows no engine, no oracle, no setting and no file.
 
 from __future__ import annotations
 
-from iteralign.algorithms.steps import Iteration, Loop, Parts, State
+from iteralign.algorithms.state import Parts, State
+from iteralign.algorithms.steps import Iteration, Loop
 from iteralign.recipe.iteralign import Recipe
 from iteralign.records.iteralign import RunResult
 from iteralign.store.run import Run

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from itertools import islice
 
 from iteralign.algorithms.judges import Judges
+from iteralign.algorithms.state import Parts, State
 from iteralign.exchanges import answer, judged, pair, proposer
-from iteralign.protocols import Eval, Oracle, PolicyHost, Trainer
 from iteralign.recipe.iteralign import Recipe
+from iteralign.records.constitution import Amendment, amended
 from iteralign.records.iteralign import (
     Checkpoint,
     Constitution,
@@ -35,7 +37,7 @@ from iteralign.records.iteralign import (
     claimed,
 )
 from iteralign.stages.accept import accept, improvement, stop_reason
-from iteralign.stages.consolidate import consolidate
+from iteralign.stages.consolidate import amend
 from iteralign.stages.finetune import compose, instead, learnt, own_answers, train
 from iteralign.stages.judge import acceptable, failures_of, helpful, over_refusals_of
 from iteralign.stages.propose import propose
@@ -45,40 +47,6 @@ from iteralign.stages.screen import revised_exchanges, screen, unresolved
 from iteralign.stats import wilson
 from iteralign.store.run import Run
 from iteralign.store.steps import given
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the algorithm works with; ``build`` composes it. ``red_team`` and ``benign`` are the training
-    split, in order of use; ``constitution`` is what the run starts from.
-    """
-
-    base: Checkpoint
-    host: PolicyHost
-    oracle: Oracle
-    trainer: Trainer
-    evals: Sequence[Eval]
-    red_team: Sequence[RedTeamPrompt]
-    benign: Sequence[RedTeamPrompt]
-    constitution: Constitution = field(default_factory=Constitution)
-    tests: Sequence[Eval] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Where the loop stands: the accepted weights with their reports, the constitution, and what was learnt
-    so far.
-    """
-
-    checkpoint: Checkpoint
-    baseline: tuple[EvalReport, ...]
-    reports: tuple[EvalReport, ...]
-    benign: tuple[TrainingExample, ...]
-    constitution: Constitution = field(default_factory=Constitution)
-    lessons: tuple[TrainingExample, ...] = ()
-    waiting: tuple[TrainingExample, ...] = ()
-    seen: int = 0
-    done: tuple[IterationRecord, ...] = ()
 
 
 class Loop:
@@ -96,7 +64,7 @@ class Loop:
         scope = self.run.scope("baseline")
         baseline = tuple(scope.once("reports", list[EvalReport], given, list(self.evaluate(base))))
         benign = self._benign_answers(base)
-        return State(base, baseline, baseline, benign=benign, constitution=self.parts.constitution)
+        return State(base, baseline, baseline, baseline, benign, self.parts.constitution)
 
     def stop_reason(self, state: State) -> str | None:
         """Why the loop ends now, or None."""
@@ -111,6 +79,13 @@ class Loop:
         """The next round."""
         return Iteration(self, state)
 
+    def measure(self, checkpoint: Checkpoint) -> tuple[EvalReport, ...]:
+        """``evaluate``, stored, so that the records may refer to its reports."""
+        found = list(self.evaluate(checkpoint))
+        return tuple(
+            self.run.scope(f"evaluation-{checkpoint.id}").once("reports", list[EvalReport], given, found)
+        )
+
     def evaluate(self, checkpoint: Checkpoint) -> tuple[EvalReport, ...]:
         """Every evaluation of one checkpoint on held-out prompts; nothing is answered or judged twice."""
         scope = self.run.scope(f"evaluation-{checkpoint.id}")
@@ -118,14 +93,18 @@ class Loop:
             return tuple(e.run(policy, scope) for e in self.parts.evals)
 
     def result(self, state: State, reason: str) -> RunResult:
-        """What the run came to, stored. Only now is the test part asked, of the base and the final model."""
+        """What the run came to, stored. Only now is the test part asked, of the base and the final model.
+
+        The final model is measured, also where ``evaluation.every`` passed it over.
+        """
+        final = state.reports or self.measure(state.checkpoint)
         tested = [self._tested(c) if self.parts.tests else None for c in (self.parts.base, state.checkpoint)]
         before = claimed(tested[0], state.baseline)
-        after = claimed(tested[1], state.reports)
+        after = claimed(tested[1], final)
         result = RunResult(
             baseline=state.baseline,
             iterations=state.done,
-            final=state.reports,
+            final=final,
             constitution=state.constitution,
             checkpoint=state.checkpoint,
             improvement=improvement(before, after, alpha=self.recipe.accept.alpha),
@@ -133,6 +112,8 @@ class Loop:
             tested_base=tested[0],
             tested_final=tested[1],
         )
+        older: list[RunResult] = self.run.read(RunResult, "run", "result")
+        result = next((o for o in older if o.by_ids() == result), result)
         kept: RunResult = self.run.scope("run").once("result", RunResult, given, result)
         return kept
 
@@ -224,7 +205,10 @@ class Iteration:
     def consolidate(self, constitution: Constitution, proposed: Sequence[Principle]) -> Constitution:
         """The constitution with those proposals that are valid and new."""
         settings = self._recipe.consolidate.model_dump()
-        return self._scope.once("consolidate", Constitution, consolidate, constitution, proposed, **settings)
+        change = self._scope.once(
+            "consolidate", Constitution | Amendment, amend, constitution, proposed, **settings
+        )
+        return amended(constitution, change)
 
     def reflect(
         self, model: Checkpoint, constitution: Constitution, failures: Sequence[Failure]
@@ -288,8 +272,9 @@ class Iteration:
         return self._run.checkpoint(self._scope.name, train, self._loop.parts.trainer, model, examples)
 
     def evaluate(self, candidate: Checkpoint) -> tuple[EvalReport, ...]:
-        """The candidate's reports on held-out prompts."""
-        return self._loop.evaluate(candidate)
+        """The candidate's reports on held-out prompts, in every ``evaluation.every``-th round; else none."""
+        due = self._index % self._recipe.evaluation.every == 0
+        return self._loop.measure(candidate) if due else ()
 
     def accept(self, reports: Sequence[EvalReport]) -> Decision:
         """Accept the candidate with these reports, or roll back."""
@@ -298,7 +283,7 @@ class Iteration:
             Decision,
             accept,
             reports,
-            self._state.reports,
+            self._state.measured,
             self._state.baseline,
             looks=sum(r.decision.trained for r in self._state.done),
             **self._recipe.accept.model_dump(exclude={"keep_lessons"}),
@@ -346,11 +331,12 @@ class Iteration:
         if self._refused is not None:
             count |= {"over_refusals": len(self._refused), "helped": len(lessons) - mended}
         born = [p for p in constitution.principles if p.born == self._index and p.status == "active"]
+        left = self._state.reports if reports is None else reports
         record = IterationRecord(
             index=self._index,
             before=self._state.checkpoint,
             after=after,
-            constitution=constitution,
+            constitution_id=constitution.id,
             counts=count
             | {
                 "principles": len(born),
@@ -359,18 +345,21 @@ class Iteration:
                 "examples": len(examples),
             },
             failures=wilson(count["failures"], count["prompts"] - count["unjudged"]),
-            reports=self._state.reports if reports is None else reports,
+            report_ids=tuple(r.id for r in left),
             decision=decision,
         )
         done = (*self._state.done, self._stored(record))
         learnt_now = (*self._state.waiting, *lessons)
-        accepted = list(dict.fromkeys(r.after for r in done if r.decision.accepted))
-        for outdated in accepted[: -self._recipe.keep_checkpoints]:
-            self._run.discard(outdated)
+        accepted = (r.after for r in reversed(done) if r.decision.accepted)
+        if decision.accepted:  # one more, so one is outdated
+            keep = self._recipe.keep_checkpoints
+            for outdated in islice(accepted, keep, keep + 1):
+                self._run.discard(outdated)
         return replace(
             self._state,
             checkpoint=after,
-            reports=record.reports,
+            reports=left,
+            measured=left or self._state.measured,
             constitution=constitution,
             lessons=(*self._state.lessons, *(learnt_now if decision.accepted else ())),
             waiting=() if decision.accepted or not self._recipe.accept.keep_lessons else learnt_now,
@@ -379,13 +368,18 @@ class Iteration:
         )
 
     def _stored(self, record: IterationRecord) -> IterationRecord:
-        """The record, stored; whoever watches hears of its decision once."""
+        """The record, stored; whoever watches hears of its decision once.
+
+        What an older version stored stands where it says the same.
+        """
+        older: list[IterationRecord] = self._run.read(IterationRecord, self._scope.name, "iteration")
+        record = next((o for o in older if o.by_ids() == record), record)
         if not self._scope.known("iteration", given, record):
             decision = record.decision
             what = "accepted" if decision.accepted else "rolled back" if decision.trained else "not trained"
             self._run.event("iteration", index=record.index, decision=what, details=decision.to_json())
         kept: IterationRecord = self._scope.once("iteration", IterationRecord, given, record)
-        return kept
+        return kept.by_ids()
 
 
 def counts_of(verdicts: Sequence[Verdict]) -> dict[str, int]:
