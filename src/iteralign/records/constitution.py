@@ -37,9 +37,11 @@ class Principle(Record):
 
     def spelled(self) -> str:
         """The canonical JSON, made once: every version of a constitution is hashed with it."""
-        if not hasattr(self, "_json"):
+        try:
+            return self._json
+        except AttributeError:
             object.__setattr__(self, "_json", canonical(self))
-        return self._json
+            return self._json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +70,10 @@ class Constitution(Record):
 
     def _digest(self) -> str:
         # content_hash of the same fields, from the principles' own JSON
-        listed = ",".join([p.spelled() for p in self.principles])
-        told = f'"parent":{canonical(self.parent)},"principles":[{listed}],"version":{self.version}'
-        return hashlib.sha256(f'["Constitution",{{{told}}}]'.encode()).hexdigest()
+        made = hashlib.sha256(f'["Constitution",{{"parent":{canonical(self.parent)},"principles":['.encode())
+        made.update(",".join([p.spelled() for p in self.principles]).encode())
+        made.update(f'],"version":{self.version}}}]'.encode())
+        return made.hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

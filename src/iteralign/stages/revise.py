@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
 from iteralign.exchanges import each
 from iteralign.prompts.render import Templates
@@ -17,10 +16,6 @@ from iteralign.protocols import Policy
 from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.iteralign import OVER_REFUSAL, Constitution, Failure, Principle, Revision
 from iteralign.text.index import likeness
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 TEMPLATES = Templates("constitution", "reflect", "revise")
 
@@ -150,28 +145,33 @@ class Selection:
             return []
         if self._which == "all":
             return sorted(self._active, key=lambda p: p.born)
-        scores = likeness(failure.prompt.text, self._texts)
         own = {OVER_REFUSAL} if failure.over_refusal else set(failure.verdict.categories)
         if self._which == "irrelevant":
-            away = self._without(own | {failure.prompt.category})
             # the least similar first: a wrong category must not smuggle the right principle in
-            return [self._active[i] for i in self._ranked(away, scores, len(away))[::-1][: self._shown]]
-        chosen = self._ranked([i for c in own for i in self._by_category.get(c, ())], scores, self._shown)
-        if failure.over_refusal:
-            chosen = chosen or self._ranked(range(len(self._active)), scores, self._shown)
-        elif len(chosen) < self._shown:
-            others = self._without(own | {OVER_REFUSAL})
-            chosen += self._ranked(others, scores, self._shown - len(chosen))
+            away = self._without(own | {failure.prompt.category})
+            chosen = self._best(failure, away, len(away))[::-1][: self._shown]
+        else:
+            chosen = self._best(failure, [i for c in own for i in self._by_category.get(c, ())], self._shown)
+            if failure.over_refusal:
+                chosen = chosen or self._best(failure, range(len(self._active)), self._shown)
+            elif len(chosen) < self._shown:
+                others = self._without(own | {OVER_REFUSAL})
+                chosen += self._best(failure, others, self._shown - len(chosen))
         return [self._active[i] for i in chosen]
 
     def _without(self, categories: Collection[str | None]) -> list[int]:
         """The active principles of no such category."""
         return [i for c, members in self._by_category.items() if c not in categories for i in members]
 
-    def _ranked(self, among: Sequence[int], scores: NDArray[np.float32], most: int) -> list[int]:
-        """The best ``most`` of these by score, then by id."""
+    def _best(self, failure: Failure, among: Sequence[int], most: int) -> list[int]:
+        """The ``most`` of these that are most like the failure's question, then by id."""
         import numpy as np
 
+        if not among:
+            return []
+        compared = np.zeros(len(self._active), dtype=bool)
+        compared[np.asarray(among)] = True
+        scores = likeness(failure.prompt.text, self._texts, compared)
         if len(among) > most:
             own = scores[np.asarray(among)]
             least = np.partition(own, len(own) - most)[len(own) - most]

@@ -11,6 +11,7 @@ import inspect
 import types
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -68,8 +69,9 @@ def must_be_plain(function: Callable[..., Any], step: str) -> None:
 def _spelled(value: object, whole: bool) -> object:
     if value is None or isinstance(value, str | int | float):
         return value
-    if isinstance(value, Record) and not whole and not value._identity:
-        return value.id  # a run's records grow with it, and a step is asked for as often
+    kind: Any = type(value)
+    if not whole and _is_its_id(kind):
+        return value.id  # type: ignore[attr-defined]  # records grow with the run
     if hasattr(type(value), "fingerprint") or "fingerprint" in getattr(value, "__dict__", {}):
         return {"fingerprint": _spelled(value.fingerprint, whole)}  # type: ignore[attr-defined]
     if isinstance(value, BaseModel):
@@ -82,9 +84,17 @@ def _spelled(value: object, whole: bool) -> object:
     if isinstance(value, Mapping):
         return {str(k): _spelled(v, whole) for k, v in value.items()}
     if isinstance(value, list | tuple):
+        if value and not whole and all(map(_is_its_id, set(map(type, value)))):
+            return " ".join([v.id for v in value])  # all lessons so far: one text is hashed soonest
         return [_spelled(v, whole) for v in value]
     if isinstance(value, AbstractSet):
         return sorted((_spelled(v, whole) for v in value), key=repr)
     if isinstance(value, types.FunctionType) and "<" not in value.__qualname__ and not value.__defaults__:
         return f"{value.__module__}.{value.__qualname__}"
     return value
+
+
+@cache
+def _is_its_id(kind: Any) -> bool:
+    """Whether a class is one of records whose ids are made of all their fields."""
+    return issubclass(kind, Record) and not kind._identity
