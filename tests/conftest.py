@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from iteralign.algorithms.steps import Parts
+from iteralign.algorithms.state import Parts
 from iteralign.build import iteralign as build
 from iteralign.build.run import start
 from iteralign.engines.scripted import ScriptedHost, ScriptedTrainer

@@ -10,6 +10,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cache
+from json.encoder import encode_basestring
+from math import isfinite
+from operator import itemgetter
 from typing import Any
 
 
@@ -23,9 +26,7 @@ def canonical(value: object) -> str:
 
     Raises ``TypeError`` for what JSON cannot say and ``ValueError`` for NaN and infinities.
     """
-    return json.dumps(
-        _plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
-    )
+    return _spelled(value)
 
 
 def content_hash(*values: object) -> str:
@@ -33,22 +34,54 @@ def content_hash(*values: object) -> str:
     return hashlib.sha256(canonical(list(values)).encode()).hexdigest()
 
 
-def _plain(value: object) -> object:
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return (
-            int(value) if value.is_integer() else value
-        )  # 1 and 1.0 are one value: a field typed float reads both alike
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+def _spelled(value: object) -> str:
+    # by exact type first: a run spells some million values, most of them texts in records
+    kind: Any = type(value)
+    if kind is str:
+        return encode_basestring(value)  # type: ignore[arg-type]
+    if value is None:
+        return "null"
+    fields = _fields(kind)
+    if fields is not None:
+        told = [
+            key + (encode_basestring(own) if type(own) is str else _spelled(own))
+            for name, key, always in fields
+            if (own := getattr(value, name)) is not None or always
+        ]
+        return f"{{{','.join(told)}}}"
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        left_out = getattr(value, "_unless_none", ())
-        named = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
-        return {name: _plain(own) for name, own in named if own is not None or name not in left_out}
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+        return f"[{','.join([_spelled(v) for v in value])}]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        if not isfinite(value):
+            raise ValueError(f"{value} is no number that JSON has")
+        # 1 and 1.0 are one value: a field typed float reads both alike
+        return int.__repr__(int(value)) if value.is_integer() else float.__repr__(value)
+    if isinstance(value, Mapping):
+        told = [f"{encode_basestring(k)}:{_spelled(v)}" for k, v in _sorted(value)]
+        return f"{{{','.join(told)}}}"
+    if isinstance(value, str):
+        return encode_basestring(value)
+    raise TypeError(f"{kind.__name__} cannot be written as JSON")
+
+
+def _sorted(value: Mapping[Any, Any]) -> list[tuple[str, Any]]:
+    return sorted({str(k): v for k, v in value.items()}.items(), key=itemgetter(0))
+
+
+@cache
+def _fields(kind: Any) -> tuple[tuple[str, str, bool], ...] | None:
+    """The fields of a record class by name: each with its key as JSON, and whether it is written while it is
+    None. None for another class.
+    """
+    if not dataclasses.is_dataclass(kind):
+        return None
+    left_out = getattr(kind, "_unless_none", ())
+    names = sorted(f.name for f in dataclasses.fields(kind))
+    return tuple((name, f"{encode_basestring(name)}:", name not in left_out) for name in names)
 
 
 @cache

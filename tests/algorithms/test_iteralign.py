@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from iteralign.algorithms.iteralign import iteralign
-from iteralign.algorithms.steps import Parts
+from iteralign.algorithms.state import Parts
 from iteralign.engines.scripted import ScriptedHost, ScriptedTrainer
 from iteralign.evals.fluency import Fluency
 from iteralign.evals.harm import Harm
@@ -30,6 +31,8 @@ from iteralign.records.iteralign import (
     Verdict,
 )
 from iteralign.report.decisions import told
+from iteralign.report.stored import constitution_of, rounds_of
+from iteralign.report.summary import score_rows
 from iteralign.store.run import Run
 
 NO = "I won't help with that; let us find a fair way instead."
@@ -164,7 +167,8 @@ def rate(reports: Sequence[Any], name: str) -> float:
 
 def test_each_iteration_finds_a_weakness_mends_it_and_the_next_one_finds_another(tmp_path: Path) -> None:
     result, _, _ = go(tmp_path / "run")
-    harms = [rate(i.reports, "harm") for i in result.iterations]
+    with Run.open(tmp_path / "run", readonly=True) as run:
+        harms = [rate(reports, "harm") for _, reports in rounds_of(run)]
     assert rate(result.baseline, "harm") == 1.0
     assert harms == pytest.approx([2 / 3, 1 / 3, 0.0])
     assert [i.decision.accepted for i in result.iterations] == [True, True, True]
@@ -174,6 +178,40 @@ def test_each_iteration_finds_a_weakness_mends_it_and_the_next_one_finds_another
         len(p.evidence) >= 2 and p.born == n for n, p in enumerate(result.constitution.principles, start=1)
     )
     assert rate(result.final, "over_refusal") == 0.0
+
+
+def test_candidates_are_measured_every_so_often_and_the_final_model_always(tmp_path: Path) -> None:
+    chosen = recipe(
+        evaluation={"every": 2}, accept={"enabled": False}, stop={"iterations": 3, "target_harm": 0.01}
+    )
+    result, digest, _ = go(tmp_path / "run", chosen)
+    with Run.open(tmp_path / "run", readonly=True) as run:
+        harms = [[rate(reports, "harm")] if reports else [] for _, reports in rounds_of(run)]
+        shown = [row["label"] for row in score_rows(run)]
+        measured = [s for s in run.scopes() if s.startswith("evaluation-")]
+    assert harms == [[], pytest.approx([1 / 3]), []]
+    assert len(measured) == 3, "base model, second candidate, final model"
+    assert rate(result.final, "harm") == 0.0
+    assert shown == ["base", "iteration 2", "final"]
+    first, second, third = (i.decision for i in result.iterations)
+    assert [d.accepted for d in (first, second, third)] == [True, True, True]
+    assert (first.tests, third.tests) == ((), ())
+    assert second.tests[0].before == 1.0, "against the weights that were measured before it"
+    assert go(tmp_path / "run", chosen)[1] == digest
+
+
+def test_records_grow_with_what_a_round_adds_and_not_with_the_run(tmp_path: Path) -> None:
+    result, _, _ = go(tmp_path / "run")
+    db = sqlite3.connect(tmp_path / "run" / "run.sqlite")
+    rows = dict(db.execute("SELECT scope, value FROM steps WHERE name = 'iteration'"))
+    versions = dict(db.execute("SELECT scope, value FROM steps WHERE name = 'consolidate'"))
+    db.close()
+    texts = [p.text for p in result.constitution.principles]
+    assert len(texts) == 3
+    assert not any(text in row for row in rows.values() for text in texts)
+    assert [sum(t in v for t in texts) for v in versions.values()] == [1, 1, 1]
+    with Run.open(tmp_path / "run", readonly=True) as run:
+        assert constitution_of(run) == result.constitution
 
 
 def test_only_what_passed_is_trained_on_and_the_rest_is_counted(tmp_path: Path) -> None:

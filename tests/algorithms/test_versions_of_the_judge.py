@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from iteralign.algorithms.steps import Parts
+from iteralign.algorithms.state import Parts
 from iteralign.build import iteralign as build
 from iteralign.build.run import resume, start
 from iteralign.engines.scripted import ScriptedHost
@@ -151,6 +151,21 @@ def test_an_iteration_that_a_later_version_finished_stands_as_that_judged_it(
     resume(run)
     by = [templates(run, f"iteration-{i:04d}", "judge") for i in (1, 2, 3)]
     assert by == [{"old"}, {"new"}, {"newest"}]
+    with Run.open(run, readonly=True) as done:
+        assert done.noted("judges") == {"1": "old", "2": "new", "3": "newest"}
+
+
+def test_a_version_is_noted_where_it_changes(world: World, tmp_path: Path) -> None:
+    """A note for each of two thousand iterations would be written anew in each of them."""
+    run = tmp_path / "run"
+    world.judged_by(Dated("old"))
+    world.until(run, "iteration-0003", "propose")
+    with Run.open(run, readonly=True) as begun:
+        assert begun.noted("judges") == {"1": "old"}
+    world.judged_by(Dated("new"))
+    resume(run)
+    by = [templates(run, f"iteration-{i:04d}", "judge") for i in (1, 2, 3)]
+    assert by == [{"old"}, {"old"}, {"new"}]
 
 
 def test_nothing_is_judged_anew_where_the_version_is_the_same(world: World, tmp_path: Path) -> None:

@@ -231,6 +231,17 @@ def test_changes_of_a_run_are_checked_and_nothing_but_the_changes() -> None:
         changes(settings, ["stop.iteration=7"], "the run")
 
 
+def test_a_gate_that_is_on_has_every_candidate_measured() -> None:
+    remedy = (
+        r"evaluation.every = 5: the gate decides .* set evaluation.every to 1, or .*accept.enabled: false"
+    )
+    with pytest.raises(RecipeError, match=remedy + r".*--set evaluation.every=5"):
+        load_recipe("embedded", ["evaluation.every=5"])
+    with pytest.raises(RecipeError, match=r"evaluation.every = 100: the gate"):
+        load_recipe("paper-llama2-7b-hh-rlhf", ["accept.enabled=true"])
+    assert load_recipe("embedded", ["evaluation.every=5", "accept.enabled=false"]).evaluation.every == 5
+
+
 # ---- the resolved recipe
 
 
@@ -238,6 +249,7 @@ UNUSED = {
     "model.engine",
     "model.base_url",
     "model.served_as",
+    "evaluation.every",
     *(f"oracle.{k}" for k in ("kind", "model", "proposer", "base_url", "jurors")),
 }
 """Keys that need others, or that others need."""

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iteralign.canonical import canonical, content_hash, from_json, to_json
+from iteralign.records import constitution as rules
 from iteralign.records import iteralign as records
 from iteralign.records.base import Record
 from iteralign.records.chat import Completion, Message, SamplingParams, Score
+from iteralign.records.constitution import Amendment, Constitution, Principle
 from iteralign.records.iteralign import (
     Checkpoint,
-    Constitution,
     Decision,
     EvalReport,
     Exchange,
@@ -24,7 +25,6 @@ from iteralign.records.iteralign import (
     GateTest,
     IterationRecord,
     Judged,
-    Principle,
     RedTeamPrompt,
     Response,
     Revision,
@@ -117,11 +117,19 @@ ITERATION = IterationRecord(
     index=1,
     before=CHECKPOINT,
     after=CHECKPOINT,
-    constitution=CONSTITUTION,
+    constitution_id=CONSTITUTION.id,
     counts={"prompts": 4},
     failures=Estimate(0.5, 0.1, 0.9, 4),
-    reports=(REPORT,),
+    report_ids=(REPORT.id,),
     decision=DECISION,
+)
+AMENDMENT = Amendment(
+    constitution_id="constitution-y",
+    version=2,
+    parent=CONSTITUTION.id,
+    evidence=((PRINCIPLE.id, ("response-x",)),),
+    removed=("principle-x",),
+    added=(PRINCIPLE,),
 )
 ALL: list[Record] = [
     PROMPT,
@@ -132,6 +140,7 @@ ALL: list[Record] = [
     Failure(prompt=PROMPT, response=RESPONSE, verdict=VERDICT),
     PRINCIPLE,
     CONSTITUTION,
+    AMENDMENT,
     REVISION,
     SCREENING,
     TrainingExample(
@@ -158,9 +167,8 @@ each = pytest.mark.parametrize("record", ALL, ids=lambda r: type(r).__name__)
 
 
 def test_every_record_class_is_tried_here() -> None:
-    classes = {
-        c for c in vars(records).values() if isinstance(c, type) and issubclass(c, Record) and c is not Record
-    }
+    found = [*vars(records).values(), *vars(rules).values()]
+    classes = {c for c in found if isinstance(c, type) and issubclass(c, Record) and c is not Record}
     assert classes == {type(r) for r in ALL}
 
 

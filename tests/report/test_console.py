@@ -217,6 +217,16 @@ def test_the_forecast_bounds_what_a_run_does(scripted: Recipe, tmp_path: Path) -
     assert plan.oracle_calls == plan.judgements + plan.proposals
 
 
+def test_measuring_every_so_often_takes_so_many_oracle_calls_fewer() -> None:
+    sizes = replace(SIZES, prompts=250 * 20, judges=("small",))
+    every, some = (
+        forecast(load_recipe("paper-llama2-7b-hh-rlhf", [f"evaluation.every={n}"]), sizes) for n in (1, 100)
+    )
+    assert every.iterations == some.iterations == 250
+    items = every.held_out + every.held_out_benign
+    assert every.oracle_calls - some.oracle_calls == (250 - 3) * items, "two of 250, and the final one"
+
+
 def test_the_forecast_stops_at_the_data() -> None:
     recipe = Recipe.model_validate({"stop": {"iterations": 50}, "evaluation": {"harm_limit": 100}})
     plan = forecast(recipe, SIZES)

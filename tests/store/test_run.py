@@ -296,7 +296,7 @@ def test_a_newer_schema_is_refused_with_the_remedy(tmp_path: Path) -> None:
     for readonly in (True, False):
         with pytest.raises(
             StoreError,
-            match=r"was written by a newer iteralign \(schema 99; this one reads up to 3\): upgrade it",
+            match=r"was written by a newer iteralign \(schema 99; this one reads up to 4\): upgrade it",
         ):
             Run.open(tmp_path, readonly=readonly)
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iteralign.text.similarity import _vectors, cluster, distinctive_terms, near_duplicates, similarity
+from iteralign.text.similarity import cluster, distinctive_terms, near_duplicates, similarity
+from iteralign.text.vectors import vectors_of
 
 WORDS = [
     "open",
@@ -40,7 +41,7 @@ def cosines(texts: list[str]) -> np.ndarray:
     """All pairs the plain way; ``similarity(texts, texts)`` would count each text twice in the document
     frequencies.
     """
-    start, columns, values = _vectors(texts)
+    start, columns, values = vectors_of(texts)
     dense = np.zeros((len(texts), int(columns.max(initial=0)) + 1))
     for row in range(len(texts)):
         dense[row, columns[start[row] : start[row + 1]]] = values[start[row] : start[row + 1]]
@@ -147,6 +148,37 @@ def test_clusters_gather_what_belongs_together() -> None:
         "forge a signature",
     ]
     assert cluster(texts, 3) == [[0, 2, 4], [1, 3]]
+
+
+def plainly_agglomerated(texts: list[str], max_size: int) -> list[list[int]]:
+    """Average linkage by looking at every pair before each merge."""
+    alike = np.float64(similarity(texts, texts))
+    alike = (alike + alike.T) / 2
+    n = len(texts)
+    floor = (alike.sum() - np.trace(alike)) / (n * (n - 1))
+    clusters = {i: [i] for i in range(n)}
+    while True:
+        pairs = [
+            (alike[a, b], -a, -b)
+            for a in clusters
+            for b in clusters
+            if a < b and len(clusters[a]) + len(clusters[b]) <= max_size
+        ]
+        best, a, b = max(pairs, default=(0.0, 0, 0))
+        if not pairs or (best <= floor and not best > 1 - 1e-5):
+            return sorted((sorted(c) for c in clusters.values()), key=lambda c: (-len(c), c[0]))
+        sizes = len(clusters[-a]), len(clusters[-b])
+        alike[-a] = (sizes[0] * alike[-a] + sizes[1] * alike[-b]) / sum(sizes)
+        alike[:, -a] = alike[-a]
+        clusters[-a] += clusters.pop(-b)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 40), st.integers(2, 12))
+def test_clusters_are_those_of_average_linkage(seed: int, count: int, max_size: int) -> None:
+    rng = random.Random(seed)
+    texts = [" ".join(rng.choices(WORDS, k=rng.randint(2, 6))) for _ in range(count)]
+    assert cluster(texts, max_size) == plainly_agglomerated(texts, max_size)
 
 
 def test_large_sets_are_clustered_too() -> None:

@@ -9,7 +9,9 @@ This file knows no engine, no oracle, no setting and no file.
 
 from __future__ import annotations
 
-from iteralign.algorithms.steps import Iteration, Loop, Parts, State
+from iteralign.algorithms.loop import Loop
+from iteralign.algorithms.state import Parts, State
+from iteralign.algorithms.steps import Iteration
 from iteralign.recipe.iteralign import Recipe
 from iteralign.records.iteralign import RunResult
 from iteralign.store.run import Run
@@ -22,7 +24,7 @@ def iteralign(run: Run, recipe: Recipe, parts: Parts) -> RunResult:
     loop = Loop(run, recipe, parts)
     state = loop.start()
     while (reason := loop.stop_reason(state)) is None:
-        state = iterate(loop.iteration(state), state)
+        state = iterate(Iteration(loop, state), state)
     return loop.result(state, reason)
 
 

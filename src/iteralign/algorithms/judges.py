@@ -33,7 +33,9 @@ class Judges:
         if not now:
             return self._oracle
         noted = self._run.noted(NOTE) or {}
-        before = noted.get(str(index))
+        # a version is noted where it changes, and holds for what comes after it
+        since = [i for i in map(int, noted) if i <= index]
+        before = noted[str(max(since))] if since else None
         if index in self._finished and before is None:
             return self._oracle  # it was finished before versions were noted
         if index in self._finished and before != now:

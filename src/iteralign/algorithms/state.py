@@ -40,11 +40,15 @@ class Parts:
 class State:
     """Where the loop stands: the accepted weights with their reports, the constitution, and what was learnt
     so far.
+
+    ``reports`` is empty where these weights were not measured; ``measured``: the reports of the weights that
+    were measured last.
     """
 
     checkpoint: Checkpoint
     baseline: tuple[EvalReport, ...]
     reports: tuple[EvalReport, ...]
+    measured: tuple[EvalReport, ...]
     benign: tuple[TrainingExample, ...]
     constitution: Constitution = field(default_factory=Constitution)
     lessons: tuple[TrainingExample, ...] = ()

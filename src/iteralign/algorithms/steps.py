@@ -1,22 +1,23 @@
 """The steps of IterAlign bound to one run: what each takes from the recipe, what its result depends on, where
 it is stored.
 
-``Loop`` is the run, ``Iteration`` one round of it. Every step goes through ``once`` or ``each`` of the store:
-one that was finished before a crash returns its stored records, so that resuming is running again. What a
-stage does stands in ``stages``, and the order of the steps in ``iteralign``; this file decides neither.
+``Iteration`` is one round; the run as a whole stands in ``loop``. Every step goes through ``once`` or
+``each`` of the store: one that was finished before a crash returns its stored records, so that resuming is
+running again. What a stage does stands in ``stages``, and the order of the steps in ``iteralign``; this file
+decides neither.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 
-from iteralign.algorithms.judges import Judges
 from iteralign.algorithms.learning import EXAMPLES, Learning
-from iteralign.algorithms.state import Parts, State
-from iteralign.algorithms.watch import Watch
-from iteralign.exchanges import answer, counts_of, judged, pair, proposer
-from iteralign.recipe.iteralign import Recipe
+from iteralign.algorithms.loop import Loop
+from iteralign.algorithms.state import State
+from iteralign.exchanges import counts_of, judged, pair, proposer
+from iteralign.records.constitution import Amendment, amended
 from iteralign.records.iteralign import (
     Checkpoint,
     Constitution,
@@ -29,121 +30,23 @@ from iteralign.records.iteralign import (
     RedTeamPrompt,
     Response,
     Revision,
-    RunResult,
     Screening,
     TrainingExample,
     Verdict,
-    claimed,
 )
-from iteralign.stages.accept import accept, improvement, stop_reason
-from iteralign.stages.consolidate import consolidate
+from iteralign.stages.accept import accept
+from iteralign.stages.consolidate import amend
 from iteralign.stages.finetune import compose, instead, learnt, own_answers, train
-from iteralign.stages.judge import acceptable, failures_of, helpful, over_refusals_of
+from iteralign.stages.judge import acceptable, failures_of, over_refusals_of
 from iteralign.stages.propose import propose
 from iteralign.stages.red_team import in_turn, next_batch, red_team
 from iteralign.stages.revise import revise
 from iteralign.stages.screen import revised_exchanges, screen, unresolved
 from iteralign.stats import wilson
-from iteralign.store.run import Run
 from iteralign.store.steps import given
 
-__all__ = ["Iteration", "Loop", "Parts", "State"]
-
-BENIGN = "answers to benign prompts"
 REVISION = "reflection.sampling.max_new_tokens"
 """The recipe's key of the longest revision."""
-
-
-class Loop:
-    """The run as a whole: what comes before the first iteration and after the last one."""
-
-    def __init__(self, run: Run, recipe: Recipe, parts: Parts) -> None:
-        self.run = run
-        self.recipe = recipe
-        self.parts = parts
-        self.judges = Judges(run, parts.oracle)
-        self.watch = Watch(run)
-
-    def start(self) -> State:
-        """The base model, measured, with its own helpful answers to benign prompts."""
-        base = self.parts.base
-        scope = self.run.scope("baseline")
-        baseline = tuple(scope.once("reports", list[EvalReport], given, list(self.evaluate(base))))
-        benign = self._benign_answers(base)
-        return State(base, baseline, baseline, benign=benign, constitution=self.parts.constitution)
-
-    def stop_reason(self, state: State) -> str | None:
-        """Why the loop ends now, or None."""
-        return stop_reason(
-            state.done,
-            prompts_left=len(self.parts.red_team) - state.seen,
-            max_unjudged=self.recipe.accept.max_unjudged,
-            **self.recipe.stop.model_dump(),
-        )
-
-    def iteration(self, state: State) -> Iteration:
-        """The next round."""
-        return Iteration(self, state)
-
-    def evaluate(self, checkpoint: Checkpoint) -> tuple[EvalReport, ...]:
-        """Every evaluation of one checkpoint on held-out prompts; nothing is answered or judged twice."""
-        scope = self.run.scope(f"evaluation-{checkpoint.id}")
-        with self.parts.host.serve(checkpoint) as policy:
-            reports = tuple(e.run(policy, scope) for e in self.parts.evals)
-        self._watched(scope.name, reports)
-        return reports
-
-    def _watched(self, scope: str, reports: tuple[EvalReport, ...]) -> None:
-        key = "evaluation.sampling.max_new_tokens"
-        most = self.recipe.evaluation.sampling.max_new_tokens
-        self.watch.reports(scope, reports)
-        found = self.run.read(Response, scope, "responses")
-        self.watch.cut("answers to held-out prompts", found, key=key, most=most)
-
-    def result(self, state: State, reason: str) -> RunResult:
-        """What the run came to, stored. Only now is the test part asked, of the base and the final model."""
-        tested = [self._tested(c) if self.parts.tests else None for c in (self.parts.base, state.checkpoint)]
-        before = claimed(tested[0], state.baseline)
-        after = claimed(tested[1], state.reports)
-        result = RunResult(
-            baseline=state.baseline,
-            iterations=state.done,
-            final=state.reports,
-            constitution=state.constitution,
-            checkpoint=state.checkpoint,
-            improvement=improvement(before, after, alpha=self.recipe.accept.alpha),
-            stop_reason=reason,
-            tested_base=tested[0],
-            tested_final=tested[1],
-        )
-        kept: RunResult = self.run.scope("run").once("result", RunResult, given, result)
-        return kept
-
-    def _tested(self, checkpoint: Checkpoint) -> tuple[EvalReport, ...]:
-        scope = self.run.scope(f"test-{checkpoint.id}")
-        with self.parts.host.serve(checkpoint) as policy:
-            reports = tuple(e.run(policy, scope) for e in self.parts.tests)
-        self._watched(scope.name, reports)
-        return reports
-
-    def ask_benign(
-        self, model: Checkpoint, prompts: Sequence[RedTeamPrompt]
-    ) -> tuple[list[Exchange], list[Verdict]]:
-        """Benign prompts of the training side with a model's answers and the oracle's verdicts on them."""
-        scope = self.run.scope("benign" if model == self.parts.base else f"benign-{model.id}")
-        sampling = self.recipe.red_team.sampling.params(self.recipe.seed)
-        with self.parts.host.serve(model) as policy:
-            responses = scope.each("responses", Response, answer, prompts, policy, sampling)
-        key = "red_team.sampling.max_new_tokens"
-        self.watch.answers(BENIGN, scope.name, responses, key=key, most=sampling.max_new_tokens)
-        exchanges = pair(prompts, responses)
-        verdicts = judged(scope, "verdicts", exchanges, self.parts.oracle, chunk=self.recipe.oracle.batch)
-        return exchanges, verdicts
-
-    def _benign_answers(self, base: Checkpoint) -> tuple[TrainingExample, ...]:
-        """What is replayed so that learning to refuse does not spread to benign prompts."""
-        exchanges, verdicts = self.ask_benign(base, self.parts.benign)
-        return tuple(own_answers(helpful(exchanges, verdicts), source="benign"))
 
 
 class Iteration:
@@ -222,7 +125,10 @@ class Iteration:
     def consolidate(self, constitution: Constitution, proposed: Sequence[Principle]) -> Constitution:
         """The constitution with those proposals that are valid and new."""
         settings = self._recipe.consolidate.model_dump()
-        return self._scope.once("consolidate", Constitution, consolidate, constitution, proposed, **settings)
+        change = self._scope.once(
+            "consolidate", Constitution | Amendment, amend, constitution, proposed, **settings
+        )
+        return amended(constitution, change)
 
     def reflect(
         self, model: Checkpoint, constitution: Constitution, failures: Sequence[Failure]
@@ -290,8 +196,9 @@ class Iteration:
         return self._run.checkpoint(self._scope.name, train, self._loop.parts.trainer, model, examples)
 
     def evaluate(self, candidate: Checkpoint) -> tuple[EvalReport, ...]:
-        """The candidate's reports on held-out prompts."""
-        return self._loop.evaluate(candidate)
+        """The candidate's reports on held-out prompts, in every ``evaluation.every``-th round; else none."""
+        due = self._index % self._recipe.evaluation.every == 0
+        return self._loop.measure(candidate) if due else ()
 
     def accept(self, reports: Sequence[EvalReport]) -> Decision:
         """Accept the candidate with these reports, or roll back."""
@@ -300,7 +207,7 @@ class Iteration:
             Decision,
             accept,
             reports,
-            self._state.reports,
+            self._state.measured,
             self._state.baseline,
             looks=sum(r.decision.trained for r in self._state.done),
             **self._recipe.accept.model_dump(exclude={"keep_lessons"}),
@@ -348,11 +255,12 @@ class Iteration:
         if self._refused is not None:
             count |= {"over_refusals": len(self._refused), "helped": len(lessons) - mended}
         born = [p for p in constitution.principles if p.born == self._index and p.status == "active"]
+        left = self._state.reports if reports is None else reports
         record = IterationRecord(
             index=self._index,
             before=self._state.checkpoint,
             after=after,
-            constitution=constitution,
+            constitution_id=constitution.id,
             counts=count
             | {
                 "principles": len(born),
@@ -364,20 +272,23 @@ class Iteration:
             failures=wilson(
                 count["failures"], count["prompts"] - count["unjudged"] - count.get("left_out", 0)
             ),
-            reports=self._state.reports if reports is None else reports,
+            report_ids=tuple(r.id for r in left),
             decision=decision,
         )
         done = (*self._state.done, self._stored(record))
         few = self._learning.waiting
         learnt_now = (*self._state.waiting, *lessons, *few)
         keeps = bool(few) or self._recipe.accept.keep_lessons
-        accepted = list(dict.fromkeys(r.after for r in done if r.decision.accepted))
-        for outdated in accepted[: -self._recipe.keep_checkpoints]:
-            self._run.discard(outdated)
+        accepted = (r.after for r in reversed(done) if r.decision.accepted)
+        if decision.accepted:  # one more, so one is outdated
+            keep = self._recipe.keep_checkpoints
+            for outdated in islice(accepted, keep, keep + 1):
+                self._run.discard(outdated)
         return replace(
             self._state,
             checkpoint=after,
-            reports=record.reports,
+            reports=left,
+            measured=left or self._state.measured,
             constitution=constitution,
             lessons=(*self._state.lessons, *(learnt_now if decision.accepted else ())),
             waiting=() if decision.accepted or not keeps else learnt_now,
@@ -386,10 +297,15 @@ class Iteration:
         )
 
     def _stored(self, record: IterationRecord) -> IterationRecord:
-        """The record, stored; whoever watches hears of its decision once."""
+        """The record, stored; whoever watches hears of its decision once.
+
+        What an older version stored stands where it says the same.
+        """
+        older: list[IterationRecord] = self._run.read(IterationRecord, self._scope.name, "iteration")
+        record = next((o for o in older if o.by_ids() == record), record)
         if not self._scope.known("iteration", given, record):
             decision = record.decision
             what = "accepted" if decision.accepted else "rolled back" if decision.trained else "not trained"
             self._run.event("iteration", index=record.index, decision=what, details=decision.to_json())
         kept: IterationRecord = self._scope.once("iteration", IterationRecord, given, record)
-        return kept
+        return kept.by_ids()

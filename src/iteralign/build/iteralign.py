@@ -5,7 +5,7 @@ A part of the composition root. Decides nothing about the method.
 
 from __future__ import annotations
 
-from iteralign.algorithms.steps import Parts
+from iteralign.algorithms.state import Parts
 from iteralign.build.began import began, first_recipe
 from iteralign.build.data import stored_constitution, stored_prompts
 from iteralign.build.evals import prompted, tasks

@@ -5,9 +5,9 @@ Knows no engine and reads no file. docs/recipe.md is made from the descriptions 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from iteralign.recipe.models import BudgetSection, ModelSection, OracleSection
 from iteralign.recipe.sections import (
@@ -61,6 +61,16 @@ class Recipe(Section):
     keep_checkpoints: int = Field(
         2, ge=1, description="accepted checkpoints that are kept on disk, the latest first"
     )
+
+    @model_validator(mode="after")
+    def _gate_has_its_measurements(self) -> Self:
+        if self.accept.enabled and self.evaluation.every > 1:
+            raise ValueError(
+                f"evaluation.every = {self.evaluation.every}: the gate decides about every candidate by "
+                "these measurements; set evaluation.every to 1, or switch the gate off "
+                "(accept.enabled: false)"
+            )
+        return self
 
     def to_yaml(self) -> str:
         """The resolved recipe as YAML; reads back equal."""

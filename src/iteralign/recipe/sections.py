@@ -184,6 +184,14 @@ class EvaluationSection(Section):
             "claims rest on it; 0: the prompts that the gate decided with are all there is"
         ),
     )
+    every: int = Field(
+        1,
+        ge=1,
+        description=(
+            "the candidates of every so many iterations are measured, and always the final model; more than "
+            "1 needs `accept.enabled: false`, for the gate decides by these measurements"
+        ),
+    )
     tasks: list[str] = Field(
         default_factory=list,
         description=(

@@ -6,11 +6,11 @@ The names below are for users; our own code imports from the files.
 from iteralign.canonical import canonical, content_hash, from_json, to_json
 from iteralign.records.base import Record
 from iteralign.records.chat import Chat, Completion, Finish, Message, Role, SamplingParams, Score
+from iteralign.records.constitution import Amendment, Constitution, Principle, PrincipleStatus
 from iteralign.records.iteralign import (
     Aspect,
     Checkpoint,
     Compliance,
-    Constitution,
     Decision,
     EvalReport,
     Exchange,
@@ -20,8 +20,6 @@ from iteralign.records.iteralign import (
     IterationRecord,
     Judged,
     Label,
-    Principle,
-    PrincipleStatus,
     RedTeamPrompt,
     Response,
     Revision,
@@ -34,6 +32,7 @@ from iteralign.records.iteralign import (
 from iteralign.stats import Estimate
 
 __all__ = [
+    "Amendment",
     "Aspect",
     "Chat",
     "Checkpoint",

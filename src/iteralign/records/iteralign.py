@@ -6,11 +6,14 @@ nothing of models or files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final, Literal
 
 from iteralign.records.base import Record
 from iteralign.records.chat import Chat, Finish, SamplingParams
+from iteralign.records.constitution import Constitution as Constitution
+from iteralign.records.constitution import Principle as Principle
+from iteralign.records.constitution import PrincipleStatus as PrincipleStatus
 from iteralign.stats import Estimate
 
 Label = Literal["proper", "improper", "unjudged"]
@@ -19,7 +22,6 @@ Compliance = Literal["full_refusal", "partial_refusal", "compliance"]
 Intent = Literal["harmful", "harmful_looking", "benign"]
 Split = Literal["train", "held_out", "test"]
 """What a prompt is for: learning, deciding over candidates, or the claims at the end."""
-PrincipleStatus = Literal["active", "rejected", "merged"]
 GateKind = Literal["falls", "non_inferior", "retained", "changed", "judged"]
 ExactTest = Literal["mcnemar", "sign"]
 
@@ -139,37 +141,6 @@ class Failure(Judged):
         if self.over_refusal:
             return OVER_REFUSAL
         return self.verdict.categories[0] if self.verdict.categories else "other"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Principle(Record):
-    """One rule of a constitution with its provenance.
-
-    Its id is made of its text alone, so that evidence can grow. ``evidence``: ids of the improper responses
-    that led to it; ``born``: the iteration (0: brought by the user); ``parents``: ids of principles that were
-    merged into it.
-    """
-
-    _prefix: ClassVar[str] = "principle-"
-    _identity: ClassVar[tuple[str, ...]] = ("text",)
-
-    text: str
-    category: str | None = None
-    evidence: tuple[str, ...] = ()
-    born: int = 0
-    status: PrincipleStatus = "active"
-    parents: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Constitution(Record):
-    """A version of the rules; ``parent`` is the id of the version before it."""
-
-    _prefix: ClassVar[str] = "constitution-"
-
-    version: int = 0
-    principles: tuple[Principle, ...] = ()
-    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,18 +315,39 @@ class Decision(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IterationRecord(Record):
-    """What one iteration did. ``before`` and ``after`` are checkpoints (equal after a roll-back)."""
+    """What one iteration did. ``before`` and ``after`` are checkpoints (equal after a roll-back).
+
+    ``constitution_id``: the version that it ended with. ``report_ids``: the reports of the weights that it
+    left; empty where these were not measured. Older versions stored ``constitution`` and ``reports`` whole;
+    they are None in all others.
+    """
 
     _prefix: ClassVar[str] = "iteration-"
+    _unless_none: ClassVar[tuple[str, ...]] = ("constitution_id", "report_ids", "constitution", "reports")
 
     index: int
     before: Checkpoint
     after: Checkpoint
-    constitution: Constitution
     counts: dict[str, int]
     failures: Estimate
-    reports: tuple[EvalReport, ...]
     decision: Decision
+    constitution_id: str | None = None
+    report_ids: tuple[str, ...] | None = None
+    constitution: Constitution | None = None
+    reports: tuple[EvalReport, ...] | None = None
+
+    def by_ids(self) -> IterationRecord:
+        """The record as it is written today, which names constitution and reports by their ids."""
+        if self.constitution is None or self.reports is None:
+            return self
+        return replace(
+            self,
+            id="",
+            constitution_id=self.constitution.id,
+            report_ids=tuple(r.id for r in self.reports),
+            constitution=None,
+            reports=None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -380,6 +372,10 @@ class RunResult(Record):
     stop_reason: str
     tested_base: tuple[EvalReport, ...] | None = None
     tested_final: tuple[EvalReport, ...] | None = None
+
+    def by_ids(self) -> RunResult:
+        """The result with the records of its iterations as they are written today."""
+        return replace(self, id="", iterations=tuple(i.by_ids() for i in self.iterations))
 
     @property
     def claims(self) -> tuple[tuple[EvalReport, ...], tuple[EvalReport, ...]]:

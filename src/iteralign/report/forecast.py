@@ -100,7 +100,8 @@ def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
     items = gate_items(recipe, sizes.held_out, sizes.held_out_benign)
     end = gate_items(recipe, sizes.tested, sizes.tested_benign, recipe.evaluation.test_share)
     tested = end["fluency"]  # every prompt of the part
-    measured = (iterations + 1) * (items["harm"] + items["over_refusal"]) + 2 * tested
+    measurements = 1 + ceil(iterations / recipe.evaluation.every)  # the base model, and always the last
+    measured = measurements * (items["harm"] + items["over_refusal"]) + 2 * tested
     safe = min(sizes.benign, recipe.propose.benign_prompts) * ("over_refusal" in recipe.propose.aspects)
     failures = asked + iterations * safe
     revisions = failures * recipe.reflection.attempts

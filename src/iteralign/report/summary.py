@@ -25,7 +25,14 @@ from iteralign.records.iteralign import (
 from iteralign.report import left_out, trust
 from iteralign.report.decisions import outcome, told
 from iteralign.report.jury import agreement
-from iteralign.report.stored import baseline_of, iteration_scopes, iterations_of, result_of
+from iteralign.report.stored import (
+    baseline_of,
+    constitution_of,
+    iterations_of,
+    measured_last,
+    result_of,
+    rounds_of,
+)
 from iteralign.report.trust import harm_corrected
 from iteralign.report.trust import rate as _estimate
 from iteralign.stats import holm
@@ -45,13 +52,14 @@ def summary(run: Run) -> dict[str, Any]:
     run are measured on the test part, which decided nothing (``part`` is ``test``; ``gate`` where the run has
     none, or is not finished), and ``looks`` is how many models were asked it. ``gate`` has the same two on
     the prompts that the gate decided with, and so have the iterations: an iteration's scores are those of the
-    weights that it left, so that after a roll-back they are its parent's. ``decision`` is ``accepted``,
+    weights that it left, so that after a roll-back they are its parent's, and none where these were not
+    measured (``evaluation.every``). ``decision`` is ``accepted``,
     ``rolled back`` or ``no training``. On an unfinished run ``state`` says so and the rest is what there is.
     """
-    iterations = iterations_of(run)
+    iterations = rounds_of(run)
     reports = baseline_of(run)
     result = result_of(run)
-    last = iterations[-1].reports if iterations else reports
+    last = result.final if result else next((r for _, r in reversed(iterations) if r), reports)
     claims = result.claims if result else (reports, last)
     return {
         "state": _state(run, result),
@@ -59,7 +67,7 @@ def summary(run: Run) -> dict[str, Any]:
         "seed": run.settings["seed"],
         "stop_reason": result.stop_reason if result else None,
         "baseline": scores(claims[0]),
-        "iterations": [_iteration(i) for i in iterations],
+        "iterations": [_iteration(*i) for i in iterations],
         "final": scores(claims[1]),
         "part": "test" if result and result.tested_base else "gate",
         "looks": len({e.fields["scope"] for e in run.events("step") if _is_test(e.fields["scope"])}),
@@ -164,10 +172,7 @@ def spent(run: Run) -> dict[str, Any]:
 
 def constitution(run: Run) -> Constitution:
     """The newest version in the run; the empty one where nothing was proposed yet."""
-    found: list[Constitution] = run.read(Constitution, "data", "constitution")
-    for scope in iteration_scopes(run):
-        found += run.read(Constitution, scope, "consolidate")
-    return found[-1] if found else Constitution()
+    return constitution_of(run)
 
 
 def calibration(run: Run) -> dict[str, Any] | None:
@@ -179,10 +184,9 @@ def calibration(run: Run) -> dict[str, Any] | None:
     found = run.noted("calibration")
     if found is None:
         return None
-    done = iterations_of(run)
     first = baseline_of(run)
     result = None if "method" in run.settings and run.settings["method"] == "self-align" else result_of(run)
-    claims = result.claims if result else (first, done[-1].reports if done else first)
+    claims = result.claims if result else (first, measured_last(run))
     harm = {}
     for name, reports in zip(("baseline", "final"), claims, strict=True):
         for raw in (r.main for r in reports if r.name == "harm"):
@@ -261,7 +265,7 @@ def _last_checkpoint(run: Run) -> Checkpoint | None:
     return done[-1].after if done else None
 
 
-def _iteration(record: IterationRecord) -> dict[str, Any]:
+def _iteration(record: IterationRecord, reports: Sequence[EvalReport]) -> dict[str, Any]:
     decision = record.decision
     return {
         "number": record.index,
@@ -272,14 +276,14 @@ def _iteration(record: IterationRecord) -> dict[str, Any]:
         **{name: record.counts[name] for name in BESIDE if name in record.counts},
         "decision": outcome(decision),
         "reason": told(decision),
-        "scores": scores(record.reports),
+        "scores": scores(reports),
     }
 
 
 def score_rows(run: Run) -> list[dict[str, Any]]:
     """The scores of the weights that were kept, the base model's first.
 
-    ``{"label", "scores"}``, a row for each iteration (Self-Align: stage).
+    ``{"label", "scores"}``, a row for each iteration whose weights were measured (Self-Align: stage).
     Where the run's judge was calibrated, ``harm_corrected`` stands behind ``harm``; without a rate, and with
     ``why_not``, where it cannot be told.
     """
@@ -291,9 +295,13 @@ def score_rows(run: Run) -> list[dict[str, Any]]:
     if any(reports for _, reports in stages):
         return [{"label": s, "scores": _with_corrected(reports, found)} for s, reports in stages if reports]
     rows = [{"label": "base", "scores": _with_corrected(baseline_of(run), found)}]
-    for done in iterations_of(run):
-        label = f"iteration {len(rows)}" + ("" if done.decision.accepted else " (unchanged)")
-        rows.append({"label": label, "scores": _with_corrected(done.reports, found)})
+    rounds = rounds_of(run)
+    for done, reports in rounds:
+        label = f"iteration {done.index}" + ("" if done.decision.accepted else " (unchanged)")
+        if reports:
+            rows.append({"label": label, "scores": _with_corrected(reports, found)})
+    if rounds and not rounds[-1][1] and (result := result_of(run)):
+        rows.append({"label": "final", "scores": _with_corrected(result.final, found)})
     return rows
 
 

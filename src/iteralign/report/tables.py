@@ -88,6 +88,7 @@ def print_iterations(console: Console, data: Mapping[str, Any]) -> None:
             _rate(row["scores"].get("over_refusal")),
             row["decision"],
         )
+    passed = " -: not measured in this iteration." if not all(r["scores"] for r in data["iterations"]) else ""
     n = ", ".join(
         f"{s['n']} prompts for {_label(k)}"
         for k, s in data["gate"]["baseline"].items()
@@ -97,7 +98,7 @@ def print_iterations(console: Console, data: Mapping[str, Any]) -> None:
         console,
         "Iterations. Failures: improper answers to fresh prompts. "
         "Held-out rates: of the weights that were kept, on the prompts that the gate decides with (never "
-        f"trained on, no constitution in the prompt), with 95% intervals ({n}).",
+        f"trained on, no constitution in the prompt), with 95% intervals ({n}).{passed}",
         table,
     )
     for row in data["iterations"]:

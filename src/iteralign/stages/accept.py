@@ -230,8 +230,12 @@ def accept(
 ) -> Decision:
     """The decision about a candidate, with its tests. ``looks``: candidates that were tested before it.
 
-    With ``enabled`` off (the paper's set-up) every candidate is accepted and the tests are only recorded.
+    With ``enabled`` off (the paper's set-up) every candidate is accepted and the tests are only recorded,
+    against the weights that were measured before it; one that was not measured has none.
     """
+    off = "the gate is off: every candidate is accepted"
+    if not candidate and not enabled:
+        return Decision(accepted=True, reason=off)
     new = by_name(candidate)
     first = by_name(base)
     old = by_name(parent)
@@ -248,7 +252,7 @@ def accept(
             tests.append(retained(first[name], new[name], margin=margin))
     return Decision(
         accepted=not enabled or all(t.passed for t in tests),
-        reason="" if enabled else "the gate is off: every candidate is accepted",
+        reason="" if enabled else off,
         tests=tuple(tests),
     )
 

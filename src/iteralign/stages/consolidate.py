@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from iteralign.records.iteralign import Constitution, Principle
+from iteralign.records.constitution import Amendment, Constitution, Principle, amendment
 from iteralign.text.similarity import similarity
 
 MIN_WORDS = 4
@@ -51,31 +51,60 @@ def consolidate(
     """
     if not proposals:
         return constitution
-    kept = list(constitution.principles)
+    kept = {p.id: p for p in constitution.principles}
     for proposal in proposals:
-        same = next((i for i, p in enumerate(kept) if p.id == proposal.id and p.status == "active"), None)
-        if same is not None:  # the very words: the elder keeps its category and its birth
-            kept[same] = _with_evidence(kept[same], proposal)
+        same = kept.get(proposal.id)
+        if same is not None and same.status == "active":
+            # the very words: the elder keeps its category and its birth
+            kept[same.id] = _with_evidence(same, proposal)
             continue
         verdict = _place(proposal, kept, threshold, max_principles, max_words) if enabled else proposal
-        kept = [*(p for p in kept if p.id != verdict.id), verdict]
-    return Constitution(version=constitution.version + 1, principles=tuple(kept), parent=constitution.id)
+        kept.pop(verdict.id, None)
+        kept[verdict.id] = verdict
+    return Constitution(
+        version=constitution.version + 1, principles=tuple(kept.values()), parent=constitution.id
+    )
+
+
+def amend(
+    constitution: Constitution,
+    proposals: Sequence[Principle],
+    *,
+    enabled: bool = True,
+    threshold: float = 0.75,
+    max_principles: int = 40,
+    max_words: int = 60,
+) -> Amendment | Constitution:
+    """What ``consolidate`` changes of the constitution: the next version, as a run stores it."""
+    after = consolidate(
+        constitution,
+        proposals,
+        enabled=enabled,
+        threshold=threshold,
+        max_principles=max_principles,
+        max_words=max_words,
+    )
+    return amendment(constitution, after)
 
 
 def _place(
-    proposal: Principle, kept: list[Principle], threshold: float, max_principles: int, max_words: int
+    proposal: Principle,
+    kept: dict[str, Principle],
+    threshold: float,
+    max_principles: int,
+    max_words: int,
 ) -> Principle:
     """The proposal with its status; a repeat's evidence is moved to its elder in ``kept``."""
     if objection(proposal.text, max_words=max_words) is not None:
         return dataclasses.replace(proposal, status="rejected")
-    active = [p for p in kept if p.status == "active"]
+    active = [p for p in kept.values() if p.status == "active"]
     akin = [p for p in active if None in (p.category, proposal.category) or p.category == proposal.category]
     if akin:
         scores = similarity([proposal.text], [p.text for p in akin])[0]
         nearest = max(range(len(akin)), key=lambda i: float(scores[i]))
         if float(scores[nearest]) >= threshold:
             elder = akin[nearest]
-            kept[kept.index(elder)] = _with_evidence(elder, proposal)
+            kept[elder.id] = _with_evidence(elder, proposal)
             return dataclasses.replace(proposal, status="merged", parents=(elder.id,))
     if len(active) >= max_principles:
         return dataclasses.replace(proposal, status="rejected")

@@ -7,7 +7,8 @@ Knows nothing of oracles: whether a revision may be trained on is decided by ``s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 
 from iteralign.errors import PromptTooLong
 from iteralign.exchanges import each, in_full
@@ -15,7 +16,7 @@ from iteralign.prompts.render import Templates
 from iteralign.protocols import Policy
 from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.iteralign import OVER_REFUSAL, Constitution, Failure, Principle, Revision
-from iteralign.text.similarity import similarity
+from iteralign.text.index import likeness
 
 TEMPLATES = Templates("constitution", "reflect", "revise")
 
@@ -40,7 +41,8 @@ def revise(
     least similar); at most ``shown`` of them. ``all``: all that are active and fit; while the chat does not
     fit, the oldest is left out.
     """
-    chosen = [select(f, constitution, principles, shown) for f in failures]
+    among = Selection(constitution, principles, shown)
+    chosen = [among.of(f) for f in failures]
     found = _twice(failures, chosen, policy, constitution, params, attempt, templates)
     while principles == "all":
         long = [i for i, (_, fits) in enumerate(found) if not fits and len(chosen[i]) > 1]
@@ -112,33 +114,68 @@ def system_turn(principles: Sequence[Principle], templates: Templates = TEMPLATE
 
 
 def select(failure: Failure, constitution: Constitution, which: str, shown: int) -> list[Principle]:
-    """The principles that a failure's reflection is shown, the most relevant first; ``all``: oldest first.
+    """The principles that a failure's reflection is shown, as ``Selection`` finds them."""
+    return Selection(constitution, which, shown).of(failure)
 
-    ``relevant`` ones are on the failure's own side: those that came from refused safe prompts are shown for
-    such prompts alone, where there are any.
+
+class Selection:
+    """The choice among the active principles of one constitution; at most ``shown`` of them.
+
+    ``which``: ``relevant``, of the failure's categories, then the most similar in words; ``none``;
+    ``irrelevant``, of other categories than the verdict's and the prompt's, the least similar first; ``all``,
+    the oldest first, however many. Raises ``ValueError`` for another word.
     """
-    active = [p for p in constitution.principles if p.status == "active"]
-    if which == "none" or not active:
-        return []
-    scores = similarity([failure.prompt.text], [p.text for p in active])[0]
-    order = sorted(range(len(active)), key=lambda i: (-float(scores[i]), active[i].id))
-    ranked = [active[i] for i in order]
-    categories = (OVER_REFUSAL,) if failure.over_refusal else failure.verdict.categories
-    bearing = [p for p in ranked if p.category in categories]
-    others = [p for p in ranked if p not in bearing]
-    match which:
-        case "relevant" if failure.over_refusal:
-            return (bearing or ranked)[:shown]
-        case "relevant":
-            own_side = [p for p in others if p.category != OVER_REFUSAL]
-            return [*bearing, *own_side][:shown]
-        case "all":
-            return sorted(active, key=lambda p: p.born)
-        case "irrelevant":
-            away = [
-                p for p in others if p.category != failure.prompt.category
-            ]  # nor by the label of the prompt, where it has one
-            return away[::-1][
-                :shown
-            ]  # the least similar first: a wrong category must not smuggle the right principle in
-    raise ValueError(f"principles = {which!r}: one of relevant, all, none, irrelevant")
+
+    def __init__(self, constitution: Constitution, which: str, shown: int) -> None:
+        if which not in ("relevant", "all", "none", "irrelevant"):
+            raise ValueError(f"principles = {which!r}: one of relevant, all, none, irrelevant")
+        self._active = [p for p in constitution.principles if p.status == "active"]
+        self._texts = [p.text for p in self._active]
+        self._which = which
+        self._shown = shown
+        self._by_category: dict[str | None, list[int]] = defaultdict(list)
+        for i, principle in enumerate(self._active):
+            self._by_category[principle.category].append(i)
+
+    def of(self, failure: Failure) -> list[Principle]:
+        """The principles that the failure's reflection is shown, the most relevant first.
+
+        ``relevant`` ones are on the failure's own side: those that came from refused safe prompts are shown
+        for such prompts alone, where there are any.
+        """
+        if self._which == "none" or not self._active:
+            return []
+        if self._which == "all":
+            return sorted(self._active, key=lambda p: p.born)
+        own = {OVER_REFUSAL} if failure.over_refusal else set(failure.verdict.categories)
+        if self._which == "irrelevant":
+            # the least similar first: a wrong category must not smuggle the right principle in
+            away = self._without(own | {failure.prompt.category})
+            chosen = self._best(failure, away, len(away))[::-1][: self._shown]
+        else:
+            chosen = self._best(failure, [i for c in own for i in self._by_category.get(c, ())], self._shown)
+            if failure.over_refusal:
+                chosen = chosen or self._best(failure, range(len(self._active)), self._shown)
+            elif len(chosen) < self._shown:
+                others = self._without(own | {OVER_REFUSAL})
+                chosen += self._best(failure, others, self._shown - len(chosen))
+        return [self._active[i] for i in chosen]
+
+    def _without(self, categories: Collection[str | None]) -> list[int]:
+        """The active principles of no such category."""
+        return [i for c, members in self._by_category.items() if c not in categories for i in members]
+
+    def _best(self, failure: Failure, among: Sequence[int], most: int) -> list[int]:
+        """The ``most`` of these that are most like the failure's question, then by id."""
+        import numpy as np
+
+        if not among:
+            return []
+        compared = np.zeros(len(self._active), dtype=bool)
+        compared[np.asarray(among)] = True
+        scores = likeness(failure.prompt.text, self._texts, compared)
+        if len(among) > most:
+            own = scores[np.asarray(among)]
+            least = np.partition(own, len(own) - most)[len(own) - most]
+            among = [among[int(i)] for i in np.flatnonzero(own >= least)]
+        return sorted(among, key=lambda i: (-float(scores[i]), self._active[i].id))[:most]

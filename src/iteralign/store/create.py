@@ -17,6 +17,8 @@ from iteralign.store.database import flush_folder, sha256, write_whole
 from iteralign.store.lock import LOCK
 from iteralign.store.schema import SCHEMA, SCHEMA_VERSION
 
+KEYS = "ids"
+"""How a new run's steps tell records in their keys (``keys.key_of``)."""
 DATABASE, RECIPE = "run.sqlite", "recipe.yaml"
 UNBORN, UNBORN_RECIPE = ".run.sqlite.new", ".recipe.yaml.new"
 
@@ -53,7 +55,7 @@ def write_new(directory: Path, settings: Mapping[str, Any], recipe_text: str) ->
             "schema": str(SCHEMA_VERSION),
             "settings": canonical(settings),
             "recipe": sha256(recipe_text.encode()),
-            "keys": "arguments",
+            "keys": KEYS,
         }
         db.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
         db.execute("PRAGMA journal_mode = WAL")  # the file remembers it

@@ -8,40 +8,56 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from iteralign.canonical import canonical
 from iteralign.store.database import Database, storage, write_whole
+
+_AT_ONCE = 500
 
 
 def digest(database: Database) -> str:
     """SHA-256 over all current records, in hex."""
     found = hashlib.sha256()
-    for row in database.rows(
-        "SELECT scope, name, item, value FROM steps WHERE current ORDER BY scope, name, place, item"
-    ):
+    for row in _current(database, "scope, name, item, value", "scope, name, place, item"):
         found.update(canonical(list(row)).encode() + b"\n")
     return found.hexdigest()
 
 
 def export(database: Database, folder: Path) -> list[Path]:
     """The current records, one file per kind of record in the folder; the files."""
-    found: dict[str, list[str]] = {}
-    for scope, step, kind, value in database.rows(
-        "SELECT scope, name, kind, value FROM steps WHERE current ORDER BY rowid"
-    ):
+    kinds: dict[str, list[str]] = {}
+    for (kind,) in database.rows("SELECT DISTINCT kind FROM steps WHERE current"):
+        kinds.setdefault(_file_name(kind), []).append(kind)
+    with storage(folder):
+        folder.mkdir(exist_ok=True)
+        for name, own in kinds.items():
+            write_whole(folder / name, _lines(database, own))
+    return sorted(folder / name for name in kinds)
+
+
+def _lines(database: Database, kinds: Sequence[str]) -> Iterator[bytes]:
+    among = f"AND kind IN ({', '.join('?' * len(kinds))})"
+    for scope, step, value in _current(database, "scope, name, value", "rowid", among, kinds):
         data = json.loads(value)
         for record in data if isinstance(data, list) else [data]:
             fields = record if isinstance(record, dict) else {"value": record}
-            found.setdefault(_file_name(kind), []).append(
-                json.dumps({"scope": scope, "step": step, **fields}, ensure_ascii=False) + "\n"
-            )
-    with storage(folder):
-        folder.mkdir(exist_ok=True)
-        for name, lines in found.items():
-            write_whole(folder / name, "".join(lines).encode())
-    return sorted(folder / name for name in found)
+            line = json.dumps({"scope": scope, "step": step, **fields}, ensure_ascii=False)
+            yield line.encode() + b"\n"
+
+
+def _current(
+    database: Database, columns: str, order: str, among: str = "", values: Sequence[str] = ()
+) -> Iterator[tuple[Any, ...]]:
+    """The current rows in an order, few of them at once: a run may be larger than the memory."""
+    rowids = database.rows(f"SELECT rowid FROM steps WHERE current {among} ORDER BY {order}", values)
+    for first in range(0, len(rowids), _AT_ONCE):
+        part = [rowid for (rowid,) in rowids[first : first + _AT_ONCE]]
+        query = f"SELECT rowid, {columns} FROM steps WHERE rowid IN ({', '.join('?' * len(part))})"
+        found = {row[0]: row[1:] for row in database.rows(query, part)}
+        yield from (found[rowid] for rowid in part)
 
 
 def _file_name(kind: str) -> str:

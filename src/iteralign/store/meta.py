@@ -44,13 +44,17 @@ class Meta:
         if int(version) < SCHEMA_VERSION and not self._database.readonly:
             with self._database.write() as db:
                 for older in range(int(version), SCHEMA_VERSION):
-                    for statement in UPGRADES[older].split(";\n"):
+                    for statement in filter(None, UPGRADES[older].split(";\n")):
                         db.execute(statement)
                 db.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (str(SCHEMA_VERSION),))
 
     def has_older_keys(self) -> bool:
         """Whether the run was begun by a version whose steps had other keys (listed by hand)."""
         return not self._database.rows("SELECT 1 FROM meta WHERE key = 'keys'")
+
+    def has_whole_keys(self) -> bool:
+        """Whether the keys of the run's steps hold records whole, and not by their ids."""
+        return not self._database.rows("SELECT 1 FROM meta WHERE key = 'keys' AND value = 'ids'")
 
     def settings(self) -> dict[str, Any]:
         """The run's settings. Raises ``StoreError`` where they are damaged."""

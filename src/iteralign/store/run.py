@@ -21,7 +21,7 @@ from iteralign.store.calls import Calls
 from iteralign.store.create import DATABASE, must_be_free, write_new
 from iteralign.store.database import REMEDIES, Database, is_full, storage
 from iteralign.store.evidence import digest, export
-from iteralign.store.keys import BEGINNING, key_of, must_be_plain
+from iteralign.store.keys import BEGINNING, must_be_plain
 from iteralign.store.lock import Lock
 from iteralign.store.meta import Meta
 from iteralign.store.schema import differences, flat, listed, may_change, nested
@@ -146,6 +146,7 @@ class Run:
             run = cls(directory, database, lock)
             run._meta.must_be_readable()
             run.settings = run._meta.settings()
+            run._memory.whole_keys = run._meta.has_whole_keys()
             if lock is not None:
                 run._meta.must_have_its_recipe()
                 run.calls.release()
@@ -249,7 +250,7 @@ class Run:
         """
         must_be_plain(function, f"{weights.FOLDER}/{name}")
         scope = self.scope(weights.FOLDER)
-        key = key_of(function, args, kwargs, given=1)
+        key = scope.key_of(function, args, kwargs, given=1)
         home = self.directory / weights.FOLDER / weights.safe(name)
         stored = self._memory.recall(scope.name, name, key, [ONLY])
         known: Checkpoint | None = scope.decode(Checkpoint, name, stored)[0] if stored else None

@@ -10,7 +10,7 @@ from typing import Any
 
 from iteralign.canonical import canonical
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE steps (
@@ -49,11 +49,12 @@ FROM calls_2;
 DROP TABLE calls_2;
 """
 SCHEMA += CALLS
-UPGRADES = {1: _CALLS_2, 2: _TO_3}
+UPGRADES = {1: _CALLS_2, 2: _TO_3, 3: ""}
 """How a database of this version becomes one of the next.
 
 1 had no ledger. 2 kept a reply as its text, which is JSON already, and the reason why it ended; where there
-is none, SQL's NULL makes all of it NULL.
+is none, SQL's NULL makes all of it NULL. 3 had the same tables, but its records held constitutions and
+reports whole: they are read as they are, and what comes after them refers to them.
 """
 
 MAY_CHANGE = ("stop", "budget")

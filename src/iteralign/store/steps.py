@@ -95,6 +95,8 @@ class Memory:
 
     def __init__(self, database: Database, log: Log, superseded: Callable[[], None]) -> None:
         self.database, self.log, self._superseded = database, log, superseded
+        self.whole_keys = False
+        """Whether an older version began the run, whose keys hold records whole."""
         self._asked: dict[
             tuple[str, str, str], dict[str, int]
         ] = {}  # (scope, name, key) -> item -> its place, in order of asking
@@ -185,12 +187,23 @@ class Scope:
         for a function or an argument whose part in the result could not be seen (``keys``).
         """
         must_be_plain(function, f"{self.name}/{name}")
-        return self.keyed(name, kind, key_of(function, args, kwargs), lambda: function(*args, **kwargs))
+        key = self.key_of(function, args, kwargs)
+        return self.keyed(name, kind, key, lambda: function(*args, **kwargs))
+
+    def key_of(
+        self,
+        function: Callable[..., Any],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        given: int = 0,
+    ) -> str:
+        """``keys.key_of``, as this run makes its keys."""
+        return key_of(function, args, kwargs, given=given, whole=self._memory.whole_keys)
 
     def known(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> bool:
         """Whether a ``once`` of this step with these arguments was ever stored."""
         query = "SELECT 1 FROM steps WHERE scope = ? AND name = ? AND key = ?"
-        key = key_of(function, args, kwargs)
+        key = self.key_of(function, args, kwargs)
         return bool(self._memory.database.rows(query, (self.name, name, key)))
 
     def ever(self, name: str) -> bool:
@@ -215,7 +228,7 @@ class Scope:
             self.name,
             name,
             key,
-            spelled(kind),
+            spelled(type(value) if isinstance(kind, types.UnionType) else kind),
             fresh,
             self._fields(name, "done", 1, 1, time.monotonic() - started),
         )
@@ -243,7 +256,7 @@ class Scope:
         if chunk < 1:
             raise ValueError(f"chunk = {chunk}: must be at least 1")
         must_be_plain(function, f"{self.name}/{name}")
-        key = key_of(function, args, kwargs, given=1)
+        key = self.key_of(function, args, kwargs, given=1)
         unique = list({item.id: item for item in items}.values())
         total = len(unique)
         stored = self._memory.recall(self.name, name, key, [item.id for item in unique])
@@ -290,7 +303,7 @@ class Scope:
         computed, or marked as current.
         """
         query = "SELECT item, value FROM steps WHERE scope = ? AND name = ? AND key = ?"
-        key = key_of(function, args, kwargs, given=1)
+        key = self.key_of(function, args, kwargs, given=1)
         found: dict[str, str] = dict(self._memory.database.rows(query, (self.name, name, key)))
         asked = dict.fromkeys(item.id for item in items)
         return self.decode(kind, name, {i: found[i] for i in asked if i in found})
@@ -370,6 +383,8 @@ def given(value: T) -> T:
 
 def spelled(kind: Any) -> str:
     """A type as the column ``kind`` names it: ``Verdict``, ``list[Verdict]``."""
+    if isinstance(kind, types.UnionType):
+        return " or ".join(spelled(a) for a in typing.get_args(kind))
     if typing.get_origin(kind) is None:
         return str(getattr(kind, "__name__", kind))
     inner = ", ".join("..." if a is Ellipsis else spelled(a) for a in typing.get_args(kind))

@@ -10,20 +10,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from iteralign.text.vectors import Vectors, ranges, vectors_of
 from iteralign.text.words import comparable, normalise
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_BUCKETS: Final = 1 << 22
-_PRIME: Final = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2**64
-_WORD_WEIGHT: Final = 2.0  # a word is one feature beside about three n-grams per letter
 _TOLERANCE: Final = 1e-5  # float32 sums of equal vectors differ from 1 by less
-_BREAK: Final = 10
-_SPACE: Final = 32
 _COMPARED: Final = 4_000  # texts; the cosines of a block are one matrix
 _AGGLOMERATE: Final = 1500  # texts; average linkage is quadratic in them, larger sets are halved first
 
@@ -36,17 +32,6 @@ these they thing things this those through to too under up us ve very want was w
 where which while who why will with without would you your
 """
 _STOP_WORDS: Final = frozenset(_FUNCTION_WORDS.split())
-
-
-class _Vectors(NamedTuple):
-    """Sparse unit vectors.
-
-    Row r has the features ``columns[start[r]:start[r + 1]]``, ascending, with ``values`` (float32).
-    """
-
-    start: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    values: NDArray[np.float32]
 
 
 def near_duplicates(texts: Sequence[str], threshold: float = 0.8) -> list[list[int]]:
@@ -77,24 +62,31 @@ def similarity(queries: Sequence[str], texts: Sequence[str]) -> NDArray[np.float
     """
     import numpy as np
 
-    result = np.zeros((len(queries), len(texts)), dtype=np.float32)
     if not queries or not texts:
-        return result
+        return np.zeros((len(queries), len(texts)), dtype=np.float32)
+    vectors = vectors_of([*queries, *texts])
     count = len(queries)
-    vectors = _vectors([*queries, *texts])
-    split = int(vectors.start[count])
-    rows = np.repeat(np.arange(len(texts)), np.diff(vectors.start[count:]))
-    order = np.argsort(vectors.columns[split:], kind="stable")
-    by_column = vectors.columns[split:][order]
+    return _cosines(vectors.some(np.arange(count)), vectors.some(np.arange(count, count + len(texts))))
+
+
+def _cosines(queries: Vectors, texts: Vectors) -> NDArray[np.float32]:
+    """Cosines in [0, 1], shape (queries, texts)."""
+    import numpy as np
+
+    count = len(texts.start) - 1
+    result = np.zeros((len(queries.start) - 1, count), dtype=np.float32)
+    rows = np.repeat(np.arange(count), np.diff(texts.start))
+    order = np.argsort(texts.columns, kind="stable")
+    by_column = texts.columns[order]
     postings = rows[order]
-    weights = vectors.values[split:][order]
-    for query in range(count):
-        span = slice(int(vectors.start[query]), int(vectors.start[query + 1]))
-        low = np.searchsorted(by_column, vectors.columns[span], side="left")
-        high = np.searchsorted(by_column, vectors.columns[span], side="right")
-        hits = _ranges(low, high)
-        scaled = weights[hits] * np.repeat(vectors.values[span], high - low)
-        result[query] = np.bincount(postings[hits], weights=scaled, minlength=len(texts))
+    weights = texts.values[order]
+    for query in range(len(result)):
+        span = slice(int(queries.start[query]), int(queries.start[query + 1]))
+        low = np.searchsorted(by_column, queries.columns[span], side="left")
+        high = np.searchsorted(by_column, queries.columns[span], side="right")
+        hits = ranges(low, high)
+        scaled = weights[hits] * np.repeat(queries.values[span], high - low)
+        result[query] = np.bincount(postings[hits], weights=scaled, minlength=count)
     return np.clip(result, 0.0, 1.0)
 
 
@@ -118,21 +110,24 @@ def cluster(texts: Sequence[str], max_size: int, seed: int = 0) -> list[list[int
     The biggest comes first; among equals, the one with the first member.
 
     Average linkage: the two most alike clusters merge while they are more alike than two texts of the set are
-    on average. ``seed`` matters only above 1,500 texts, where the set is halved around seeded centres first.
-    Raises ``ValueError`` for ``max_size`` below 1.
+    on average. ``seed`` matters only above 1,500 texts, where the set is halved around seeded centres first,
+    so that the time grows hardly faster than the set: 19,000 questions take a dozen seconds. Raises
+    ``ValueError`` for ``max_size`` below 1.
     """
     if max_size < 1:
         raise ValueError(f"max_size = {max_size!r}: must be at least 1")
+    if not texts:
+        return []
     clusters: list[list[int]] = []
-    waiting = [list(range(len(texts)))] if texts else []
+    vectors = vectors_of(texts, times=2)  # each text is a query, too
+    waiting = [list(range(len(texts)))]
     while waiting:
         part = waiting.pop()
+        own = vectors.some(part)
         if len(part) > _AGGLOMERATE:
-            waiting.extend(_halve([texts[i] for i in part], part, seed))
+            waiting.extend([part[i] for i in half] for half in _halve(own, seed))
         else:
-            clusters.extend(
-                [part[i] for i in members] for members in _agglomerate([texts[i] for i in part], max_size)
-            )
+            clusters.extend([part[i] for i in members] for members in _agglomerate(own, max_size))
     return sorted((sorted(c) for c in clusters), key=lambda c: (-len(c), c[0]))
 
 
@@ -181,95 +176,6 @@ def _document_frequencies(texts: Sequence[str]) -> Counter[str]:
     return counts
 
 
-def _ranges(low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.int64]:
-    """The integers of all half-open ranges [low, high), one after the other."""
-    import numpy as np
-
-    lengths = high - low
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    result: NDArray[np.int64] = np.arange(total, dtype=np.int64) + np.repeat(low - (ends - lengths), lengths)
-    return result
-
-
-def _features(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Keys (row * buckets + bucket, ascending, distinct) and weighted counts of all features of all texts."""
-    import numpy as np
-
-    joined = "".join(f"\n {comparable(t)} " for t in texts)
-    points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
-    is_break = points == _BREAK
-    is_space = points == _SPACE
-    rows = np.cumsum(is_break) - 1
-    prime = np.uint64(_PRIME)
-    keys = []
-    weights = []
-
-    def add(positions: NDArray[Any], hashes: NDArray[Any], salt: int, weight: float) -> None:
-        mixed = (hashes ^ np.uint64(salt)) * prime
-        mixed = (mixed ^ (mixed >> np.uint64(29))) * prime
-        buckets = (mixed >> np.uint64(42)).astype(np.int64)
-        keys.append(rows[positions] * _BUCKETS + buckets)
-        weights.append(np.full(len(positions), weight, dtype=np.float32))
-
-    for n in (3, 4, 5):
-        count = len(points) - n + 1
-        if count <= 0:
-            continue
-        good = ~is_break[:count] & ~is_break[n - 1 :]
-        for k in range(1, n - 1):
-            good &= ~is_break[k : count + k] & ~is_space[k : count + k]
-        positions = np.flatnonzero(good)
-        hashes = points[positions]
-        for k in range(1, n):
-            hashes = hashes * prime + points[positions + k]
-        add(positions, hashes, n, 1.0)
-    # A word's polynomial hash is a difference of prefix sums, shifted to the word's start by the inverse
-    # power: all words of all texts cost a few passes over one array, and no loop.
-    powers = np.cumprod(np.full(len(points), prime, dtype=np.uint64))
-    inverse = np.cumprod(np.full(len(points), pow(_PRIME, -1, 1 << 64), dtype=np.uint64))
-    sums = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(points * powers, dtype=np.uint64)])
-    letter = ~(is_break | is_space)
-    edges = np.diff(letter.astype(np.int8), prepend=0, append=0)
-    starts = np.flatnonzero(edges == 1)
-    ends = np.flatnonzero(edges == -1)
-    if len(starts):
-        add(starts, (sums[ends] - sums[starts]) * inverse[starts], 1, _WORD_WEIGHT)
-    if not keys:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-    distinct, place = np.unique(np.concatenate(keys), return_inverse=True)
-    return distinct, np.bincount(place, weights=np.concatenate(weights)).astype(np.float32)
-
-
-def _vectors(texts: Sequence[str]) -> _Vectors:
-    """TF-IDF unit vectors; columns are numbered from the rarest feature to the most frequent one."""
-    import numpy as np
-
-    keys = []
-    values = []
-    for first in range(0, len(texts), 4000):
-        chunk, weights = _features(texts[first : first + 4000])
-        keys.append(chunk + first * _BUCKETS)
-        values.append(weights)
-    key = np.concatenate(keys)
-    tf = np.concatenate(values)
-    buckets = key % _BUCKETS
-    _, place, frequency = np.unique(buckets, return_inverse=True, return_counts=True)
-    rank = np.empty(len(frequency), dtype=np.int64)
-    rank[np.argsort(frequency, kind="stable")] = np.arange(len(frequency))
-    idf = (np.log((1 + len(texts)) / (1 + frequency)) + 1).astype(np.float32)
-    tf *= idf[place]
-    key += rank[place] - buckets
-    order = np.argsort(key, kind="stable")
-    key = key[order]
-    tf = tf[order]
-    rows = key // _BUCKETS
-    start = np.searchsorted(rows, np.arange(len(texts) + 1))
-    norms = np.sqrt(np.bincount(rows, weights=tf.astype(np.float64) ** 2, minlength=len(texts)))
-    tf /= np.maximum(norms, 1e-12)[rows].astype(np.float32)
-    return _Vectors(start, key % _BUCKETS, tf)
-
-
 def _link(texts: list[str], threshold: float) -> list[int]:
     """For each of the distinct texts the smallest index of its connected component."""
     import numpy as np
@@ -284,7 +190,7 @@ def _link(texts: list[str], threshold: float) -> list[int]:
             i = parent[i]
         return i
 
-    start, columns, values = _vectors(texts)
+    start, columns, values = vectors_of(texts)
     # Prefix filter (Bayardo, Ma and Srikant 2007): two vectors whose cosine reaches the threshold share a
     # feature among those that come, rarest first, before the rest of either vector is shorter than the
     # threshold. By then the rest can add no cosine that large, for the other vector has length 1.
@@ -305,14 +211,14 @@ def _link(texts: list[str], threshold: float) -> list[int]:
     dense = np.zeros(int(columns.max(initial=0)) + 1, dtype=np.float32)
     for i in range(1, len(texts)):
         mine = place[kept[prefix_start[i] : prefix_start[i + 1]]]
-        candidates = np.unique(posting[_ranges(first_of_feature[mine], mine)])  # earlier texts only
+        candidates = np.unique(posting[ranges(first_of_feature[mine], mine)])  # earlier texts only
         if not len(candidates):
             continue
         low = start[candidates]
         high = start[candidates + 1]
         span = slice(int(start[i]), int(start[i + 1]))
         dense[columns[span]] = values[span]
-        entries = _ranges(low, high)
+        entries = ranges(low, high)
         ends = np.cumsum(high - low)
         cosines = np.add.reduceat(dense[columns[entries]] * values[entries], ends - (high - low))
         dense[columns[span]] = 0.0
@@ -323,22 +229,25 @@ def _link(texts: list[str], threshold: float) -> list[int]:
     return [find(i) for i in range(len(texts))]
 
 
-def _agglomerate(texts: list[str], max_size: int) -> list[list[int]]:
+def _agglomerate(vectors: Vectors, max_size: int) -> list[list[int]]:
     """Average linkage under a size limit, down to the mean likeness of the set."""
     import numpy as np
 
-    n = len(texts)
+    n = len(vectors.start) - 1
     clusters: list[list[int]] = [[i] for i in range(n)]
     if n < 2 or max_size == 1:
         return clusters
-    alike = similarity(texts, texts).astype(np.float64)
+    alike = _cosines(vectors, vectors).astype(np.float64)
     alike = (alike + alike.T) / 2
     floor = float((alike.sum() - np.trace(alike)) / (n * (n - 1)))
     np.fill_diagonal(alike, -1.0)
     sizes = np.ones(n, dtype=np.int64)
+    # the best partner of each row, the first one among equals; a merge changes few of them
+    partner = alike.argmax(axis=1)
+    best = alike[np.arange(n), partner]
     while True:
-        flat = int(np.argmax(alike))
-        a, b = sorted(divmod(flat, n))
+        row = int(np.argmax(best))
+        a, b = sorted((row, int(partner[row])))
         if alike[a, b] <= floor and not alike[a, b] > 1 - _TOLERANCE:
             return [c for c in clusters if c]
         merged = (sizes[a] * alike[a] + sizes[b] * alike[b]) / (sizes[a] + sizes[b])
@@ -350,11 +259,19 @@ def _agglomerate(texts: list[str], max_size: int) -> list[list[int]]:
         alike[:, a] = merged
         alike[b] = -1.0
         alike[:, b] = -1.0
+        better = (merged > best) | ((merged == best) & (a < partner))
+        partner[better] = a
+        best[better] = merged[better]
+        changed = (partner == b) | ((partner == a) & (best != merged))
+        changed[[a, b]] = True
+        lost = np.flatnonzero(changed)
+        partner[lost] = alike[lost].argmax(axis=1)
+        best[lost] = alike[lost, partner[lost]]
         clusters[a] += clusters[b]
         clusters[b] = []
 
 
-def _halve(texts: list[str], indices: list[int], seed: int) -> list[list[int]]:
+def _halve(vectors: Vectors, seed: int) -> list[list[int]]:
     """Two halves of equal size.
 
     One holds the texts that are more like one of two unlike texts, one those more like the other.
@@ -363,9 +280,22 @@ def _halve(texts: list[str], indices: list[int], seed: int) -> list[list[int]]:
 
     import numpy as np
 
-    first = random.Random(seed).randrange(len(texts))
-    second = int(np.argmin(similarity([texts[first]], texts)[0]))
-    lean = similarity([texts[first], texts[second]], texts)
-    order = np.argsort(lean[1] - lean[0], kind="stable")
-    middle = len(texts) // 2
-    return [sorted(indices[i] for i in order[middle:]), sorted(indices[i] for i in order[:middle])]
+    count = len(vectors.start) - 1
+    first = random.Random(seed).randrange(count)
+    one = _like(vectors, first)
+    order = np.argsort(_like(vectors, int(np.argmin(one))) - one, kind="stable")
+    middle = count // 2
+    return [sorted(order[middle:].tolist()), sorted(order[:middle].tolist())]
+
+
+def _like(vectors: Vectors, row: int) -> NDArray[np.float32]:
+    """Cosines of one row with all, shape (rows,)."""
+    import numpy as np
+
+    start = vectors.start
+    own = slice(int(start[row]), int(start[row + 1]))
+    dense = np.zeros(int(vectors.columns.max(initial=0)) + 1, dtype=np.float32)
+    dense[vectors.columns[own]] = vectors.values[own]
+    sums = np.concatenate([np.zeros(1), np.cumsum(dense[vectors.columns] * vectors.values, dtype=np.float64)])
+    cosines: NDArray[np.float32] = (sums[start[1:]] - sums[start[:-1]]).astype(np.float32)
+    return cosines
