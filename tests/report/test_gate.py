@@ -81,7 +81,10 @@ def test_the_effects_that_are_told_have_the_power_that_is_told() -> None:
 
 
 def test_the_plan_tells_of_every_test_what_it_has_needs_and_sees() -> None:
-    recipe = load_recipe("embedded", ["accept.over_refusal_margin=0.05", "stop.iterations=3"])
+    recipe = load_recipe(
+        "embedded",
+        ["accept.over_refusal_margin=0.05", "evaluation.over_refusal_limit=null", "stop.iterations=3"],
+    )
     sizes = Sizes(
         prompts=360,
         held_out=360,
@@ -109,7 +112,12 @@ def test_the_plan_tells_of_every_test_what_it_has_needs_and_sees() -> None:
 
 
 def test_a_gate_that_can_never_pass_is_refused_before_the_directory_is_made(tmp_path: Path) -> None:
-    sets = ["benign.limit=32", "accept.over_refusal_margin=0.05", "evaluation.test_share=0"]
+    sets = [
+        "benign.limit=32",
+        "evaluation.over_refusal_limit=null",
+        "accept.over_refusal_margin=0.05",
+        "evaluation.test_share=0",
+    ]
     few = load_recipe("embedded", sets)
     with pytest.raises(RecipeError) as caught:
         start(few, tmp_path / "run")
