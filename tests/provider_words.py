@@ -278,15 +278,7 @@ LONG: dict[str, tuple[int, bytes]] = {
     "anthropic": (400, bad("input length and `max_tokens` exceed context limit: 190000 + 16384 > 200000")),
     "gemini": (
         400,
-        raw(
-            [
-                {
-                    "error": {
-                        "message": "The input token count (20) exceeds the maximum number of tokens (8)."
-                    }
-                }
-            ]
-        ),
+        raw([{"error": {"message": "The input token count (20) exceeds the maximum number of tokens (8)."}}]),
     ),
     "llama.cpp": (
         500,
