@@ -133,6 +133,6 @@ def test_a_run_of_the_first_layout_is_read_and_gets_its_table_when_it_goes_on(tm
     with Run.open(directory) as run:
         assert run.calls.spent() == []
     db = sqlite3.connect(directory / "run.sqlite")
-    assert db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() == ("3",)
+    assert db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() == ("4",)
     assert db.execute("SELECT COUNT(*) FROM calls").fetchone() == (0,)
     db.close()
