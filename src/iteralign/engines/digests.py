@@ -1,0 +1,110 @@
+"""What a model's tensors hold, as checksums: exact, and the same on every device.
+
+A cast from float32 rounds alike everywhere, so a trainer's float32 weights say what a load in a narrower
+precision must hold, bit for bit. Knows no files, no checkpoints and no log-probabilities.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Digests = dict[str, dict[str, str]]
+"""Tensor's name -> precision -> checksum in that precision."""
+
+NARROWER = ("bfloat16", "float16")
+"""What float32 tensors may be cast to by a load."""
+_CHUNK = 1 << 22
+_ODD = 0x9E3779B97F4A7C15 - (1 << 64)
+"""2^64 over the golden ratio, as a signed integer."""
+
+
+def digests(model: Any) -> Digests:
+    """The checksums of all tensors of a model, and of what its adapters are multiplied with.
+
+    A float32 tensor has one for each narrower precision, too; any other has its own alone.
+    """
+    found: Digests = {}
+    for name, tensor in _tensors(model):
+        own = _precision(tensor)
+        kinds = [own, *NARROWER] if own == "float32" else [own]
+        found[name] = {kind: checksum(_cast(tensor, kind)) for kind in kinds}
+    return found | _adapters(model)
+
+
+def unlike(model: Any, written: Digests) -> list[str]:
+    """Names of tensors that are missing, added, or hold other values than ``written`` says; sorted."""
+    adapters = _adapters(model)
+    tensors = _tensors(model)
+    wrong = {n for n, kinds in adapters.items() if written.get(n) != kinds}
+    wrong |= {n for n, tensor in tensors if not _alike(tensor, written.get(n, {}))}
+    return sorted(wrong | (set(written) - set(adapters) - {n for n, _ in tensors}))
+
+
+def apart(a: Digests, b: Digests) -> list[str]:
+    """Names of tensors that two sets of checksums do not agree on; sorted.
+
+    They agree where one precision is in both, with the same checksum.
+    """
+    return sorted(
+        n
+        for n in {*a, *b}
+        if not any(kind in b.get(n, {}) and b[n][kind] == v for kind, v in a.get(n, {}).items())
+    )
+
+
+def checksum(tensor: Any) -> str:
+    """A checksum of a tensor's bits and their places, modulo 2^64; integers add up alike in any order."""
+    import torch
+
+    whole = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[tensor.element_size()]
+    bits = tensor.detach().contiguous().view(-1).view(whole)
+    total = torch.zeros((), dtype=torch.int64, device=bits.device)
+    for start in range(0, bits.numel(), _CHUNK):
+        part = bits[start : start + _CHUNK].to(torch.int64)
+        place = (
+            torch.arange(start + 1, start + 1 + part.numel(), dtype=torch.int64, device=bits.device) * _ODD
+        )
+        total += (part * ((place ^ (place >> 29)) | 1)).sum()
+    return f"{int(total.item()) % (1 << 64):016x}"
+
+
+def _alike(tensor: Any, written: dict[str, str]) -> bool:
+    own = _precision(tensor)
+    if own in written:
+        return checksum(tensor) == written[own]
+    if own == "float32" and written:  # written narrower: what rounds to it is as near as can be known
+        kind = next(iter(written))
+        return checksum(_cast(tensor, kind)) == written[kind]
+    return False
+
+
+def _tensors(model: Any) -> list[tuple[str, Any]]:
+    import torch
+
+    return [
+        # integers of 64 bits are not whole on every kind of device
+        (name, tensor.cpu() if tensor.device.type == "mps" else tensor)
+        for name, tensor in model.state_dict().items()
+        if isinstance(tensor, torch.Tensor)
+    ]
+
+
+def _adapters(model: Any) -> Digests:
+    """How each adapted layer applies its adapter: that it does, and what with."""
+    found: Digests = {}
+    for name, layer in model.named_modules():
+        if hasattr(layer, "active_adapters") and isinstance(getattr(layer, "scaling", None), dict):
+            on = {a: round(float(layer.scaling[a]), 9) for a in layer.active_adapters if a in layer.scaling}
+            state = "off" if layer.disable_adapters else "merged" if layer.merged else "on"
+            found[f"{name} (adapter)"] = {"scale": f"{state} {on}"}
+    return found
+
+
+def _precision(tensor: Any) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _cast(tensor: Any, precision: str) -> Any:
+    import torch
+
+    return tensor.to(getattr(torch, precision))
