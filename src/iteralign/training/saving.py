@@ -80,7 +80,8 @@ def merged(model: Any, warn: Callable[[str], None], *, serving: str) -> Any:
     for name, layer in model.named_modules():
         if not hasattr(layer, "get_delta_weight"):
             continue
-        weight = layer.get_base_layer().weight
+        # experts are one parameter of a layer, and not its weight
+        weight = layer.get_param() if hasattr(layer, "get_param") else layer.get_base_layer().weight
         before = weight.detach().clone()
         change = sum(layer.get_delta_weight(a).detach() for a in layer.active_adapters)
         layer.merge()
