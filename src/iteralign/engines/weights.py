@@ -246,7 +246,9 @@ def _adapted(folder: Path, precision: str, warn: Callable[[str], None], adapter:
     base = _model(base_of(str(folder)) or "", precision, warn)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=FutureWarning)  # peft's own calls, not ours
+            warnings.filterwarnings(
+                "ignore", module=r"(peft|transformers)(\.|$)"
+            )  # of calls that are not ours
             model = PeftModel.from_pretrained(
                 base, folder, is_trainable=adapter == "trained", autocast_adapter_dtype=adapter != "beside"
             )
