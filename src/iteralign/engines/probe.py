@@ -70,21 +70,19 @@ def write_probe(
     trained: Memory | None = None,
     *,
     template: str | None = None,
-    precisions: Sequence[str] = ("float32", "bfloat16"),
     warn: Callable[[str], None] = lambda text: None,
 ) -> None:
-    """Load what was saved as an engine will, in these precisions, and write what it holds beside it.
+    """Load what was saved as an engine will, in float32 and in bfloat16, and write what it holds beside it.
 
-    The checksums are by the first precision: the widest. ``trained``: what was in memory before. Raises
-    ``EngineError`` where what was saved is something else.
+    ``trained``: what was in memory before. Raises ``EngineError`` where what was saved is something else.
     """
     totals: dict[str, float] = {}
     tensors: Digests = {}
-    for precision in precisions:
+    for precision in ("float32", "bfloat16"):
         model, tokenizer = load(
             str(out), device="cpu", precision=precision, template=template, warn=warn, adapter="beside"
         )
-        tensors = tensors or digests(model)
+        tensors = tensors or digests(model)  # of float32, which knows the narrower ones
         totals[precision] = probe_total(model, tokenizer)
         del model  # one at a time: they may be large
         gc.collect()
@@ -95,11 +93,11 @@ def write_probe(
                 f"{out}: what was saved is not what was trained: {_some(lost)} of {len(tensors)} tensors "
                 "differ after a load. Resume: it is trained again"
             )
-        total = totals.get("float32")
-        if total is not None and trained.total is not None and not abs(total - trained.total) <= _SAME:
+        if trained.total is not None and not abs(totals["float32"] - trained.total) <= _SAME:
             raise EngineError(
-                f"{out}: what was saved answers otherwise than what was trained: the probe gets {total:.4f} "
-                f"nats, and got {trained.total:.4f} before: its configuration was not saved whole"
+                f"{out}: what was saved answers otherwise than what was trained: the probe gets "
+                f"{totals['float32']:.4f} nats, and got {trained.total:.4f} before: "
+                "its configuration was not saved whole"
             )
     text = {
         "question": PROBE[0].text,

@@ -13,7 +13,6 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -44,14 +43,6 @@ Row = dict[str, list[int]]
 PART = 4096
 """Rows that are in Python lists at once; the data set itself holds 8 bytes a token."""
 LIBRARIES = ("transformers", "trl", "peft", "accelerate", "datasets", "torch")
-
-
-@dataclass(frozen=True)
-class _Saved:
-    """What was in memory when it was saved. ``narrow``: an adapter whose base was not at hand in float32."""
-
-    memory: Memory
-    narrow: bool
 
 
 class SFT:
@@ -153,12 +144,9 @@ class SFT:
             with warnings.catch_warnings():
                 # they are to the callers of these libraries, not to our users
                 warnings.filterwarnings("ignore", module=rf"({'|'.join(LIBRARIES)})(\.|$)")
-                saved = self._train(start, examples, out, attempt=made.id)
+                memory = self._train(start, examples, out, attempt=made.id)
                 _sweep()  # what was trained makes room for what was saved
-                precisions = ("bfloat16",) if saved.narrow else ("float32", "bfloat16")
-                write_probe(
-                    out, saved.memory, template=self._template, precisions=precisions, warn=self._warn
-                )
+                write_probe(out, memory, template=self._template, warn=self._warn)
                 seal(out)
         finally:
             _sweep()
@@ -166,7 +154,7 @@ class SFT:
 
     def _train(
         self, start: Checkpoint, examples: Collection[TrainingExample], out: Path, attempt: str
-    ) -> _Saved:
+    ) -> Memory:
         quiet()
         import torch
         from transformers import set_seed
@@ -218,8 +206,7 @@ class SFT:
         # without the wrapper, else the probe would run in bfloat16
         trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
         must_be_finite(trained, losses, s.learning_rate)
-        narrow = lora and precision != "float32"
-        if quantised or (narrow and not s.keep_adapter):
+        if quantised or (lora and precision != "float32" and not s.keep_adapter):
             # the sum is kept in float32, and so is what it is added to
             wide = how if s.keep_adapter else how | {"precision": "float32"}
             del model, trainer
@@ -239,7 +226,7 @@ class SFT:
             "losses": losses,
         }
         (out / TRAINING_LOG).write_text(json.dumps(log, indent=1), encoding="utf-8")
-        return _Saved(memory, narrow=narrow and s.keep_adapter)
+        return memory
 
     def _rows(self, tokenizer: Any, examples: Collection[TrainingExample]) -> Iterator[Row]:
         """What is trained on, by the chat format of generation.

@@ -192,4 +192,7 @@ def test_checksums_are_the_same_for_a_cast_and_tell_places_apart() -> None:
     small = values.clone()
     small[2, 2] += 1e-6 * small[2, 2].abs()
     assert len({checksum(t) for t in (values, swapped, small, -values, torch.zeros(35))}) == 5
+    long = torch.randn(1 << 16).bfloat16()  # several blocks, and parts that begin amid a word
+    assert checksum(long[1:]) == checksum(long[1:].clone()) != checksum(long[:-1])
+    assert checksum(torch.cat([long[1 << 15 :], long[: 1 << 15]])) != checksum(long)
     assert checksum(torch.zeros(0)) == checksum(torch.zeros(3))
