@@ -185,3 +185,35 @@ def test_a_template_that_thinks_aloud_is_told_not_to() -> None:
     tokenizer = prepare(make_tokenizer(thinks))
     ids, learnt = encode_training(tokenizer, (U("What?"), A("That.")))
     assert tokenizer.decode([t for t, yes in zip(ids, learnt, strict=True) if yes]) == "That.<|end|>"
+
+
+READS_A_CLOCK = "{% if strftime_now is defined %}Today is {{ strftime_now('%A, %d %B %Y') }}.{% endif %}\n"
+
+
+@pytest.mark.parametrize(
+    "before", ["", "\n", "  ", "{% macro day() %}{{ strftime_now('%F') }}{% endmacro %}"]
+)
+def test_a_template_that_reads_the_clock_gets_one_moment(
+    before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datetime
+
+    import transformers.utils.chat_template_utils as templates
+
+    shown = []
+    for year in (2024, 2031):
+
+        class Clock(datetime.datetime):
+            @classmethod
+            def now(cls, tz: datetime.tzinfo | None = None) -> Clock:
+                return cls(year, 7, 26, 12)  # noqa: B023
+
+        monkeypatch.setattr(templates, "datetime", Clock)
+        plain = make_tokenizer(before + READS_A_CLOCK + TEMPLATE)
+        turns = [{"role": "user", "content": "How?"}]
+        real = plain.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        shown.append((plain.decode(encode_prompt(prepare(plain), (U("How?"),))), real))
+        assert "replace" not in plain.chat_template, "the template itself stays as it is, for the checkpoint"
+    (ours, real), (later, other) = shown
+    assert ours == later == real != other
+    assert "Today is Friday, 26 July 2024." in ours

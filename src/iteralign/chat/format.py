@@ -38,6 +38,26 @@ SETTINGS: dict[str, Any] = {"enable_thinking": False, "date_string": "26 Jul 202
 otherwise, and no run would repeat). Templates that do not ask for these do not see them.
 """
 
+CLOCK = {
+    **{"%Y": "2024", "%y": "24", "%m": "07", "%-m": "7", "%d": "26", "%-d": "26", "%e": "26", "%j": "208"},
+    **{"%B": "July", "%b": "Jul", "%h": "Jul", "%A": "Friday", "%a": "Fri", "%u": "5", "%w": "5"},
+    **{"%H": "12", "%-H": "12", "%I": "12", "%-I": "12", "%M": "00", "%S": "00", "%f": "000000", "%p": "PM"},
+    **{"%F": "2024-07-26", "%T": "12:00:00", "%R": "12:00", "%D": "07/26/24", "%x": "07/26/24"},
+    **{"%X": "12:00:00", "%c": "Fri Jul 26 12:00:00 2024", "%Z": "UTC", "%z": "+0000", "%s": "1721995200"},
+}
+"""The one moment that templates know that read a clock (``strftime_now``: Granite, Mistral, gpt-oss).
+
+Prompts of two days could not be compared, and a run that goes on after midnight would ask other ones.
+"""
+_STOPPED = (
+    "{% macro strftime_now(format) %}{{ format"
+    + "".join(f"|replace('{code}', '{text}')" for code, text in CLOCK.items())
+    + " }}{% endmacro %}\n"
+)
+"""Stands before a template that reads the clock; transformers hands a template no functions of ours. Its line
+feed is no part of the text: a template's first line stays one.
+"""
+
 PROBE: Chat = (
     Message("user", "What is a good way to begin the day?"),
     Message("assistant", "Open the window and take a breath."),
@@ -205,7 +225,12 @@ def _render(tokenizer: Any, turns: list[dict[str, str]], answer: bool) -> list[i
 
     try:
         found = tokenizer.apply_chat_template(
-            turns, add_generation_prompt=not answer, tokenize=True, return_dict=True, **SETTINGS
+            turns,
+            chat_template=_stopped(tokenizer),
+            add_generation_prompt=not answer,
+            tokenize=True,
+            return_dict=True,
+            **SETTINGS,
         )
     except TemplateError as error:
         roles = ", ".join(t["role"] for t in turns)
@@ -214,6 +239,12 @@ def _render(tokenizer: Any, turns: list[dict[str, str]], answer: bool) -> list[i
         ) from error
     ids: list[int] = found["input_ids"]
     return ids
+
+
+def _stopped(tokenizer: Any) -> Any:
+    """The template with its clock stopped, where it reads one; None where it does not."""
+    template = tokenizer.chat_template
+    return _STOPPED + template if isinstance(template, str) and "strftime_now" in template else None
 
 
 def _quoted(facts: _Facts, text: str) -> str:
@@ -236,7 +267,10 @@ def _find_out(tokenizer: Any, name: str) -> _Facts:
 
     def text(*turns: tuple[str, str]) -> str:
         shown: str = tokenizer.apply_chat_template(
-            [{"role": r, "content": c} for r, c in turns], tokenize=False, **SETTINGS
+            [{"role": r, "content": c} for r, c in turns],
+            chat_template=_stopped(tokenizer),
+            tokenize=False,
+            **SETTINGS,
         )
         return shown
 

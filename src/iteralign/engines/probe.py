@@ -1,24 +1,56 @@
-"""The probe that proves a load: a fixed text gets what the trainer wrote beside the weights.
+"""The proof that loaded weights are the trained ones: tensors' checksums, and a fixed text's probability.
 
-That is its log-probability. A silent half-load, or another model behind the same name, gives another one.
-Knows nothing of where weights come from, sampling or training.
+The checksums are exact on any device and catch a half-load, a swap and an adapter left off. The
+log-probability catches what they cannot see (a configuration, a tokenizer), loosely: it rounds with the
+device, the precision and the kernels. Knows nothing of where weights come from, sampling or training.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from iteralign.chat.format import PROBE, encode_training
+from iteralign.engines.digests import Digests, apart, digests, unlike
 from iteralign.engines.weights import first_line, folder_of, load
 from iteralign.errors import EngineError
 
 PROBE_FILE = "probe.json"
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.2, "float16": 0.2}
-"""Nats, for the sum over the probe's answer (a dozen tokens)."""
+"""Nats, for the sum over the probe's answer (a dozen tokens): where nothing but it tells weights apart."""
+_ROUNDING = 3.0
+"""Another device or other kernels round by so many times what bfloat16 and float32 differ by on the CPU."""
+_SAME = 0.01
+"""Nats: the same float32 weights on the same CPU, before and after they were saved."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the trained weights hold in memory, for the proof of what was saved.
+
+    ``total``: their log-probability of the probe, nats, in float32 on the CPU; None where they are not so.
+    """
+
+    tensors: Digests
+    total: float | None = None
+
+
+@dataclass(frozen=True)
+class Written:
+    """A probe file. ``tensors`` is empty in files of older versions.
+
+    ``made_by``: the version of transformers, which may name tensors anew.
+    """
+
+    totals: dict[str, float]
+    tensors: Digests
+    made_by: str
 
 
 def probe_total(model: Any, tokenizer: Any) -> float:
@@ -34,21 +66,47 @@ def probe_total(model: Any, tokenizer: Any) -> float:
 
 
 def write_probe(
-    model: Any, tokenizer: Any, out: Path, precisions: Sequence[str] = ("float32", "bfloat16")
+    out: Path,
+    trained: Memory | None = None,
+    *,
+    template: str | None = None,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> None:
-    """Write the probe by the weights in memory, in these precisions in turn.
+    """Load what was saved as an engine will, in float32 and in bfloat16, and write what it holds beside it.
 
-    The model is left in the last: call it at the end.
+    ``trained``: what was in memory before. Raises ``EngineError`` where what was saved is something else.
     """
-    import torch
-
-    totals = {}
-    for precision in precisions:
-        totals[precision] = probe_total(model.to(getattr(torch, precision)), tokenizer)
-    (out / PROBE_FILE).write_text(
-        json.dumps({"question": PROBE[0].text, "answer": PROBE[1].text, "logprob": totals}, indent=1),
-        encoding="utf-8",
-    )
+    totals: dict[str, float] = {}
+    tensors: Digests = {}
+    for precision in ("float32", "bfloat16"):
+        model, tokenizer = load(
+            str(out), device="cpu", precision=precision, template=template, warn=warn, adapter="beside"
+        )
+        tensors = tensors or digests(model)  # of float32, which knows the narrower ones
+        totals[precision] = probe_total(model, tokenizer)
+        del model  # one at a time: they may be large
+        gc.collect()
+    if trained is not None:
+        lost = apart(trained.tensors, tensors)
+        if lost:
+            raise EngineError(
+                f"{out}: what was saved is not what was trained: {_some(lost)} of {len(tensors)} tensors "
+                "differ after a load. Resume: it is trained again"
+            )
+        if trained.total is not None and not abs(totals["float32"] - trained.total) <= _SAME:
+            raise EngineError(
+                f"{out}: what was saved answers otherwise than what was trained: the probe gets "
+                f"{totals['float32']:.4f} nats, and got {trained.total:.4f} before: "
+                "its configuration was not saved whole"
+            )
+    text = {
+        "question": PROBE[0].text,
+        "answer": PROBE[1].text,
+        "logprob": totals,
+        "transformers": version("transformers"),
+        "tensors": tensors,
+    }
+    (out / PROBE_FILE).write_text(json.dumps(text, indent=1), encoding="utf-8")
 
 
 def local_probe(
@@ -69,7 +127,7 @@ def local_probe(
 
 
 def prove(model: Any, tokenizer: Any, place: str, precision: str) -> None:
-    """The loaded weights answer, and as the trainer's did: catches half-loaded and swapped weights.
+    """The loaded weights are the trained ones, bit for bit, and answer about as they did.
 
     Raises ``EngineError``.
     """
@@ -79,12 +137,20 @@ def prove(model: Any, tokenizer: Any, place: str, precision: str) -> None:
             f"{place}: a fixed text gets the log-probability {total}: "
             f"the weights are damaged, or too large for {precision} (model.dtype)"
         )
-    written = written_probe(folder_of(place))
+    written = read_probe(folder_of(place))
     if written is None:
         return
-    by = precision if precision in written else next(iter(written))
-    expected = written[by]
-    if abs(total - expected) > max(TOLERANCE[precision], TOLERANCE.get(by, 0.0)):
+    wrong = unlike(model, written.tensors) if _comparable(model, written) else []
+    if wrong:
+        raise EngineError(
+            f"{place}: {_some(wrong)} of {len(written.tensors)} tensors are not as the trainer saved them: "
+            "half-loaded or replaced. Delete the folder and resume: it is trained again"
+        )
+    by = precision if precision in written.totals else next(iter(written.totals))
+    expected = written.totals[by]
+    # equal bits leave rounding, and what is not a tensor: that moves the probe by nats
+    limit = 1.0 + 0.05 * abs(expected)
+    if not abs(total - expected) <= limit:
         raise EngineError(
             f"{place}: the loaded weights give the probe {total:.4f} nats, "
             f"the trainer's gave {expected:.4f}: half-loaded or replaced. "
@@ -92,11 +158,23 @@ def prove(model: Any, tokenizer: Any, place: str, precision: str) -> None:
         )
 
 
+def tolerance(totals: dict[str, float], precision: str) -> float:
+    """Nats that a server may be from a written probe: more for a model that rounds more."""
+    rounding = max(totals.values()) - min(totals.values()) if precision != "float32" else 0.0
+    return max(TOLERANCE.get(precision, 0.2), _ROUNDING * rounding)
+
+
 def written_probe(folder: Path) -> dict[str, float] | None:
-    """What the trainer wrote: precision -> the probe's log-probability, nats.
+    """The log-probabilities that the trainer wrote: precision -> nats.
 
     None where there is none of this version. Raises ``EngineError``.
     """
+    written = read_probe(folder)
+    return None if written is None else written.totals
+
+
+def read_probe(folder: Path) -> Written | None:
+    """What the trainer wrote; None where there is none of this version. Raises ``EngineError``."""
     file = folder / PROBE_FILE
     if not file.is_file():
         return None
@@ -104,11 +182,25 @@ def written_probe(folder: Path) -> dict[str, float] | None:
         written = json.loads(file.read_text(encoding="utf-8"))
         if [written["question"], written["answer"]] != [m.text for m in PROBE]:
             return None  # another version's probe
-        found = {str(k): float(v) for k, v in written["logprob"].items()}
-        next(iter(found))
+        totals = {str(k): float(v) for k, v in written["logprob"].items()}
+        next(iter(totals))
+        tensors = {
+            str(n): {str(k): str(v) for k, v in d.items()} for n, d in written.get("tensors", {}).items()
+        }
+        return Written(totals, tensors, str(written.get("transformers", "")))
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
         raise EngineError(
             f"{file} is damaged ({first_line(error)}): "
             "delete the checkpoint's folder and resume: it is trained again"
         ) from error
-    return found
+
+
+def _comparable(model: Any, written: Written) -> bool:
+    """Whether checksums were written, of tensors with these names: transformers may name them anew."""
+    if not written.tensors:
+        return False
+    return written.made_by == version("transformers") or set(model.state_dict()) <= set(written.tensors)
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{len(names)} ({names[0]}{', ...' if len(names) > 1 else ''})"

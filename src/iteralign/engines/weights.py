@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from iteralign.chat.format import prepare
+from iteralign.chat.format import PROBE, encode_training, end_tokens, prepare
 from iteralign.errors import EngineError, Unavailable
 
 ADAPTER_FILE = "adapter_config.json"
@@ -131,12 +132,14 @@ def load(
     precision: str,
     template: str | None,
     warn: Callable[[str], None],
-    merge: bool = True,
+    adapter: Literal["merged", "beside", "trained"] = "merged",
 ) -> tuple[Any, Any]:
     """Model and tokenizer of a folder or hub name, on a device.
 
-    Adapters are put on their base and merged, unless ``merge`` is off. Raises ``EngineError``
-    (``Unavailable`` where nothing is there) naming the place and the remedy.
+    Where the folder holds an adapter, it is put on its base. ``merged`` adds it to the weights. ``beside``
+    keeps it apart, in the same precision: a sum in bfloat16 would round small changes away. ``trained`` gives
+    peft's model, ready to go on. Raises ``EngineError`` (``Unavailable`` where nothing is there) naming the
+    place and the remedy.
     """
     import torch
 
@@ -144,7 +147,8 @@ def load(
     tokenizer = load_tokenizer(place, template, warn, weights=True)
     folder = folder_of(place, warn)
     adapted = (folder / ADAPTER_FILE).is_file()
-    model = _adapted(folder, precision, warn, merge) if adapted else _model(place, precision, warn)
+    model = _adapted(folder, precision, warn, adapter) if adapted else _model(place, precision, warn)
+    _fit(model, tokenizer, place)
     try:
         return model.to(device).eval(), tokenizer
     except torch.OutOfMemoryError as error:
@@ -216,16 +220,48 @@ def _model(place: str, precision: str, warn: Callable[[str], None]) -> Any:
     return model
 
 
-def _adapted(folder: Path, precision: str, warn: Callable[[str], None], merge: bool) -> Any:
+def _fit(model: Any, tokenizer: Any, place: str) -> None:
+    """Every token of the chat format has a row in the embedding.
+
+    A padding token without one becomes the end of sequence: padding is masked, so that any will do. Raises
+    ``EngineError``.
+    """
+    rows = model.get_input_embeddings().weight.shape[0]
+    used = [*encode_training(tokenizer, PROBE)[0], *end_tokens(tokenizer)]
+    if max(used) >= rows:
+        raise EngineError(
+            f"{place}: the tokenizer's token {tokenizer.convert_ids_to_tokens(max(used))!r} has the id "
+            f"{max(used)}, and the model's embedding has {rows} rows: they do not belong together, or the "
+            "embedding was not resized when tokens were added"
+        )
+    if not 0 <= tokenizer.pad_token_id < rows:
+        tokenizer.pad_token = tokenizer.eos_token
+
+
+def _adapted(folder: Path, precision: str, warn: Callable[[str], None], adapter: str) -> Any:
+    import torch
     from peft import PeftModel
     from safetensors import SafetensorError
 
     base = _model(base_of(str(folder)) or "", precision, warn)
     try:
-        model = PeftModel.from_pretrained(base, folder, is_trainable=not merge)
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", module=r"(peft|transformers)(\.|$)"
+            )  # of calls that are not ours
+            model = PeftModel.from_pretrained(
+                base, folder, is_trainable=adapter == "trained", autocast_adapter_dtype=adapter != "beside"
+            )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise Unavailable(f"the adapter in {str(folder)!r} cannot be loaded: {first_line(error)}") from error
-    return model.merge_and_unload() if merge else model
+    match adapter:
+        case "merged":
+            return model.merge_and_unload()
+        case "beside":
+            for parameter in model.parameters():  # not model.to(...): rotary frequencies stay in float32
+                parameter.data = parameter.data.to(getattr(torch, precision))
+            return model.get_base_model()
+    return model
 
 
 def _is_whole(folder: Path) -> bool:

@@ -161,7 +161,10 @@ class TrainingSection(Section):
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="dropout")
     keep_adapter: bool = Field(
         False,
-        description="checkpoints are adapters alone, relative to the first model, and one goes on; lora only",
+        description=(
+            "checkpoints are adapters alone, relative to the first model, and one goes on; served beside the "
+            "base, so that bfloat16 rounds no small change away; not for `full`"
+        ),
     )
     packing: bool = Field(False, description="pack short examples into rows")
     save_steps: int | None = Field(

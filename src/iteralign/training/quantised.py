@@ -61,7 +61,7 @@ def load_in_4_bits(
 def on_whole_weights(
     trained: Any, place: str, out: Path, *, precision: str, template: str | None, warn: Callable[[str], None]
 ) -> Any:
-    """The trained adapter on its base in full precision: what is saved, probed and served."""
+    """The trained adapter on its base in this precision: what is saved, probed and served."""
     from peft import PeftModel
 
     scratch = out / _SCRATCH

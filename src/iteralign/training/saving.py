@@ -8,19 +8,22 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from iteralign.chat.format import end_tokens
-from iteralign.engines.probe import write_probe
+from iteralign.engines.digests import digests
+from iteralign.engines.probe import Memory, probe_total
 from iteralign.engines.weights import ADAPTER_FILE
 from iteralign.errors import TrainingError
 from iteralign.training.arguments import diverged
+from iteralign.training.as_it_was import AsItWas
 
 TRAINING_LOG = "training_log.json"
 TRAINING_MARK = "attempt"
 """Names the training that works in a folder, so that no other goes on from its trainer checkpoints."""
+ROUNDED = 0.25
+"""A share of a change: more, rounded away by what serves it, is warned of."""
 _STATE = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
 _SCRAPS = ("training_args.bin", "README.md", TRAINING_MARK)
 
@@ -62,33 +65,64 @@ def must_be_finite(model: Any, losses: Sequence[dict[str, float]], learning_rate
         )
 
 
-def save_whole(model: Any, tokenizer: Any, out: Path) -> None:
-    """Weights in float32, configuration, tokenizer with its chat template, and the probe."""
-    from transformers import GenerationConfig
+def merged(model: Any, warn: Callable[[str], None], *, serving: str) -> Any:
+    """The base of a trained adapter with the adapter added to it, layer by layer, in float32 on the CPU.
 
-    model = model.float().eval()
-    model.config.use_cache = True  # training switches it off
-    # the start's own may hold sampling settings that transformers refuses to write
-    model.generation_config = GenerationConfig(
-        eos_token_id=sorted(end_tokens(tokenizer)),
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-    )
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
-    write_probe(model, tokenizer, out)
-
-
-def save_adapter(model: Any, tokenizer: Any, out: Path) -> None:
-    """The adapter, its configuration, the tokenizer with its chat template, and the probe.
-
-    The probe is by the merged weights.     On a base that was narrowed to bfloat16 for the training it is by
-    bfloat16 alone: the wider base is not at hand.
+    ``serving``: the precision that the sum will be served in; where it rounds much of the change away, that
+    is warned of. Raises ``TrainingError`` where a layer did not take its adapter.
     """
     import torch
 
-    narrow = any(p.dtype == torch.bfloat16 for p in model.parameters())
     model = model.to("cpu").float().eval()
+    lost = 0.0
+    whole = 0.0
+    narrow = getattr(torch, serving)
+    for name, layer in model.named_modules():
+        if not hasattr(layer, "get_delta_weight"):
+            continue
+        # experts are one parameter of a layer, and not its weight
+        weight = layer.get_param() if hasattr(layer, "get_param") else layer.get_base_layer().weight
+        before = weight.detach().clone()
+        change = sum(layer.get_delta_weight(a).detach() for a in layer.active_adapters)
+        layer.merge()
+        # a sum in float32 rounds by half a unit of the larger one
+        if not torch.allclose(weight, before + change, rtol=1e-5, atol=1e-6 * float(before.abs().max())):
+            raise TrainingError(f"the adapter of {name} was not added to its weights")
+        served = weight.detach().to(narrow).float() - before.to(narrow).float()
+        lost += float((served - change).square().sum())
+        whole += float(change.square().sum())
+    share = math.sqrt(lost / whole) if whole else 0.0
+    if share > ROUNDED:
+        warn(
+            f"what was learnt is small beside the weights: served in {serving} it is off by {share:.0%} of "
+            "its size. training.keep_adapter = true serves base and adapter apart, and "
+            "model.dtype = float32 rounds nothing away"
+        )
+    return model.unload()
+
+
+def save_whole(model: Any, tokenizer: Any, out: Path, as_it_was: AsItWas) -> Memory:
+    """Weights in float32, configuration, and tokenizer with its chat template.
+
+    ``as_it_was``: what configurations the start had. Returns what was in memory, for the proof.
+    """
+    model = model.to("cpu").float().eval()
+    as_it_was.restore(model, tokenizer)
+    model.save_pretrained(out)
+    (out / "generation_config.json").write_text(as_it_was.generation(tokenizer), encoding="utf-8")
+    tokenizer.save_pretrained(out)
+    return Memory(digests(model), probe_total(model, tokenizer))
+
+
+def save_adapter(model: Any, tokenizer: Any, out: Path) -> Memory:
+    """The adapter, its configuration, and the tokenizer with its chat template.
+
+    Returns what was in memory, for the proof.
+    """
+    model = model.to("cpu").eval()
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
     model.save_pretrained(out)
     config = json.loads((out / ADAPTER_FILE).read_text(encoding="utf-8"))
     # peft writes sets in an order of the moment
@@ -98,7 +132,7 @@ def save_adapter(model: Any, tokenizer: Any, out: Path) -> None:
     }
     (out / ADAPTER_FILE).write_text(json.dumps(ordered, indent=1), encoding="utf-8")
     tokenizer.save_pretrained(out)
-    write_probe(model.merge_and_unload(), tokenizer, out, ["bfloat16"] if narrow else ["float32", "bfloat16"])
+    return Memory(digests(model.get_base_model()))
 
 
 def seal(out: Path) -> None:

@@ -19,13 +19,23 @@ from typing import Any
 
 from iteralign.canonical import content_hash
 from iteralign.chat.format import encode_training, opening
+from iteralign.engines.probe import Memory, write_probe
 from iteralign.engines.weights import base_of, load, load_tokenizer, pick_device, pick_dtype, quiet
 from iteralign.errors import ExampleTooLong, LeftOut, NoExample, TrainingError
 from iteralign.recipe.sections import TrainingSection
 from iteralign.records.iteralign import Checkpoint, TrainingExample
 from iteralign.training.arguments import adapter, arguments, stop_when_diverged
+from iteralign.training.as_it_was import AsItWas
 from iteralign.training.quantised import load_in_4_bits, on_whole_weights
-from iteralign.training.saving import TRAINING_LOG, last_state, must_be_finite, save_adapter, save_whole, seal
+from iteralign.training.saving import (
+    TRAINING_LOG,
+    last_state,
+    merged,
+    must_be_finite,
+    save_adapter,
+    save_whole,
+    seal,
+)
 
 IGNORED = -100
 """The label of a token that no loss is taken on."""
@@ -134,14 +144,17 @@ class SFT:
             with warnings.catch_warnings():
                 # they are to the callers of these libraries, not to our users
                 warnings.filterwarnings("ignore", module=rf"({'|'.join(LIBRARIES)})(\.|$)")
-                self._train(start, examples, out, attempt=made.id)
+                memory = self._train(start, examples, out, attempt=made.id)
+                _sweep()  # what was trained makes room for what was saved
+                write_probe(out, memory, template=self._template, warn=self._warn)
+                seal(out)
         finally:
             _sweep()
         return made
 
     def _train(
         self, start: Checkpoint, examples: Collection[TrainingExample], out: Path, attempt: str
-    ) -> None:
+    ) -> Memory:
         quiet()
         import torch
         from transformers import set_seed
@@ -163,8 +176,9 @@ class SFT:
         model, tokenizer = (
             load_in_4_bits(place, device=device, **how)
             if quantised
-            else load(place, device="cpu", merge=not goes_on, **how)
+            else load(place, device="cpu", adapter="trained" if goes_on else "merged", **how)
         )
+        was = AsItWas(model)
         if not lora:
             model.requires_grad_(True)  # merging an adapter leaves its base frozen
         data, known = _dataset(self._rows(tokenizer, examples))
@@ -192,11 +206,17 @@ class SFT:
         # without the wrapper, else the probe would run in bfloat16
         trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
         must_be_finite(trained, losses, s.learning_rate)
-        trained = on_whole_weights(trained, place, out, **how) if quantised else trained
+        if quantised or (lora and precision != "float32" and not s.keep_adapter):
+            # the sum is kept in float32, and so is what it is added to
+            wide = how if s.keep_adapter else how | {"precision": "float32"}
+            del model, trainer
+            trained = on_whole_weights(trained, place, out, **wide)
+            was = AsItWas(trained.get_base_model())
         if s.keep_adapter:
-            save_adapter(trained, tokenizer, out)
+            memory = save_adapter(trained, tokenizer, out)
         else:
-            save_whole(trained.to("cpu").float().merge_and_unload() if lora else trained, tokenizer, out)
+            whole = merged(trained, self._warn, serving=precision) if lora else trained
+            memory = save_whole(whole, tokenizer, out, was)
         log = {
             "settings": self._depended_on(s),
             "start": start.id,
@@ -206,7 +226,7 @@ class SFT:
             "losses": losses,
         }
         (out / TRAINING_LOG).write_text(json.dumps(log, indent=1), encoding="utf-8")
-        seal(out)
+        return memory
 
     def _rows(self, tokenizer: Any, examples: Collection[TrainingExample]) -> Iterator[Row]:
         """What is trained on, by the chat format of generation.

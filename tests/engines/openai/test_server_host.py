@@ -178,10 +178,9 @@ def test_a_base_with_other_weights_or_another_vocabulary_is_found(
     start: Start, tiny: Path, tmp_path: Path
 ) -> None:
     from iteralign.engines.probe import write_probe
-    from iteralign.engines.weights import load
 
     copy = Path(shutil.copytree(tiny, tmp_path / "copy"))
-    write_probe(*load(str(copy), device="cpu", precision="float32", template=None, warn=print), copy)
+    write_probe(copy)
     other = save(tmp_path / "other", seed=5)
     with (
         host(start(other), copy).serve(Checkpoint(path=str(copy))) as policy,

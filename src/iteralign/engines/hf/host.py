@@ -81,7 +81,12 @@ class HFHost:
             precision = self._facts.precision(here)
             self._facts.on(device, precision, here)
             model, tokenizer = load(
-                place, device=device, precision=precision, template=self._template, warn=self._warn
+                place,
+                device=device,
+                precision=precision,
+                template=self._template,
+                warn=self._warn,
+                adapter="beside",
             )
             prove(model, tokenizer, place, precision)
             self._facts.loaded(place)

@@ -52,6 +52,9 @@ class Loaded:
         self.ends = end_tokens(tokenizer) | ({named} if isinstance(named, int) else set(named or []))
         # the model's own defaults (a repetition penalty, say) would fill in what ours leaves open
         model.generation_config = GenerationConfig()
+        # a training elsewhere may have left it on: its sums over routers take no cache and no batch
+        if getattr(model.config.get_text_config(), "output_router_logits", False):
+            model.config.get_text_config().output_router_logits = False
         limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         self.context = min(x for x in (max_context, limit, 1 << 30) if x)
         self.bytes = sum(p.numel() * p.element_size() for p in model.parameters())
@@ -60,7 +63,8 @@ class Loaded:
         self._takes_positions = "position_ids" in taken
         self._takes_keep = "logits_to_keep" in taken
         self._warn = warn
-        self._proven: bool | None = None if self.shares and all_full(model.config) else False
+        self._full = all_full(model.config)
+        self._proven: bool | None = None if self.shares and self._full else False
 
     def generate(
         self,
@@ -102,7 +106,9 @@ class Loaded:
     def _shared(self, prompts: Sequence[list[int]]) -> int:
         """How many tokens all prompts begin with alike.
 
-        0 where it is not worth it, or the model keeps no cache of keys and values.
+        0 where it is not worth it, or the model keeps no cache of keys and values. What is behind them is
+        padded on its left, and a layer with a window counts that padding: there only prompts of one length
+        share.
         """
         # what the first and the last in order have in common, all between them have
         first = min(prompts)
@@ -112,7 +118,8 @@ class Loaded:
             min(len(first), len(last)),
         )
         alike = min(alike, min(map(len, prompts)) - 1)
-        worth = len(prompts) > 1 and alike >= SHARED
+        level = len({len(p) for p in prompts}) == 1
+        worth = len(prompts) > 1 and alike >= SHARED and (level or self._full)
         keeps = (
             self.shares and not recurrent(self.model.config) and self.model._supports_default_dynamic_cache()
         )

@@ -67,7 +67,9 @@ def _top_p(share: float) -> Any:
                 before = shares.cumsum(-1) - shares
                 if head == scores.shape[-1] or bool((before[:, -1] >= share).all()):
                     break
-            least = top.gather(-1, (before < share).sum(-1, keepdim=True) - 1)
+            # logits that are no numbers have no likeliest token: the engine reports them
+            last = ((before < share).sum(-1, keepdim=True) - 1).clamp(min=0)
+            least = top.gather(-1, last)
             return scores.masked_fill(scores.float() < least, -torch.inf)
 
     return TopP()

@@ -21,7 +21,7 @@ from iteralign.engines.facts import Began, Facts, no_run
 from iteralign.engines.openai.completions import SILENT, Completions
 from iteralign.engines.openai.generator import OpenAIEngine
 from iteralign.engines.openai.reading import all_of
-from iteralign.engines.probe import TOLERANCE, written_probe
+from iteralign.engines.probe import TOLERANCE, tolerance, written_probe
 from iteralign.engines.weights import ADAPTER_FILE, folder_of
 from iteralign.errors import EngineError, NotFound, Unavailable, Unsupported
 from iteralign.protocols import Ledger
@@ -235,7 +235,7 @@ class ServerHost:
     def _agree(self, total: float, written: dict[str, float]) -> bool:
         by = {k: v for k, v in written.items() if self._dtype in ("auto", k)} or written
         return any(
-            abs(total - expected) <= max(TOLERANCE.get(precision, 0.2), TOLERANCE.get(self._dtype, 0.0))
+            abs(total - expected) <= max(tolerance(written, precision), TOLERANCE.get(self._dtype, 0.0))
             for precision, expected in by.items()
         )
 
