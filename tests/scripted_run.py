@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from iteralign.algorithms.steps import Parts
+from iteralign.algorithms.state import Parts
 from iteralign.engines.scripted import ScriptedHost, ScriptedTrainer
 from iteralign.evals.fluency import Fluency
 from iteralign.evals.harm import Harm

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from iteralign.algorithms.steps import Parts
+from iteralign.algorithms.state import Parts
 from iteralign.build import iteralign as build
 from iteralign.build.run import resume, start
 from iteralign.cli.main import app
@@ -96,7 +96,7 @@ def test_prompts_that_cannot_be_asked_leave_the_run_whole(
     assert first.failures.n == 9, "a rate is of those that were asked"
     assert all(e.response.finish != "left_out" for e in oracle.seen), "there is nothing to judge"
     by_name = {r.name: r for r in result.final}
-    assert (by_name["harm"].main.n, by_name["harm"].facts["left_out"]) == (54, "6")
+    assert (by_name["harm"].main.n, by_name["harm"].facts["not_asked"]) == (54, "6")
     assert by_name["harm"].facts["unjudged"] == "0", "left out on both sides, so no answer lacks a judgement"
     assert by_name["fluency"].main.n == 54 + 38
     assert first.decision.accepted
