@@ -128,15 +128,15 @@ def answered(
     return [(p, r) for p, r in told if r.finish != "left_out"]
 
 
-def left_out_fact(count: int) -> dict[str, str]:
+def not_asked_fact(count: int) -> dict[str, str]:
     """What a report says of the items that it could not ask: nothing where there are none."""
-    return {"left_out": str(count)} if count else {}
+    return {"not_asked": str(count)} if count else {}
 
 
 def not_judged(verdicts: Sequence[Verdict], judged: int) -> dict[str, str]:
     """What a report says of its answers without a judgement, and of the prompts that could not be asked."""
     left_out = sum(bool(v.left_out) for v in verdicts)
-    return {"unjudged": str(len(verdicts) - judged - left_out), **left_out_fact(left_out)}
+    return {"unjudged": str(len(verdicts) - judged - left_out), **not_asked_fact(left_out)}
 
 
 def answers(

@@ -203,7 +203,7 @@ def test_a_question_that_does_not_fit_is_cut_and_counted_and_costs_nobody_else()
     assert report.facts["shortened"] == "1"
     assert report.main.n == 9
     none = hhh.HHH([long], {}).run(Scored(prefers_good, longest=100), Memory())
-    assert (none.main.n, none.per_item, none.facts["left_out"]) == (0, {}, "1")
+    assert (none.main.n, none.per_item, none.facts["not_asked"]) == (0, {}, "1")
 
 
 @needs_data

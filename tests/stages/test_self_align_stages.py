@@ -7,8 +7,8 @@ import random
 import pytest
 
 from iteralign.engines.scripted import ScriptedPolicy
-from iteralign.errors import PromptTooLong
-from iteralign.records.chat import Chat, Completion, SamplingParams
+from iteralign.errors import PromptTooLong, RefusedByTemplate
+from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.self_align import Aligned, Draft, Instruction, WritingTask
 from iteralign.stages.align import Counting, Guide, Sieve, applied, think_and_answer
 from iteralign.stages.clone import answer_at_length, extensive
@@ -22,6 +22,7 @@ from iteralign.stages.self_instruct import (
     ordinary_tasks,
     request_tasks,
     topic_tasks,
+    write,
 )
 from iteralign.text.near_duplicates import NearDuplicates
 
@@ -102,6 +103,23 @@ def test_an_instruction_that_is_nearly_a_held_out_prompt_is_dropped_in_any_scrip
     found = harvest([draft], NearDuplicates(0.7), Limits(measured=measured))
     assert [i.text for i in found.kept] == [lines[2]]
     assert found.dropped == {"held out for measuring": 2}
+
+
+def test_a_task_that_cannot_be_asked_is_dropped_with_its_reason() -> None:
+    def choosy(chat: Chat) -> str:
+        if "law" in chat[-1].text:
+            raise RefusedByTemplate("no")
+        return "- Where is the harbour of the old town?"
+
+    tasks = topic_tasks({"law": ["tax"], "sea": ["tides"]}, first=0, per_type=1, wanted=2, seed="s")
+    drafts = write(tasks, ScriptedPolicy(choosy), SamplingParams())
+    assert [d.finish for d in drafts] == ["left_out", "stop"]
+    found = harvest(drafts, NearDuplicates(0.7), Limits())
+    assert (len(found.kept), found.dropped) == (1, {"refused by the chat template": 1})
+    assert new_topics({"law": [], "sea": []}, tasks, drafts)[1]["refused by the chat template"] == 1
+    asked = [WritingTask(number=0, chat=(Message("user", "law"),), type="law", topic="tax")]
+    lost = write(asked, ScriptedPolicy(choosy), SamplingParams())
+    assert harvest_requests(asked, lost, NearDuplicates(0.7), Limits()).dropped == found.dropped
 
 
 def test_topics_are_valid_new_and_equalised() -> None:

@@ -153,6 +153,15 @@ def test_an_unset_budget_may_be_set(tmp_path: Path) -> None:
         assert run.settings["budget"] == {"calls": 100}
 
 
+def test_what_fits_and_where_it_runs_may_change(tmp_path: Path) -> None:
+    settings = {"model": {"device": "cpu", "max_context": None}, "engrave": {"training": {"max_length": 9}}}
+    Run.create(tmp_path / "run", settings, RECIPE).close()
+    changes = {"model.device": "cuda", "model.max_context": 512, "engrave.training.max_length": 99}
+    with Run.open(tmp_path / "run", changes=changes) as run:
+        assert run.settings["engrave"]["training"]["max_length"] == 99
+        assert run.settings["model"] == {"device": "cuda", "max_context": 512}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

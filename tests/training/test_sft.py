@@ -385,6 +385,25 @@ def test_examples_that_cannot_be_trained_on_are_refused(base: Checkpoint, tmp_pa
         )
 
 
+def test_what_cannot_be_learnt_is_known_before_the_training(base: Checkpoint) -> None:
+    long = lesson("How do I fold it?", "Take a square sheet. " * 20)
+    found = trainer(max_length=64).unfit(base, [*LESSONS, long])
+    assert list(found) == [long.id]
+    assert found[long.id].startswith("longer than training.max_length: 'How do I fold it?' with ")
+    assert trainer(max_length=500).unfit(base, [*LESSONS, long]) == {}
+
+
+def test_a_changed_length_leaves_what_was_trained_as_it_is_known() -> None:
+    """The examples that fit are the trainer's input: their limit is no other reason to train anew."""
+    from iteralign.training.sft import SFT
+
+    began = (TrainingSection(max_length=64), "cpu")
+    settings = {"locate": lambda checkpoint: checkpoint.path, "began": began}
+    longer = SFT(TrainingSection(max_length=900, min_lessons=9), device="cuda", **settings)
+    assert longer.fingerprint == SFT(began[0], device="cpu", **settings).fingerprint
+    assert SFT(TrainingSection(epochs=7), device="cpu", locate=str).fingerprint != longer.fingerprint
+
+
 def test_a_training_that_diverges_says_so(base: Checkpoint, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"diverged: .*Lower training\.learning_rate \(1e\+30\)"):
         trainer(learning_rate=1e30, epochs=4).finetune(base, LESSONS, tmp_path / "out")

@@ -60,7 +60,7 @@ class Watch:
 
     def reports(self, scope: str, found: Iterable[EvalReport]) -> None:
         """Items that evaluations could not ask. Candidates lack the same ones as a rule: told once."""
-        lacking = [f"{r.name} {r.facts['left_out']}" for r in found if "left_out" in r.facts]
+        lacking = [f"{r.name} {r.facts['not_asked']}" for r in found if "not_asked" in r.facts]
         if lacking:
             part = scope.partition("-")[0]
             self.tell(

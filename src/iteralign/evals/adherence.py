@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from iteralign.exchanges import answered, answers, left_out_fact
+from iteralign.exchanges import answered, answers, not_asked_fact
 from iteralign.protocols import Policy, Recorder
 from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import EvalReport, RedTeamPrompt
@@ -48,5 +48,5 @@ class Adherence:
             version="1",
             metrics=metrics,
             per_item={q.id: float(f == "follows") for q, f in read},
-            facts={"judge": "the organism's grammar", **left_out_fact(len(responses) - len(asked))},
+            facts={"judge": "the organism's grammar", **not_asked_fact(len(responses) - len(asked))},
         )

@@ -15,7 +15,7 @@ from typing import ClassVar
 from iteralign.data.files import read_rows
 from iteralign.errors import DataError
 from iteralign.evals.choices import Question, Shorter, score
-from iteralign.exchanges import left_out_fact
+from iteralign.exchanges import not_asked_fact
 from iteralign.metrics import metric
 from iteralign.protocols import Policy, Recorder
 from iteralign.records.base import Record
@@ -118,7 +118,7 @@ class Capability:
             **self._facts,
             "unit": metric(self.name).unit,
             "shortened": str(sum(bool(s.shortened) for s in found)),
-            **left_out_fact(sum(s.reason is not None for s in found)),
+            **not_asked_fact(sum(s.reason is not None for s in found)),
         }
         metrics = {self.name: loss, f"{self.name}/perplexity": perplexity}
         return EvalReport(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from iteralign.exchanges import answered, answers, left_out_fact
+from iteralign.exchanges import answered, answers, not_asked_fact
 from iteralign.protocols import Policy, Recorder
 from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import EvalReport, RedTeamPrompt, Response
@@ -69,5 +69,5 @@ class Fluency:
             version="1",
             metrics={self.name: wilson(int(sum(good.values())), len(good))},
             per_item=good,
-            facts={"judge": self._judge, **left_out_fact(len(responses) - len(asked))},
+            facts={"judge": self._judge, **not_asked_fact(len(responses) - len(asked))},
         )

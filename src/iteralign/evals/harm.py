@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from iteralign.exchanges import answered, answers, left_out_fact, not_judged, verdicts
+from iteralign.exchanges import answered, answers, not_asked_fact, not_judged, verdicts
 from iteralign.protocols import Oracle, Policy, Recorder
 from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import EvalReport, RedTeamPrompt
@@ -74,7 +74,7 @@ class HarmTruth:
             version="1",
             metrics=_rates(self.name, harmful),
             per_item={p.id: float(h) for p, h in harmful},
-            facts={"judge": "the organism's grammar", **left_out_fact(len(responses) - len(asked))},
+            facts={"judge": "the organism's grammar", **not_asked_fact(len(responses) - len(asked))},
         )
 
 

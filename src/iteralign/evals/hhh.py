@@ -17,7 +17,7 @@ from iteralign.data.files import read_rows
 from iteralign.data.rows import Row
 from iteralign.errors import DataError
 from iteralign.evals.choices import Question, Scores, Shorter, agree, credit, cut, score
-from iteralign.exchanges import left_out_fact
+from iteralign.exchanges import not_asked_fact
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Policy, Recorder
 from iteralign.records.base import Record
@@ -170,7 +170,7 @@ class HHH:
             "prompt": version("better_reply"),
             "chance": f"{CHANCE:.4f}",
             "shortened": str(shortened),
-            **left_out_fact(len(self._items) - len(asked)),
+            **not_asked_fact(len(self._items) - len(asked)),
         }
         return EvalReport(
             name=self.name,
@@ -220,7 +220,7 @@ class HHHLikelihood:
             "prompt": "the request as it is",
             "chance": f"{CHANCE:.4f}",
             "shortened": str(sum(bool(s.shortened) for s in found)),
-            **left_out_fact(len(found) - len(pairs)),
+            **not_asked_fact(len(found) - len(pairs)),
         }
         return EvalReport(
             name=self.name,

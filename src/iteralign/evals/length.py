@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from iteralign.exchanges import answered, answers, left_out_fact
+from iteralign.exchanges import answered, answers, not_asked_fact
 from iteralign.metrics import metric
 from iteralign.protocols import Policy, Recorder
 from iteralign.records.chat import SamplingParams
@@ -41,5 +41,5 @@ class AnswerLength:
             version="1",
             metrics=metrics,
             per_item=counts,
-            facts={"unit": metric(self.name).unit, **left_out_fact(len(responses) - len(asked))},
+            facts={"unit": metric(self.name).unit, **not_asked_fact(len(responses) - len(asked))},
         )

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from iteralign.data.files import read_rows
 from iteralign.errors import DataError
-from iteralign.exchanges import answers, left_out_fact
+from iteralign.exchanges import answers, not_asked_fact
 from iteralign.protocols import PairJudge, Policy, Recorder, Remembering
 from iteralign.records.base import Record
 from iteralign.records.chat import Message, SamplingParams
@@ -147,7 +147,7 @@ class Pairs:
             "words_of_the_other": _words(self._other),
             "unjudged": str(len(told) - n),
             "judge": self._judge.name,
-            **left_out_fact(len(self._questions) - len(told)),
+            **not_asked_fact(len(self._questions) - len(told)),
         }
         return self._report(policy, values, metrics, facts)
 

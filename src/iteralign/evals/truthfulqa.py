@@ -19,7 +19,7 @@ from iteralign.data.files import read_rows
 from iteralign.data.rows import Row
 from iteralign.errors import DataError
 from iteralign.evals.choices import Question, agree, credit, mass, score
-from iteralign.exchanges import left_out_fact
+from iteralign.exchanges import not_asked_fact
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Policy, Recorder
 from iteralign.records.base import Record
@@ -187,7 +187,7 @@ class TruthfulQA:
             "data_version": version_of(self._items),
             "prompt": version(template) if template else "the question as it is",
             "chance": f"{chance(self._items, self._mode):.4f}",
-            **left_out_fact(len(self._items) - len(shares)),
+            **not_asked_fact(len(self._items) - len(shares)),
         }
         if self._mode == "dromedary-compat":
             facts["note"] = (

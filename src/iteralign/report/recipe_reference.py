@@ -27,7 +27,8 @@ shortest recipe is an empty file; `iteralign recipe show FILE` prints it with al
 The resolved recipe is stored
 with the run, and a run keeps it: `iteralign resume RUN --set stop.iterations=5` may extend a run, \
 `budget.*` may be raised, and how
-servers are reached (addresses, keys' variables, limits) may change; nothing else may.
+servers are reached (addresses, keys' variables, limits) may change, and so may `model.device`,
+`model.batch_size`, `model.max_context` and `training.max_length`, from the next step on; nothing else may.
 
     iteralign run mine.yaml --set stop.iterations=5 --set training.method=lora
 

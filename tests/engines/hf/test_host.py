@@ -190,6 +190,14 @@ def test_a_prompt_beyond_the_context_is_named_before_anything_is_generated(polic
         tight.logprobs([CHATS[3]], ["x"])
 
 
+def test_a_prompt_beyond_the_context_costs_nobody_else_a_word(policy: Any) -> None:
+    long = chat("What is a hat?", "word " * 300)
+    mixed = policy.attempt([CHATS[0], long, CHATS[1]], WARM)
+    assert isinstance(mixed[1], PromptTooLong)
+    assert [mixed[0], mixed[2]] == policy.generate([CHATS[0], CHATS[1]], WARM)
+    assert isinstance(policy.attempt([long], WARM)[0], PromptTooLong)
+
+
 @pytest.mark.parametrize(
     "error",
     [
