@@ -64,7 +64,7 @@ def test_what_another_version_judged_in_part_is_judged_anew_and_said_so(tmp_path
     assert measured(tmp_path / "run", Templated("old"), 10)[0].main.value == 1.0
     new = Templated("new")
     report, told = measured(tmp_path / "run", new, 20)
-    assert (report.main.value, report.main.n, report.version, new.asked) == (0.0, 20, "2", 20)
+    assert (report.main.value, report.main.n, report.version, new.asked) == (0.0, 20, "3", 20)
     assert "warning" in told
     again = Templated("new")
     assert measured(tmp_path / "run", again, 20) == (report, told), (
@@ -102,7 +102,6 @@ def chat(name: str = "m", **settings: Any) -> ChatOracle:
         {"name": "n"},
         {"temperature": 0.5},
         {"seed": 1},
-        {"max_new_tokens": 512},
         {"text_limit": 100},
         {"categories": {"theft": "taking what is not yours"}},
         {"categories": {"theft": "taking", "fraud": "lying for gain"}},

@@ -121,7 +121,7 @@ def test_labels_of_a_prompt_do_not_move_the_verdict() -> None:
     told = RedTeamPrompt(
         messages=item.prompt.messages,
         source="t",
-        intent="benign",
+        intent="harmful",
         category="hate",
         topic="gardening",
         split="held_out",
