@@ -122,7 +122,7 @@ def test_a_gate_that_can_never_pass_is_refused_before_the_directory_is_made(tmp_
     with pytest.raises(RecipeError) as caught:
         start(few, tmp_path / "run")
     for part in (
-        "over_refusal has n = 10 and needs 59 (margin 0.05)",
+        "over_refusal has n = 16 and needs 59 (margin 0.05)",
         "benign.held_out (0.5)",
         "accept.over_refusal_margin to 0.171",
         "accept.enabled=false",
