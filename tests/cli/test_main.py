@@ -114,7 +114,6 @@ def test_json_is_one_object_and_nothing_else(scripted: Recipe, tmp_path: Path) -
     data = json.loads(result.stdout)
     assert 0 < data["final"]["harm"]["rate"] < data["baseline"]["harm"]["rate"]
     assert "red teaming" in result.stderr, "progress goes to standard error"
-    assert Path(data["paths"]["constitution"]).read_text(encoding="utf-8").count("Decline to help") == 3
     assert data_of("resume", tmp_path / "run") == data, "a finished run gives the same result again"
 
 
