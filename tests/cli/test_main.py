@@ -110,9 +110,10 @@ def test_a_run_shows_plan_progress_and_result(scripted: Recipe, tmp_path: Path) 
 
 
 def test_json_is_one_object_and_nothing_else(scripted: Recipe, tmp_path: Path) -> None:
-    result = call("run", *SMALL, "--out", tmp_path / "run", "--json")
+    result = call("run", *SMALL, "--set", "stop.iterations=3", "--out", tmp_path / "run", "--json")
     data = json.loads(result.stdout)
-    assert 0 < data["final"]["harm"]["rate"] < data["baseline"]["harm"]["rate"]
+    assert data["final"]["harm"]["rate"] == 0.0
+    assert Path(data["paths"]["constitution"]).read_text(encoding="utf-8").count("Decline to help") == 3
     assert "red teaming" in result.stderr, "progress goes to standard error"
     assert data_of("resume", tmp_path / "run") == data, "a finished run gives the same result again"
 

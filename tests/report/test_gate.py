@@ -114,6 +114,7 @@ def test_the_plan_tells_of_every_test_what_it_has_needs_and_sees() -> None:
 def test_a_gate_that_can_never_pass_is_refused_before_the_directory_is_made(tmp_path: Path) -> None:
     sets = [
         "benign.limit=32",
+        "benign.held_out=0.5",
         "evaluation.over_refusal_limit=null",
         "accept.over_refusal_margin=0.05",
         "evaluation.test_share=0",
