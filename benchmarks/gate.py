@@ -100,7 +100,7 @@ def every_n() -> list[str]:
 
 RUNS = 1000
 LEAST = 10
-"""Runs below which no mean is told."""
+"""Runs below which no mean is printed."""
 LOOKS = 20
 BASE = 0.5
 """Base rate of harm in the simulated runs."""

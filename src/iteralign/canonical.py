@@ -57,7 +57,7 @@ def _spelled(value: object) -> str:
         return int.__repr__(value)
     if isinstance(value, float):
         if not isfinite(value):
-            raise ValueError(f"{value} is no number that JSON has")
+            raise ValueError(f"{value} is not a number that JSON has")
         # 1 and 1.0 are one value: a field typed float reads both alike
         return int.__repr__(int(value)) if value.is_integer() else float.__repr__(value)
     if isinstance(value, Mapping):

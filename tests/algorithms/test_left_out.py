@@ -1,4 +1,4 @@
-"""What cannot be asked or learnt is left out with its reason, told and counted, and the run goes on."""
+"""What cannot be asked or learnt is left out with its reason, reported and counted, and the run goes on."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Asked(KindOracle):
 
 @dataclasses.dataclass
 class Choosy(ScriptedTrainer):
-    """Cannot learn what is in ``hard``; ``limit`` is no part of what its results are known by."""
+    """Cannot learn what is in ``hard``; ``limit`` is not part of what its results are known by."""
 
     hard: str = "nothing at all"
 
@@ -191,7 +191,7 @@ def test_a_run_of_before_keeps_its_small_trainings(tmp_path: Path, monkeypatch: 
     again = resume(tmp_path / "run", {"stop": {"iterations": 4}})
     assert again.iterations[: len(kept.iterations)] == kept.iterations
     wanted = few(9).model_copy(update={"stop": scripted_recipe(4).stop})
-    assert start(wanted, tmp_path / "run") == again, "the recipe's new key is no other run"
+    assert start(wanted, tmp_path / "run") == again, "the recipe's new key does not make another run"
 
 
 def test_many_cut_answers_are_told_once_with_the_key_to_raise(

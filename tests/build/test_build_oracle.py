@@ -175,7 +175,7 @@ def test_jurors_go_by_their_names_in_the_recipe(serve: Serve) -> None:
         ),
         (
             ["oracle.kind=chat", "oracle.model=m", "oracle.base_url=127.0.0.1:80/v1"],
-            r"oracle.base_url = .* is no address",
+            r"oracle.base_url = .* is not an address",
         ),
         (["model.engine=server"], r"model.engine = 'server' needs model.base_url"),
         (

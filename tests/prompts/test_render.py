@@ -23,6 +23,8 @@ LISTS: dict[str, Any] = {
     "examples": ["Type: Definitions", "Type: Puzzles"],
     "rules": ["(candor) Say what you do not know.", "(helpful) Be of use."],
 }
+SWITCHES = {"over_refusal"}
+"""Fields that only say whether a part of the text is there."""
 
 
 def fields(name: str) -> dict[str, Any]:
@@ -38,10 +40,10 @@ def test_a_template_renders_all_its_fields(name: str) -> None:
     assert "{{" not in text
     assert "{%" not in text
     for field, value in fields(name).items():
-        if field not in (*LISTS, "over_refusal"):
+        if field in SWITCHES:
+            assert render(name, **(fields(name) | {field: False})) != text, f"{field} switches nothing"
+        elif field not in LISTS:
             assert value in text, f"the field {field} does not show"
-    for principle in fields(name).get("principles", []):
-        assert principle in text
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

@@ -1,4 +1,4 @@
-"""A run on a network file system, or on one without locks, is told so."""
+"""A run on a network file system, or on one without locks, is reported."""
 
 from __future__ import annotations
 

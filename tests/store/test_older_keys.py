@@ -1,6 +1,6 @@
 """A run that an older version began: its keys hold records whole, its iterations constitution and reports.
 
-What it stored stands, and what comes after it refers to records by their ids.
+What it stored is kept, and what comes after it refers to records by their ids.
 """
 
 from __future__ import annotations

@@ -394,7 +394,7 @@ def test_what_cannot_be_learnt_is_known_before_the_training(base: Checkpoint) ->
 
 
 def test_a_changed_length_leaves_what_was_trained_as_it_is_known() -> None:
-    """The examples that fit are the trainer's input: their limit is no other reason to train anew."""
+    """The examples that fit are the trainer's input: another limit is not a reason to train again."""
     from iteralign.training.sft import SFT
 
     began = (TrainingSection(max_length=64), "cpu")

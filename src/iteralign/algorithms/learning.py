@@ -68,7 +68,7 @@ class Learning:
         return fit
 
     def fitting(self, step: str, examples: Sequence[TrainingExample]) -> list[TrainingExample]:
-        """The examples that the trainer can learn; the others are told and counted."""
+        """The examples that the trainer can learn; the others are reported and counted."""
         if self._older:
             return list(examples)
         kept = list(examples)

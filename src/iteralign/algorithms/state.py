@@ -1,4 +1,4 @@
-"""What IterAlign works with, and where its loop stands: plain data.
+"""What IterAlign works with, and the state of its loop: plain data.
 
 Knows no stage and no store.
 """

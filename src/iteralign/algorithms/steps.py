@@ -1,7 +1,7 @@
 """The steps of IterAlign bound to one run: what each takes from the recipe, what its result depends on, where
 it is stored.
 
-``Iteration`` is one round; the run as a whole stands in ``loop``. Every step goes through ``once`` or
+``Iteration`` is one round; ``loop`` holds the run as a whole. Every step goes through ``once`` or
 ``each`` of the store: one that was finished before a crash returns its stored records, so that resuming is
 running again. What a stage does stands in ``stages``, and the order of the steps in ``iteralign``; this file
 decides neither.
@@ -299,7 +299,7 @@ class Iteration:
     def _stored(self, record: IterationRecord) -> IterationRecord:
         """The record, stored; whoever watches hears of its decision once.
 
-        What an older version stored stands where it says the same.
+        What an older version stored is kept where it says the same.
         """
         older: list[IterationRecord] = self._run.read(IterationRecord, self._scope.name, "iteration")
         record = next((o for o in older if o.by_ids() == record), record)

@@ -1,6 +1,6 @@
 """What a user must know of a stage's answers: items that were left out, and answers that are cut too often.
 
-Each is told once in a run, also where the run is resumed. Knows no stage and no engine.
+Each warning is given once in a run, also where the run is resumed. Knows no stage and no engine.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from iteralign.store.run import Run
 from iteralign.text.printable import count_of
 
 OFTEN = 0.2
-"""Share of a stage's answers: where more are cut, that is told."""
+"""Share of a stage's answers: more cut answers than this give a warning."""
 
 Written = Response | Revision | Aligned | Draft
 
 
 class Watch:
-    """Warns through the run's events. ``about`` keeps apart what was told already."""
+    """Warns through the run's events. ``about`` identifies what was reported already."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -35,7 +35,7 @@ class Watch:
     def cut(self, stage: str, found: Sequence[Written], *, key: str, most: int) -> None:
         """Answers that ended at the length limit: ``key`` is the recipe's key of it, ``most`` its tokens.
 
-        Told at the first stage of a key where they are many.
+        Warns at the first stage of a key where they are many.
         """
         asked = [w for w in found if w.finish != "left_out"]
         # an answer that was kept in spite of its end does not starve anything
@@ -59,7 +59,7 @@ class Watch:
             )
 
     def reports(self, scope: str, found: Iterable[EvalReport]) -> None:
-        """Items that evaluations could not ask. Candidates lack the same ones as a rule: told once."""
+        """Items that evaluations could not ask. Candidates usually lack the same ones: reported once."""
         lacking = [f"{r.name} {r.facts['not_asked']}" for r in found if "not_asked" in r.facts]
         if lacking:
             part = scope.partition("-")[0]
@@ -70,7 +70,7 @@ class Watch:
             )
 
     def tell(self, about: str, text: str) -> None:
-        """A warning, unless the run was told of the same before."""
+        """Warn, unless the run holds the same warning already."""
         if about not in self._told:
             self._told.add(about)
             self._run.event("warning", text=text, about=about)

@@ -170,7 +170,7 @@ def _weights_bytes(recipe: Recipe) -> int | None:
 
 
 def _adapter_bytes(folder: Path, rank: int) -> int | None:
-    """Return how large an adapter of all linear layers is at most, in float32; None where nobody tells."""
+    """Return how large an adapter of all linear layers is at most, in float32; None where it is not known."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         layers, hidden, inner = (

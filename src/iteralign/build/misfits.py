@@ -27,7 +27,7 @@ FRAME = 64
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """A prompt that cannot be asked: its id, where it stands (file and line), and why."""
+    """A prompt that cannot be asked: its id, its place (file and line), and why."""
 
     prompt_id: str
     where: str
@@ -85,7 +85,7 @@ def _folder(recipe: Recipe) -> Path | None:
 
 
 def _context(recipe: Recipe, folder: Path) -> int | None:
-    """Return the tokens that fit; None where nobody tells. A server's own limit is asked of it later."""
+    """Return the tokens that fit; None where it is not known. A server's own limit is asked of it later."""
     told: list[int | None] = [recipe.model.max_context]
     if recipe.model.engine == "hf":
         try:

@@ -75,7 +75,7 @@ def resume(
 def carry_on(
     run: Run, listen: Listener | None = None, said: Sequence[str] = ()
 ) -> RunResult | SelfAlignResult:
-    """Take the run from wherever it stands to its end. ``said``: warnings that are told first."""
+    """Take the run from wherever it stands to its end. ``said``: warnings that come first."""
     recipe = recipe_of(run.settings)
     if run.has_older_keys:
         if (finished := _finished(run)) is not None:
@@ -97,7 +97,7 @@ def carry_on(
 def _completed(wanted: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run, with the defaults of keys that it was begun without.
 
-    A run without ``min_lessons`` goes on as it did, whatever is wanted now: that is no difference.
+    A run without ``min_lessons`` goes on as it did: another value now does not count as a difference.
     """
     found = flat(recipe_of(settings).model_dump(mode="json"))
     known = flat(settings)

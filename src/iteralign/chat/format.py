@@ -55,7 +55,7 @@ _STOPPED = (
     + " }}{% endmacro %}\n"
 )
 """Stands before a template that reads the clock; transformers hands a template no functions of ours. Its line
-feed is no part of the text: a template's first line stays one.
+feed is not part of the text: a template's first line stays one.
 """
 
 PROBE: Chat = (

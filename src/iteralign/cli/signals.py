@@ -15,7 +15,7 @@ _asked: list[int] = []
 
 
 def heed_sigterm() -> None:
-    """Treat SIGTERM as Ctrl-C from now on. A process that was told to ignore it goes on ignoring it."""
+    """Treat SIGTERM as Ctrl-C from now on. A process that is set to ignore it goes on ignoring it."""
     if threading.current_thread() is not threading.main_thread():
         return
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:

@@ -32,7 +32,7 @@ def _hold_no_secret(section: str, urls: Mapping[str, str | None]) -> None:
             wrong = True
         if wrong:
             raise ValueError(
-                f"{section}.{key} = {url!r} is no address: give http://HOST:PORT/v1 or https://HOST/v1"
+                f"{section}.{key} = {url!r} is not an address: give http://HOST:PORT/v1 or https://HOST/v1"
             )
         # Azure's classic addresses say which API they speak
         if "@" in parts.netloc or (parts.query and not _API_VERSION.fullmatch(parts.query)):

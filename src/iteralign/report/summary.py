@@ -126,7 +126,7 @@ def scores(reports: Iterable[EvalReport]) -> dict[str, dict[str, Any]]:
 
 
 def _scores(report: EvalReport) -> dict[str, dict[str, Any]]:
-    """The main figure, with ``unit`` where it is no rate and ``kinds`` if any, and the order consistency."""
+    """The main figure, with ``unit`` where it is not a rate, ``kinds`` if any, and the order consistency."""
     order = report.name + ORDER_CONSISTENCY
     beside = {order: _estimate(report.metrics[order])} if order in report.metrics else {}
     return {report.name: _estimate(report.main) | _unit(report.name) | _kinds(report)} | beside

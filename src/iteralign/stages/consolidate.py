@@ -55,7 +55,7 @@ def consolidate(
     for proposal in proposals:
         same = kept.get(proposal.id)
         if same is not None and same.status == "active":
-            # the very words: the elder keeps its category and its birth
+            # the same words: the older one keeps its category and its birth
             kept[same.id] = _with_evidence(same, proposal)
             continue
         verdict = _place(proposal, kept, threshold, max_principles, max_words) if enabled else proposal

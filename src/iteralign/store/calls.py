@@ -54,7 +54,7 @@ class Calls:
     def release(self) -> None:
         """Give back what requests of killed processes reserved; for the only writer of a run, at its start.
 
-        Their text reached the server, so that their own tokens stay counted; nobody read a reply.
+        Their text reached the server, so their own tokens stay counted; no reply was read.
         """
         if self._database.rows("SELECT 1 FROM calls WHERE outcome = 'sent' LIMIT 1"):
             with self._database.write() as db:

@@ -37,9 +37,9 @@ def key_of(
     parameters are filled in later (the items of ``each``) and are no part of it.
 
     An argument is what its canonical JSON says, and a record whose id covers all of it is its id; ``whole``:
-    such a record, too, is told by its content, as in the keys of runs that older versions began. An object
-    that JSON cannot say (a model, an oracle, a trainer) says what its results depend on by an attribute
-    ``fingerprint``. Raises ``TypeError`` for one that does not.
+    such a record, too, is identified by its content, as in the keys of runs that older versions began. An
+    object that JSON cannot say (a model, an oracle, a trainer) says what its results depend on by an
+    attribute ``fingerprint``. Raises ``TypeError`` for one that does not.
     """
     signature = inspect.signature(function)
     call = signature.bind(*[None] * given, *args, **kwargs)

@@ -1,7 +1,7 @@
 """The configurations that a start had, put back before its successor is saved.
 
 A trainer switches things for its own use (caches off, losses of routers on, other special tokens), and what
-it leaves is no wish of the user. Knows no weights.
+it leaves was not the user's choice. Knows no weights.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The proof of a load finds every way to serve other weights than the trained ones; rounding is no fault."""
+"""The proof of a load finds other weights than the trained ones, and accepts rounding."""
 
 from __future__ import annotations
 

@@ -105,5 +105,5 @@ def test_top_p_keeps_what_transformers_keeps(size: int, share: float) -> None:
         scores = scale * torch.randn(8, size, generator=drawn)
         kept = sampling._top_p(share)(None, scores) > -torch.inf
         theirs = TopPLogitsWarper(share)(None, scores) > -torch.inf
-        assert int((kept != theirs).sum()) <= 1  # rounding at the very edge
+        assert int((kept != theirs).sum()) <= 1  # rounding at the edge
         assert kept.any(-1).all()

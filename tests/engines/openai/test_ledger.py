@@ -206,7 +206,7 @@ def test_no_key_and_no_header_reaches_the_run(serve: Serve, run: Run) -> None:
 
 
 def test_a_request_that_a_killed_process_had_under_way_counts_without_its_reply(tmp_path: Path) -> None:
-    """Its text reached the server; what was reserved for the reply is free again, and it is told as lost."""
+    """Its text reached the server; the reservation for the reply is free again, and it is reported lost."""
     with Run.create(tmp_path / "run", {}, "") as run:
         run.calls.admit(Request("k", "http://s", "m", 40, 16))
         (under_way,) = run.calls.spent()
@@ -385,7 +385,7 @@ def test_replies_and_chats_that_break_readers_are_errors_of_theirs(serve: Serve,
     ],
 )
 def test_an_address_that_is_none_is_told_before_anything_is_sent(url: str) -> None:
-    with pytest.raises(EngineError, match=r"is no address: give http://HOST:PORT/v1"):
+    with pytest.raises(EngineError, match=r"is not an address: give http://HOST:PORT/v1"):
         OpenAIEngine("m", url, "TEST_KEY")
 
 

@@ -124,7 +124,7 @@ def test_a_server_that_takes_system_turns_gets_them(serve: Serve) -> None:
     assert server.asked() == ["q0", "q1", "Say yes.", "q2"]
 
 
-# ---- where the text stands
+# ---- where the text is
 
 
 def choice(message: Any, finish: str = "stop") -> bytes:

@@ -21,7 +21,7 @@ def counted_by_a_server(asked: dict[str, Any], per_token: float = 4.4) -> int:
 def test_once_the_server_has_counted_the_reservation_is_near_the_truth() -> None:
     size = Size()
     first = body("Which river is the longest one? " * 70)
-    assert size.of(first) < 3 * counted_by_a_server(first), "before that, too, it is no byte a token"
+    assert size.of(first) < 3 * counted_by_a_server(first), "before that, too, a token is more than a byte"
     size.counted(body("Say yes."), 14)
     size.counted(first, counted_by_a_server(first))
     for words in (60, 90, 400):

@@ -58,7 +58,7 @@ class Address:
         server = Server(model, self.url, key_env, key or None)
         if not self._sound():
             raise Unavailable(
-                f"base_url = {server.clean(self.url)!r} is no address: "
+                f"base_url = {server.clean(self.url)!r} is not an address: "
                 "give http://HOST:PORT/v1 or https://HOST/v1"
             )
         if not key and self.url == OPENAI_URL:

@@ -132,7 +132,7 @@ class Completions:
                 finish = "stop"  # a stop string of ours, which is no end token
             return Completion(text, finish, prompt, completion or kept)
         if not isinstance(text, str):
-            raise Malformed("its text is no text")
+            raise Malformed("its text is not text")
         text, stopped = cut(self.tokenizer, text)
         finish = "length" if choice.get("finish_reason") == "length" and not stopped else "stop"
         return Completion(text, finish, prompt, completion)

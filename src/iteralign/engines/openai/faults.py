@@ -91,10 +91,10 @@ class Fault:
 
     ``passing``: try again; ``item``: this chat's own trouble; ``request``: the server refuses the request's
     form; ``denied``: it refuses this chat or every one, and ``alone`` is the error where it is this one;
-    ``fatal``: nobody's request will do better; ``spent``: it was not sent, for the budget is used up.
+    ``fatal``: no other request will do better; ``spent``: it was not sent, for the budget is used up.
     ``wait``: seconds that the server asked for; ``parameters``: those that it names, the likeliest first;
     ``sent``: whether the request may have reached the server; ``inside``: whether the failure came as an
-    answer, with status 200; ``used``: tokens of request and reply, where the server told them.
+    answer, with status 200; ``used``: tokens of request and reply, where the server reports them.
     """
 
     kind: Kind

@@ -148,7 +148,7 @@ class OpenAIEngine:
             folded = [form for form in forms if form[0]]
             if folded and _OF_THE_SYSTEM_TURN.search(str(done.error)):
                 forms = folded
-            elif done.kind != "request":  # a 500 is no word against the system turn
+            elif done.kind != "request":  # a 500 does not mean that the system turn is refused
                 forms = [form for form in forms if form[0] == fold] or [(fold, rung)]
 
     def _learn(

@@ -51,7 +51,7 @@ def refused_in(text: str, fields: Iterable[str] = (), *, strict: bool = False) -
     """The parameters that a refusal names, the likeliest first.
 
     ``fields``: what the server itself gives as the place of the fault (``temperature``, ``body.seed``).
-    ``strict``: only what stands beside a word of refusal, for texts that may speak of something else.
+    ``strict``: only what is next to a word of refusal, for texts that may speak of something else.
     """
     found = [name for field in fields for name in (_named(field.rpartition(".")[2]),) if name]
     # of two that exclude each other, the one that is missed less goes: the order of ``SPARE``

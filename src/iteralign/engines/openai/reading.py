@@ -56,7 +56,7 @@ def trouble(reply: Any, server: Server) -> Fault | None:
 def _error_in(reply: Any) -> object | None:
     """The error that a server sent as an answer with status 200, as it said it; None where there is none.
 
-    It stands beside the choices, in the first of them, or (MiniMax) in ``base_resp``.
+    It is beside the choices, in the first of them, or (MiniMax) in ``base_resp``.
     """
     if not isinstance(reply, dict):
         return None
@@ -113,7 +113,7 @@ def text_of(choice: Mapping[str, Any], *, anywhere: bool = False) -> str:
         raise Malformed("its choice has no message")
     content = message.get("content")
     if content is not None and not isinstance(content, str | list | dict):
-        raise Malformed("its content is no text")
+        raise Malformed("its content is not text")
     text = _text(content) or _text(message.get("refusal"))
     if text.strip() or not anywhere:
         return text

@@ -274,7 +274,7 @@ class Wire:
             spare = next((name for name in SPARE[:-1] if name in sent.body), None)
             if done.status in (400, 422) and done.kind == "request" and spare is not None:
                 sent = self._sent(session, simple, sent.left_out | {spare})
-                continue  # plainer than this nothing is: a parameter is refused that nobody names
+                continue  # plainer than this nothing is: a parameter is refused that no message names
             tries += 1
             hopeless = done.kind != "passing" or (done.wait or 0.0) > self._patience
             if hopeless or once or tries > self._max_retries:

@@ -34,7 +34,7 @@ MANY = 8
 MANY_OWN = 48
 """The same, where each has a reason of its own: a filter, or its length."""
 LIMIT = 1024
-"""Tokens of a reply, where nobody says another number."""
+"""Tokens of a reply, where no setting gives another number."""
 _NUMBERING = re.compile(r"^(?:[-*\u2022]|\(?\d{1,3}[.):])\s+")
 _MIN_WORDS = 4
 _MAX_WORDS = 80
@@ -355,7 +355,7 @@ TEMPLATE = version("judge", "judge_exchange", "oracle_repair")
 
 
 def _shown(reply: object) -> str:
-    """Why there is no usable reply, on one line; a filter's doing begins with ``filtered``."""
+    """Why there is no usable reply, on one line; it begins with ``filtered`` where a filter did it."""
     return one_line(f"filtered: {reply}" if isinstance(reply, Filtered) else str(reply))
 
 

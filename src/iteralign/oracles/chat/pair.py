@@ -25,7 +25,7 @@ from iteralign.records.pairs import Contest, Preference
 from iteralign.text.printable import one_line
 
 LIMIT = 512
-"""Tokens of a reply, where nobody says another number."""
+"""Tokens of a reply, where no setting gives another number."""
 TEMPLATE = version("judge_pair", "judge_pair_exchange")
 
 
