@@ -14,7 +14,9 @@ import pytest
 from iteralign import load_run
 
 SLOW = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
 sys.path.insert(0, {tests!r})
 from scripted_run import scripted_parts, scripted_recipe
 from iteralign.build import iteralign as build
