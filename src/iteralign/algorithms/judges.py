@@ -21,11 +21,13 @@ class Judges:
         self._run = run
         self._oracle = oracle
         # events outlive a change of what the run is made of
-        self._finished = {event.fields.get("index") for event in run.events("iteration")}
+        events = list(run.events("iteration"))
+        self._finished = {event.fields.get("index") for event in events}
+        self._checked = {event.fields.get("index") for event in events if event.fields.get("checked")}
 
-    def finished(self, index: int) -> bool:
-        """Whether iteration ``index``, counted from 1, was finished before this process."""
-        return index in self._finished
+    def older(self, index: int) -> bool:
+        """Whether an older version, which checked no lessons, finished iteration ``index`` (from 1)."""
+        return index in self._finished - self._checked
 
     def of(self, index: int) -> Oracle:
         """The oracle for iteration ``index``, counted from 1; its version is noted with the run."""

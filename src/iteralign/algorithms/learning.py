@@ -26,8 +26,8 @@ class Learning:
     """The lessons of one iteration.
 
     ``base``: the model whose tokenizer all checkpoints share. ``least``: so many lessons are trained on, or
-    none. ``finished``: whether the iteration was finished before this process; where an older version
-    finished it, which kept no such steps, its lessons stand as they are.
+    none. ``older``: whether an older version, which checked no lessons, finished the iteration; its lessons
+    are taken as they are.
     """
 
     def __init__(
@@ -38,14 +38,14 @@ class Learning:
         base: Checkpoint,
         *,
         least: int,
-        finished: bool,
+        older: bool,
     ) -> None:
         self._scope = scope
         self._watch = watch
         self._trainer = trainer
         self._base = base
         self._least = least
-        self._older = finished and not scope.ever(LESSONS)
+        self._older = older
         self._dropped: Counter[str] = Counter()
         self.untrained: Counter[str] = Counter()
         self.waiting: tuple[TrainingExample, ...] = ()

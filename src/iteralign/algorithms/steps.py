@@ -62,13 +62,14 @@ class Iteration:
         self._oracle = loop.judges.of(self._index)
         self._scope = loop.run.scope(f"iteration-{self._index:04d}")
         self._refused: list[Failure] | None = None
+        self._older = loop.judges.older(self._index)
         self._learning = Learning(
             self._scope,
             loop.watch,
             loop.parts.trainer,
             loop.parts.base,
             least=loop.recipe.training.min_lessons,
-            finished=loop.judges.finished(self._index),
+            older=self._older,
         )
 
     def next_prompts(self) -> list[RedTeamPrompt]:
@@ -306,6 +307,8 @@ class Iteration:
         if not self._scope.known("iteration", given, record):
             decision = record.decision
             what = "accepted" if decision.accepted else "rolled back" if decision.trained else "not trained"
-            self._run.event("iteration", index=record.index, decision=what, details=decision.to_json())
+            details = decision.to_json()
+            checked = not self._older
+            self._run.event("iteration", index=record.index, decision=what, details=details, checked=checked)
         kept: IterationRecord = self._scope.once("iteration", IterationRecord, given, record)
         return kept.by_ids()

@@ -206,11 +206,6 @@ class Scope:
         key = self.key_of(function, args, kwargs)
         return bool(self._memory.database.rows(query, (self.name, name, key)))
 
-    def ever(self, name: str) -> bool:
-        """Whether a step of this name was ever stored, with any inputs."""
-        query = "SELECT 1 FROM steps WHERE scope = ? AND name = ? LIMIT 1"
-        return bool(self._memory.database.rows(query, (self.name, name)))
-
     def keyed(self, name: str, kind: Any, key: str, compute: Callable[[], T]) -> T:
         """``once`` under a key that is known: what checkpoints are kept by."""
         stored = self._memory.recall(self.name, name, key, [ONLY])
