@@ -77,9 +77,9 @@ def evaluate(
 
     An object holds the value with its 95% interval and n, and what the data were; all is kept in the
     directory ``out``. ``data``: a folder that holds data sets, or ``TASK=FILE``. ``parent``: a model to
-    compare with, item by item. ``recipe``: engine, oracle and held-out prompts. ``limit``: only the first so
-    many items of each task. ``labels``: answers that people have labelled, to measure the judge with. Raises
-    ``IterAlignError``.
+    compare with, item by item. ``recipe``: engine, oracle and held-out prompts. ``limit``: a seeded
+    sample of so many items of each task. ``labels``: answers that people have labelled, to measure the judge
+    with. Raises ``IterAlignError``.
     """
     from iteralign.build.measuring import evaluate as measure
 

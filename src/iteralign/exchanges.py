@@ -236,8 +236,8 @@ def counts_of(verdicts: Sequence[Verdict]) -> dict[str, int]:
 class Keyed:
     """An oracle, and what a step's key knows it by (``protocols.Oracle``).
 
-    ``version`` is the oracle's own, ``formerly`` what earlier releases called that version; both empty where
-    it has none.
+    ``version`` is the oracle's own, ``formerly`` what earlier releases called that version, ``proposing`` the
+    version of its proposals; each empty where it has none.
     """
 
     def __init__(self, oracle: Oracle, *known_by: str) -> None:
@@ -245,6 +245,7 @@ class Keyed:
         self.fingerprint = known_by
         self.version: str = getattr(oracle, "version", "")
         self.formerly: str = getattr(oracle, "formerly", self.version)
+        self.proposing: str = getattr(oracle, "proposing", "")
 
     @property
     def name(self) -> str:
@@ -277,19 +278,22 @@ class Current(Keyed):
 class Standing(Current):
     """As ``Current``, but what the version ``stands`` judged in full is taken first.
 
-    For work that is finished: nothing is compared with it any more.
+    For work that is finished: nothing is compared with it any more. ``proposing``: the version that proposed
+    its principles.
     """
 
-    def __init__(self, oracle: Oracle, stands: str) -> None:
+    def __init__(self, oracle: Oracle, stands: str, proposing: str = "") -> None:
         super().__init__(oracle)
         self.stands = stands
+        self.proposing = proposing
 
 
 def proposer(oracle: Oracle, failures: Sequence[Failure]) -> Keyed:
-    """The oracle that proposes principles from failures, known by the version that judged them.
+    """The oracle that proposes principles, known by the version that judged the failures and by its own.
 
-    So proposals are made anew where their failures are, and stand where those stand.
+    So proposals are made anew where their failures are, or where they are asked for in other words, and stand
+    where those stand.
     """
     asked = Keyed(oracle, oracle.name)
     by = failures[0].verdict.template if failures and asked.version else asked.formerly
-    return Keyed(oracle, oracle.name, by)
+    return Keyed(oracle, oracle.name, by, *([asked.proposing] if asked.proposing else []))

@@ -161,7 +161,7 @@ class Oracle(Protocol):
     @property
     def name(self) -> str:
         """Name and version, as verdicts record it. Some have a ``version``, too: their verdicts'
-        ``template``.
+        ``template``; and ``proposing``, the version of what proposes principles.
         """
         ...
 

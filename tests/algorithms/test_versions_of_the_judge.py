@@ -29,8 +29,9 @@ class Dated:
     name = "kinds"
     world: Oracle
 
-    def __init__(self, version: str, lenient: bool = False) -> None:
+    def __init__(self, version: str, lenient: bool = False, proposing: str = "") -> None:
         self.version = version
+        self.proposing = proposing
         self._lenient = lenient
         self.judged: Counter[str] = Counter()
         self.proposed = 0
@@ -166,6 +167,24 @@ def test_a_version_is_noted_where_it_changes(world: World, tmp_path: Path) -> No
     resume(run)
     by = [templates(run, f"iteration-{i:04d}", "judge") for i in (1, 2, 3)]
     assert by == [{"old"}, {"old"}, {"new"}]
+
+
+@pytest.mark.parametrize("before", ["", "plainly"])
+def test_principles_are_asked_for_again_where_they_are_asked_for_in_other_words(
+    world: World, tmp_path: Path, before: str
+) -> None:
+    """The verdicts stay; so does what a finished iteration found."""
+    run = tmp_path / "run"
+    world.judged_by(first := Dated("1", proposing=before))
+    world.until(run, "iteration-0002", "screen-1")
+    world.judged_by(then := Dated("1", proposing="at length"))
+    resume(run)
+    assert first.proposed == 2
+    assert then.proposed == 2, "for the iteration that was under way and the next one"
+    world.judged_by(again := Dated("1", proposing="at length"))
+    resume(run)
+    assert (again.proposed, again.judged.total()) == (0, 0)
+    assert not any("judged anew" in w for w in warnings(run))
 
 
 def test_nothing_is_judged_anew_where_the_version_is_the_same(world: World, tmp_path: Path) -> None:

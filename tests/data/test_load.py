@@ -158,6 +158,14 @@ def test_a_limit_is_a_seeded_sample_in_the_sets_order(tmp_path: Path) -> None:
         load_prompts(path, limit=0)
 
 
+def test_a_limit_keeps_the_shares_of_the_categories(tmp_path: Path) -> None:
+    rows = [{"text": f"Question {i}?", "category": "rare" if i >= 180 else "common"} for i in range(200)]
+    path = write(tmp_path, "a.jsonl", lines(*rows))
+    for seed in range(5):
+        drawn = load_prompts(path, limit=20, seed=seed)
+        assert [p.category for p in drawn] == ["common"] * 18 + ["rare"] * 2
+
+
 def test_intent_is_the_arguments_unless_the_row_states_one(tmp_path: Path) -> None:
     path = write(
         tmp_path,

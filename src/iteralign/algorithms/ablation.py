@@ -14,6 +14,7 @@ from iteralign.algorithms.self_align import write_instructions
 from iteralign.algorithms.self_align_answers import Answers
 from iteralign.algorithms.self_align_steps import Parts, Steps
 from iteralign.canonical import content_hash
+from iteralign.data.sample import stratified
 from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.records.self_align import Aligned, Instruction
 from iteralign.stats import wilson
@@ -40,7 +41,7 @@ def ablation(
     """
     steps = Steps(run, recipe, parts)
     every = write_instructions(steps)
-    instructions = every[:limit]
+    instructions = [every[i] for i in stratified([(x.origin, x.type) for x in every], limit, recipe.seed)]
     whole = len(instructions) == len(every)
     before = steps.align(instructions) if whole else steps.align(instructions, name=f"ablate-{limit}")
     found = []

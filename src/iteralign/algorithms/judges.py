@@ -31,9 +31,10 @@ class Judges:
 
     def of(self, index: int) -> Oracle:
         """The oracle for iteration ``index``, counted from 1; its version is noted with the run."""
-        now = str(getattr(self._oracle, "version", ""))
-        if not now:
+        version = str(getattr(self._oracle, "version", ""))
+        if not version:
             return self._oracle
+        now = " ".join(filter(None, (version, str(getattr(self._oracle, "proposing", "")))))
         noted = self._run.noted(NOTE) or {}
         # a version is noted where it changes, and holds for what comes after it
         since = [i for i in map(int, noted) if i <= index]
@@ -41,7 +42,7 @@ class Judges:
         if index in self._finished and before is None:
             return self._oracle  # it was finished before versions were noted
         if index in self._finished and before != now:
-            return Standing(self._oracle, str(before))
+            return Standing(self._oracle, *str(before).split(" "))
         if before != now:
             self._run.note(NOTE, noted | {str(index): now})
         return Current(self._oracle)

@@ -165,7 +165,10 @@ def ablate(
         ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", min=1, help="Only the first so many instructions.")
+        int | None,
+        typer.Option(
+            "--limit", metavar="N", min=1, help="Only so many instructions: a seeded sample of all types."
+        ),
     ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

@@ -5,7 +5,6 @@ Says what was read, what was dropped as a repeat, and what looked odd. Knows not
 
 from __future__ import annotations
 
-import random
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +26,7 @@ from iteralign.data.registry import (
     unknown_name,
 )
 from iteralign.data.rows import Row
+from iteralign.data.sample import stratified
 from iteralign.data.seeds import benign_set, red_team_set
 from iteralign.errors import DataError
 from iteralign.records.iteralign import Intent, RedTeamPrompt
@@ -87,17 +87,15 @@ def load_set(
 
     ``FILE::FIELD`` names the field of the question. A known set's name is looked for as a file of that name,
     then in ``folder`` and ``$ITERALIGN_DATA``, then on the hub. Repeats (case and punctuation aside) are
-    dropped, the first stays. ``limit``: a random sample of so many, drawn by ``seed``, in the set's order.
-    ``intent`` is that of rows that do not state their own; a known set of benign prompts has its own. Raises
-    ``DataError``.
+    dropped, the first stays. ``limit``: a sample of so many, drawn by ``seed`` within each
+    category and intent, in the set's order. ``intent`` is that of rows that do not state their own; a known
+    set of benign prompts has its own. Raises ``DataError``.
     """
     if limit is not None and limit < 1:
         raise DataError(f"limit = {limit}: must be at least 1, or none for all prompts")
     loaded = _load(str(path), intent, folder)
-    if limit is not None and limit < len(loaded.prompts):
-        chosen = sorted(random.Random(seed).sample(range(len(loaded.prompts)), limit))
-        loaded = replace(loaded, prompts=tuple(loaded.prompts[i] for i in chosen))
-    return loaded
+    chosen = stratified([(p.category, p.intent) for p in loaded.prompts], limit, seed)
+    return replace(loaded, prompts=tuple(loaded.prompts[i] for i in chosen))
 
 
 def _load(name: str, intent: Intent, folder: Path | None) -> PromptSet:

@@ -41,6 +41,11 @@ class Jury:
         return "+".join(versions) if all(versions) else ""
 
     @property
+    def proposing(self) -> str:
+        """The first juror's, who proposes. Empty where it has none."""
+        return str(getattr(self._jurors[0], "proposing", ""))
+
+    @property
     def formerly(self) -> str:
         """What earlier releases called this version: made of the jurors', as the version is."""
         versions = [str(getattr(j, "formerly", getattr(j, "version", ""))) for j in self._jurors]

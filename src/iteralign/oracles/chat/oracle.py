@@ -94,6 +94,8 @@ class ChatOracle:
         usual = replace(self._params, max_new_tokens=LIMIT)
         settings = [name, usual, self._categories, self._schema, text_limit]
         self._version = f"{TEMPLATE}-{content_hash(settings)[:8]}"
+        settings = [usual, max_principles, text_limit, cluster_limit]
+        self._proposing = f"{PROPOSING}-{content_hash(settings)[:8]}"
 
     @property
     def name(self) -> str:
@@ -107,6 +109,11 @@ class ChatOracle:
         That is the templates, and after a dash the model, categories, sampling, limits and reply schema.
         """
         return self._version
+
+    @property
+    def proposing(self) -> str:
+        """Of all that principles depend on beside the failures and the model: templates, sampling, limits."""
+        return self._proposing
 
     @property
     def formerly(self) -> str:
@@ -352,6 +359,7 @@ class ChatOracle:
 
 
 TEMPLATE = version("judge", "judge_exchange", "oracle_repair")
+PROPOSING = version("propose", "propose_failures", "oracle_repair")
 
 
 def _shown(reply: object) -> str:
