@@ -15,7 +15,7 @@ from typing import Any
 from iteralign.build.began import began, note_libraries
 from iteralign.build.data import read_prompts
 from iteralign.build.evaluations import make, must_be_there
-from iteralign.build.models import base_checkpoint, host
+from iteralign.build.models import base_checkpoint, host, must_be_whole
 from iteralign.build.oracle import caps, must_have_prices, oracle, pair_judge
 from iteralign.build.tasks import LABELS, requested
 from iteralign.build.trained import Trained, asked_in, runs_of, trained_on
@@ -66,6 +66,9 @@ def evaluate(
     columns = (recipe.evaluation.columns or {}).get(LABELS)
     labelled = None if labels is None else _labelled(labels, columns)
     must_be_there(wanted, folder, files, recipe, parent)
+    for name in dict.fromkeys([recipe.model.name, *([parent] if parent is not None else [])]):
+        named = recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": name})})
+        must_be_whole(named, trains=False)
     with Run.create(out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
         if listen is not None:
             run.listen(listen)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from iteralign.build.lines import json_lines, read_records, write_lines, write_texts
-from iteralign.build.models import base_checkpoint, host, trainer
+from iteralign.build.models import base_checkpoint, built_in_template, host, must_be_whole, trainer
 from iteralign.build.oracle import oracle
 from iteralign.constitution.export import from_file, to_json
 from iteralign.data.answered import to_answered
@@ -157,7 +157,10 @@ def stage_finetune(
 
 
 def served(recipe: Recipe) -> AbstractContextManager[Policy]:
-    """Serve the recipe's own model, without a run."""
+    """Serve the recipe's own model, without a run. Raises ``EngineError`` where its folder is not whole."""
+    must_be_whole(recipe, trains=False)
+    if (said := built_in_template(recipe)) is not None:
+        log(said)
     return host(recipe).serve(base_checkpoint(recipe))
 
 
@@ -171,6 +174,7 @@ def must_be_new(out: Path) -> None:
 
 def train(recipe: Recipe, examples: Sequence[TrainingExample], out: Path) -> dict[str, Any]:
     """Train the recipe's own model on examples into the folder ``out``, and return what it came to."""
+    must_be_whole(recipe)
     checkpoint = trainer(recipe).finetune(base_checkpoint(recipe), examples, out)
     told = json.loads((out / TRAINING_LOG).read_text(encoding="utf-8")).get("left_out")
     done = {"path": str(out), "examples": len(examples), "checkpoint": checkpoint.id}

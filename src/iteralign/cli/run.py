@@ -121,7 +121,11 @@ def show_plan(recipe: AnyRecipe, as_json: bool, hardware: str | None = None) -> 
     if as_json:
         emit({"recipe": recipe.name, "plan": plan}, as_json)
     else:
-        print("\n".join(plan_lines(recipe, plan)))
+        print(
+            "\n".join(
+                [*plan_lines(recipe, plan), *([plan["chat_template"], ""] if "chat_template" in plan else [])]
+            )
+        )
     if recipe.method != "self-align":
         must_be_able_to_pass(recipe)
 
