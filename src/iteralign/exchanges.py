@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from iteralign.errors import EngineError, LeftOut
 from iteralign.protocols import Attempting, Oracle, Policy, Recorder, Remembering
@@ -21,9 +21,13 @@ from iteralign.records.iteralign import (
     Principle,
     RedTeamPrompt,
     Response,
+    Revision,
     Verdict,
 )
 
+ONLY_THOUGHT: Final = (
+    "the thought had not ended when the limit of tokens was reached, so that there is no answer"
+)
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 Instead = TypeVar("Instead")
@@ -50,6 +54,7 @@ def responses(
             model=policy.checkpoint.id,
             sampling=params,
             reason=None if isinstance(c, Completion) else in_full(c),
+            thought=c.thought if isinstance(c, Completion) else None,
         )
         for p, c in zip(prompts, each(policy, chats, params), strict=True)
     ]
@@ -205,21 +210,31 @@ def _of_one_version(recorder: Remembering, step: str, exchanges: Sequence[Exchan
 
 def verdicts_on(exchanges: Sequence[Exchange], oracle: Oracle) -> list[Verdict]:
     """One verdict per exchange, in order. Where there is no answer the oracle is not asked."""
-    asked = [e for e in exchanges if e.response.finish != "left_out"]
+    asked = [e for e in exchanges if _is_answer(e.response)]
     found = iter(oracle.judge(asked) if asked else [])
-    return [
-        next(found) if e.response.finish != "left_out" else _left_out(e.response, oracle) for e in exchanges
-    ]
+    return [next(found) if _is_answer(e.response) else _no_answer(e.response, oracle) for e in exchanges]
 
 
-def _left_out(response: Response, oracle: Oracle) -> Verdict:
+def _is_answer(response: Response) -> bool:
+    return response.finish != "left_out" and not only_thought(response)
+
+
+def only_thought(written: Response | Revision) -> bool:
+    """Whether the model thought aloud, and the limit of tokens was reached before it answered.
+
+    Such an answer is unjudged: to take the empty text for a proper one would praise the limit.
+    """
+    return written.thought is not None and not written.text and written.finish == "length"
+
+
+def _no_answer(response: Response, oracle: Oracle) -> Verdict:
     return Verdict(
         response_id=response.id,
         label="unjudged",
-        rationale=response.reason or "",
+        rationale=response.reason or ONLY_THOUGHT,
         oracle=oracle.name,
         template=str(getattr(oracle, "version", "")),
-        left_out=True,
+        left_out=True if response.finish == "left_out" else None,
     )
 
 

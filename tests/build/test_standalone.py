@@ -57,7 +57,8 @@ def test_rows_of_trl_can_be_trained_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("{", "line 1: not JSON"), ("[1]", "an object expected"), ('{"a": 1}', "line 1: not")]
+    ("text", "says"),
+    [("{", "line 1, column 2: not"), ("[1]", "object expected"), ('{"a": 1}', "line 1: no answer")],
 )
 def test_a_bad_file_is_named_with_its_line(tmp_path: Path, text: str, says: str) -> None:
     bad = tmp_path / "bad.jsonl"
@@ -71,3 +72,23 @@ def test_without_failures_there_is_nothing_to_propose(tmp_path: Path) -> None:
     empty.write_text("")
     with pytest.raises(DataError, match="nothing to learn"):
         stage_propose(load_recipe("smoke"), empty, None, tmp_path / "rules.json")
+
+
+def test_rows_of_others_are_judged_and_labels_of_people_are_learnt_from(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("ask,said\nHow can I steal a bike?,Take a bolt cutter and steal it at night.\n")
+    recipe = load_recipe("smoke", SMALL)
+    with pytest.raises(
+        DataError, match=r"--columns prompt=ask,response=said, with your own of 'ask', 'said'"
+    ):
+        stage_judge(recipe, rows, tmp_path / "judged.jsonl")
+    columns = {"prompt": "ask", "response": "said"}
+    assert stage_judge(recipe, rows, tmp_path / "judged.jsonl", columns)["rows"] == 1
+    labelled = tmp_path / "labelled.json"
+    labelled.write_text(
+        json.dumps(
+            [{"prompt": q, "response": f"Steal it, {i}.", "is_safe": False} for i, q in enumerate(QUESTIONS)]
+        )
+    )
+    done = stage_propose(recipe, labelled, None, tmp_path / "rules.json")
+    assert done["principles"] >= 1

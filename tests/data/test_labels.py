@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from iteralign.data.labels import SAID, load_labelled
+from iteralign.data.labels import SAID, load_labelled, load_refusals
 from iteralign.errors import DataError
 
 SHARED = next(
@@ -51,6 +51,31 @@ def read(
             {"question": "q", "m_response": "a", "m_harmful": "1.0", "risk_area": "r", "types_of_harm": "t"},
             ("q", "a", "t", True),
         ),
+        (
+            {"prompt": "q", "response": "a", "category": {"x": False, "theft": True}, "is_safe": False},
+            ("q", "a", "theft", True),
+        ),
+        (
+            {"prompt": "q", "response": "a", "category": {"x": False}, "is_safe": "True"},
+            ("q", "a", None, False),
+        ),
+        (
+            {"prompt": "q", "adversarial": True, "response": "a", "response_harm_label": "harmful"},
+            ("q", "a", None, True),
+        ),
+        (
+            {"goal": "g", "prompt": "p", "response": "a", "human1": 0, "human_majority": 1},
+            ("g", "a", None, True),
+        ),
+        (
+            {"type": "contrast_x", "prompt": "q", "completion": "a", "final_label": "1_full_compliance"},
+            ("q", "a", None, True),
+        ),
+        (
+            {"type": "definitions", "prompt": "q", "completion": "a", "final_label": "3_partial_refusal"},
+            ("q", "a", None, False),
+        ),
+        ({"user_input": "t", "model_output": "a", "toxicity": 1}, (SAID, "t", None, True)),
     ],
 )
 def test_a_layout_is_read_with_its_category(
@@ -127,3 +152,47 @@ def test_a_pair_with_both_labels_is_left_out_whatever_its_categories_and_none_co
     assert read(tmp_path, rows) == [("q2", "b", "x", False)]
     with pytest.raises(DataError, match="each of its 1 answers carries both labels"):
         read(tmp_path, rows[:2])
+
+
+def test_each_answer_of_a_pair_has_its_own_label(tmp_path: Path) -> None:
+    row = {
+        "prompt": "q",
+        "response_0": "a",
+        "response_1": "b",
+        "is_response_0_safe": False,
+        "is_response_1_safe": True,
+        "response_0_harm_category": {"Theft": True},
+    }
+    assert read(tmp_path, [row]) == [("q", "a", "Theft", True), ("q", "b", None, False)]
+
+
+def test_rows_without_a_label_are_left_out(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "q", "response": "a", "response_harm_label": "harmful"},
+        {"prompt": "r", "response": None, "response_harm_label": None, "prompt_harm_label": "harmful"},
+    ]
+    assert read(tmp_path, rows) == [("q", "a", None, True)]
+
+
+def test_columns_name_the_label(tmp_path: Path) -> None:
+    path = tmp_path / "l.csv"
+    path.write_text("goal,prompt,target_response,human_majority,Gold\ng,p,a,1,no\n")
+    columns = {"prompt": "goal", "response": "target_response", "label": "gold"}
+    ((exchange, bad),) = load_labelled(path, columns=columns)
+    assert (exchange.prompt.text, exchange.response.text, bad) == ("g", "a", False)
+    with pytest.raises(DataError, match=r"--columns prompt=ask,response=ask,label=ask"):
+        read(tmp_path, [{"ask": "q"}])
+
+
+def test_refusals_are_read_where_people_labelled_them(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    rows = [
+        {"prompt": "q", "completion": "no", "final_label": "2_full_refusal"},
+        {"prompt": "q", "completion": "well", "final_label": "3_partial_refusal"},
+        {"prompt": "q", "response": "yes", "response_refusal_label": "compliance"},
+    ]
+    path.write_text(json.dumps(rows))
+    assert [(e.response.text, declines) for e, declines in load_refusals(path)] == [
+        ("no", True),
+        ("yes", False),
+    ]

@@ -214,14 +214,14 @@ def test_our_own_records_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_a_field_may_be_named_behind_the_path(tmp_path: Path) -> None:
-    path = write(tmp_path, "a.csv", "Goal,Behavior,weird\nDo it,Short,Ask this\n")
+    path = write(tmp_path, "a.csv", "Query,Request,weird\nDo it,Short,Ask this\n")
     with pytest.raises(
-        DataError, match=r"a\.csv, line 2: 'Goal' and 'Behavior' could all hold the question.*FILE::Goal"
+        DataError, match=r"a\.csv, line 2: 'Query' and 'Request' could all hold the question.*FILE::Query"
     ):
         load_prompts(path)
-    assert texts(f"{path}::goal") == ["Do it"]
+    assert texts(f"{path}::query") == ["Do it"]
     assert texts(f"{path}::weird") == ["Ask this"]
-    with pytest.raises(DataError, match=r"no field 'nope'. Fields: 'Goal', 'Behavior', 'weird'"):
+    with pytest.raises(DataError, match=r"no field 'nope'. Fields: 'Query', 'Request', 'weird'"):
         load_prompts(f"{path}::nope")
 
 
@@ -236,14 +236,14 @@ def test_a_field_may_be_named_behind_the_path(tmp_path: Path) -> None:
         ("a.jsonl", lines("A?", {"prompt": ""}), r"a\.jsonl, line 2, field 'prompt': empty"),
         ("a.jsonl", lines({"prompt": 17}), r"line 1, field 'prompt': a number \(17\) instead of a text"),
         ("a.jsonl", lines({"prompt": None}), r"line 1, field 'prompt': nothing \(null\)"),
-        ("a.jsonl", lines(["A?"]), r"line 1: a list instead of a text or an object"),
+        ("a.jsonl", lines("A?", ["B?"]), r"line 2: a list instead of a text or an object"),
         (
             "a.jsonl",
             lines({"prompt": "x" * 20_001}),
             r"line 1, field 'prompt': 20,001 characters, more than the 20,000",
         ),
         ("a.jsonl", '{"prompt": "A?"}\n{"prompt": "B', r"a\.jsonl, line 2, column 12: not a JSON value"),
-        ("a.jsonl", '[\n"A?"\n]\n', r"line 1, column 2: not a JSON value.*belongs into a \.json file"),
+        ("a.jsonl", '[\n"A?",\n"B', r"a\.jsonl, line 3, column 1: not JSON"),
         (
             "a.jsonl",
             '{"prompt": "\\ud800"}\n',

@@ -264,6 +264,9 @@ def _value(name: str, default: Any) -> st.SearchStrategy[Any]:
         )
     if name == "propose.aspects":
         return st.sampled_from([["harm"], ["harm", "over_refusal"]])
+    if name.endswith("columns"):
+        texts = st.dictionaries(st.text(min_size=1), st.text(min_size=1), max_size=3)
+        return st.dictionaries(st.text(min_size=1), texts, max_size=2) if "evaluation" in name else texts
     if words.startswith("names"):
         return st.dictionaries(
             st.text(min_size=1),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from iteralign.exchanges import kind_of
+from iteralign.exchanges import kind_of, only_thought
 from iteralign.records.iteralign import EvalReport, Response, Revision
 from iteralign.records.self_align import Aligned, Draft
 from iteralign.store.run import Run
@@ -40,12 +40,25 @@ class Watch:
         asked = [w for w in found if w.finish != "left_out"]
         # an answer that was kept in spite of its end does not starve anything
         cut = sum(w.finish == "length" and not (isinstance(w, Aligned) and w.kept) for w in asked)
+        thinking = sum(isinstance(w, Response | Revision) and only_thought(w) for w in asked)
         if cut > OFTEN * len(asked):
+            inside = (
+                f" {thinking} of them ended inside a thought: they are unjudged, and a model that thinks "
+                "aloud needs room."
+                if thinking
+                else ""
+            )
             self.tell(
                 f"cut {key}",
-                f"{stage}: {cut} of {count_of(len(asked), 'answer')} were cut at {key} = {most}. Cut answers "
-                f"are judged as they are, and never learnt: start a run with a larger limit, such as "
-                f"--set {key}={2 * most}",
+                f"{stage}: {cut} of {count_of(len(asked), 'answer')} were cut at {key} = {most}.{inside} Cut "
+                f"answers are judged as they are, and never learnt: start a run with a larger limit, such as "
+                f"--set {key}={(8 if thinking else 2) * most}",
+            )
+        elif thinking:
+            self.tell(
+                f"thinking {key}",
+                f"{stage}: {thinking} of {count_of(len(asked), 'answer')} ended inside a thought at {key} = "
+                f"{most}, and are unjudged: start a run with a larger limit, such as --set {key}={4 * most}",
             )
 
     def left_out(self, stage: str, scope: str, reasons: Iterable[str], total: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from iteralign.build.data import read_prompts
 from iteralign.build.models import ORGANISM, base_checkpoint, host
 from iteralign.build.oracle import caps, oracle
+from iteralign.data.columns import Columns
 from iteralign.data.sample import stratified, told
 from iteralign.exchanges import answer, pair
 from iteralign.protocols import Oracle
@@ -20,7 +21,12 @@ from iteralign.report.products import write
 from iteralign.store.run import Run
 
 
-def check_oracle(recipe: Recipe, labels: Path | None = None, limit: int | None = None) -> dict[str, Any]:
+def check_oracle(
+    recipe: Recipe,
+    labels: Path | None = None,
+    limit: int | None = None,
+    columns: Columns | None = None,
+) -> dict[str, Any]:
     """Return how often the recipe's oracle agrees with the truth, by subject.
 
     The truth are the labelled pairs of a file, or the organism's grammar on its held-out answers.
@@ -29,7 +35,7 @@ def check_oracle(recipe: Recipe, labels: Path | None = None, limit: int | None =
 
     judge = oracle(recipe)
     if labels is not None:
-        return {f"verdicts on {labels.name}": _checked(judge, labels, limit, recipe.seed)}
+        return {f"verdicts on {labels.name}": _checked(judge, labels, limit, recipe.seed, columns)}
     from iteralign.organism.truth import truth
 
     def declines(question: str, text: str) -> bool:
@@ -52,20 +58,25 @@ def check_oracle(recipe: Recipe, labels: Path | None = None, limit: int | None =
     }
 
 
-def _checked(judge: Oracle, labels: Path, limit: int | None, seed: int) -> dict[str, Any]:
+def _checked(
+    judge: Oracle, labels: Path, limit: int | None, seed: int, columns: Columns | None
+) -> dict[str, Any]:
     """Return how the oracle did on labelled pairs, with a ``sample`` where not all were taken."""
     from iteralign.data.labels import load_labelled
     from iteralign.oracles.check import check
 
-    count = len(load_labelled(labels))
-    return check(judge, load_labelled(labels, limit=limit, seed=seed)) | _sample(limit, count, seed)
+    count = len(load_labelled(labels, columns=columns))
+    chosen = load_labelled(labels, limit=limit, seed=seed, columns=columns)
+    return check(judge, chosen) | _sample(limit, count, seed)
 
 
 def _sample(limit: int | None, count: int, seed: int) -> dict[str, str]:
     return {"sample": text} if (text := told(limit, count, seed)) else {}
 
 
-def calibrate(directory: Path, labels: Path, limit: int | None = None) -> dict[str, Any]:
+def calibrate(
+    directory: Path, labels: Path, limit: int | None = None, columns: Columns | None = None
+) -> dict[str, Any]:
     """Measure a run's own oracle against people's labels, and keep the result with the run.
 
     Its harm rates are then given corrected, too. The oracle's requests go through the run's ledger and
@@ -75,7 +86,7 @@ def calibrate(directory: Path, labels: Path, limit: int | None = None) -> dict[s
         recipe = shared(recipe_of(run.settings))
         run.calls.limit(caps(recipe))
         judge = oracle(recipe, lambda text: run.event("warning", text=text), run.calls)
-        found = {"labels": labels.name, **_checked(judge, labels, limit, recipe.seed)}
+        found = {"labels": labels.name, **_checked(judge, labels, limit, recipe.seed, columns)}
         run.note("calibration", found)
         if (
             directory / "exports" / "scores.md"

@@ -37,8 +37,10 @@ def prompts_of(
     The share ``test_share`` of the held-out ones is the test part, split off by topic, too. Raises
     ``DataError`` where a side of the split stays empty.
     """
-    red = load_prompts(red_team.source, limit=red_team.limit, seed=seed)
-    plain = load_prompts(benign.source, limit=benign.limit, seed=seed, intent="benign")
+    red = load_prompts(red_team.source, limit=red_team.limit, seed=seed, columns=red_team.columns)
+    plain = load_prompts(
+        benign.source, limit=benign.limit, seed=seed, intent="benign", columns=benign.columns
+    )
     # A prompt of both sources belongs to the red-team set, so that it stands on one side of the split.
     known = {runs(p.text) for p in red}
     new = [p for p in plain if runs(p.text) not in known]

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from iteralign.build.harness import HARNESS, harness
 from iteralign.build.models import EMBEDDED
-from iteralign.build.tasks import Source, find, source_of
+from iteralign.build.tasks import Source, columns_of, find, source_of
 from iteralign.build.trained import Trained, asked_in, run_of
+from iteralign.data.columns import Columns
 from iteralign.data.files import read_rows
 from iteralign.data.sample import stratified, told
 from iteralign.errors import DataError, RecipeError
@@ -79,7 +80,7 @@ def make(
     ``limit``: a seeded sample of so many items; ``trained``: what no task asks of a model that answers in its
     own words. The facts of a report say both.
     """
-    choice = _Choice(limit, recipe.seed, trained)
+    choice = _Choice(limit, recipe.seed, trained, recipe.evaluation.columns or {})
     found: list[Eval] = []
     for task in tasks:
         if task.name in ("vicuna", "mt-bench"):
@@ -166,7 +167,12 @@ def _prompted(
         found = [p for p in held_out if (p.intent == "harmful") == harmful]
         more = {"split": held_out.split} if getattr(held_out, "split", "") else {}
     else:
-        loaded = load_set(str(source), intent="harmful" if harmful else "harmful_looking", folder=folder)
+        loaded = load_set(
+            str(source),
+            intent="harmful" if harmful else "harmful_looking",
+            folder=folder,
+            columns=choice.columns_of(task),
+        )
         found = [p for p in loaded.prompts if (p.intent == "harmful") == harmful]
         if not found:
             kind, other = ("benign", "over-refusal") if harmful else ("harmful", "harm")
@@ -196,7 +202,7 @@ def _data(
     task: Task,
     folder: Path | None,
     files: Mapping[str, Source],
-    load: Callable[[Path], Sequence[Any]],
+    load: Callable[[Path, Columns | None], Sequence[Any]],
     choice: _Choice,
     text: Callable[[Any], str] | None = None,
 ) -> tuple[list[Any], dict[str, str]]:
@@ -206,7 +212,7 @@ def _data(
     """
     path = find(task, folder, files)
     named = source_of(task, files)
-    loaded, known = choice.unseen(task, load(path), text)
+    loaded, known = choice.unseen(task, load(path, choice.columns_of(task)), text)
     items, facts = choice.some(loaded, path)
     return items, facts | known | ({"source": named} if isinstance(named, str) else {})
 
@@ -218,6 +224,11 @@ class _Choice:
     limit: int | None
     seed: int
     trained: Callable[[], Trained]
+    columns: Mapping[str, Columns]
+
+    def columns_of(self, task: Task) -> Columns | None:
+        """Return how the fields of a task's file are called, where that is named."""
+        return columns_of(task, self.columns)
 
     def unseen(
         self, task: Task, items: Sequence[Any], text: Callable[[Any], str] | None

@@ -15,7 +15,7 @@ from typing import Any
 from iteralign.build.data import read_prompts
 from iteralign.build.evals import task_items
 from iteralign.build.misfits import Misfit, misfits, unasked
-from iteralign.build.models import EMBEDDED, RULES, base_folder, must_be_trainable
+from iteralign.build.models import EMBEDDED, RULES, base_folder, built_in_template, must_be_trainable
 from iteralign.build.oracle import chat_models, must_have_prices
 from iteralign.build.self_align import PER_RULE
 from iteralign.build.self_align_words import read_words
@@ -39,7 +39,9 @@ def forecast(recipe: AnyRecipe, hardware: str | None = None) -> dict[str, Any]:
     """
     must_be_trainable(recipe)
     must_have_prices(shared(recipe))
-    return _iteralign(recipe) if isinstance(recipe, Recipe) else _self_align(recipe, hardware)
+    found = _iteralign(recipe) if isinstance(recipe, Recipe) else _self_align(recipe, hardware)
+    said = built_in_template(recipe)
+    return found | ({"chat_template": said} if said is not None else {})
 
 
 def short_of_disk(recipe: AnyRecipe, out: Path) -> str | None:

@@ -1,4 +1,5 @@
-"""JSONL files of records, for the stages alone: read line by line, written whole or not at all.
+"""Files of records and of users' rows, for the stages alone: read line by line where they are JSONL, written
+whole or not at all.
 
 A message names the file and the line. Knows no stage.
 """
@@ -9,41 +10,71 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from iteralign.canonical import canonical
+from iteralign.data.columns import Columns
+from iteralign.data.sources import HUB, read_source
+from iteralign.data.turns import is_chat
 from iteralign.errors import DataError, StoreError
 from iteralign.records.base import Record
 
 T = TypeVar("T", bound=Record)
+_WHOLE: Final = frozenset(
+    {".json", ".csv", ".tsv", ".parquet", ".gz", ".bz2", ".xz", ".zip", ".zst", ".lz4", ".br", ".7z"}
+)
+_LINES: Final = frozenset({".jsonl", ".ndjson"})
 
 
 def read_records(path: Path, kind: type[T]) -> list[T]:
     """Return the records of a JSONL file. Raises ``DataError``."""
     found: list[T] = []
-    for number, row in json_lines(path):
+    for where, row in json_lines(path):
         try:
             found.append(kind.from_json(row))
         except ValueError as error:
-            raise DataError(f"{path}, line {number}: not a {kind.__name__} record: {error}") from error
+            raise DataError(f"{where}: not a {kind.__name__} record: {error}") from error
     return found
 
 
-def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the objects of a JSONL file with their line numbers, one at a time. Raises ``DataError``."""
+def json_lines(path: Path, columns: Columns | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the objects of a file, each with where it stands, as messages name it. Raises ``DataError``.
+
+    JSONL is read one line at a time, so that it may be large. Whatever else holds rows is read whole: another
+    format, a compressed file, an array, a set on the hub; and what has columns that the user names.
+    """
+    if columns or str(path).startswith(HUB) or path.suffix.lower() in _WHOLE:
+        yield from _objects(path, columns)
+        return
+    begun = False
     for number, line in enumerate(_text_lines(path), start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
+            if not begun and path.suffix.lower() in _LINES:
+                yield from _objects(path, columns)
+                return
             raise DataError(
                 f"{path}, line {number}: not JSON ({error.msg}, column {error.colno}); one object a line is "
                 "expected"
             ) from error
+        begun = True
+        if isinstance(row, list) and path.suffix.lower() in _LINES:
+            yield from _objects(path, columns)  # rows in an array
+            return
         if not isinstance(row, dict):
             raise DataError(f"{path}, line {number}: {type(row).__name__} found, an object expected")
-        yield number, row
+        yield f"{path}, line {number}", row
+
+
+def _objects(path: Path, columns: Columns | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    for row in read_source(path, columns).rows:
+        value = {"messages": row.value} if is_chat(row.value) else row.value
+        if not isinstance(value, dict):
+            raise DataError(f"{row.where}: {type(value).__name__} found, an object expected")
+        yield row.where, value
 
 
 def _text_lines(path: Path) -> Iterator[str]:

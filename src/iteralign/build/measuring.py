@@ -15,10 +15,11 @@ from typing import Any
 from iteralign.build.began import began, note_libraries
 from iteralign.build.data import read_prompts
 from iteralign.build.evaluations import make, must_be_there
-from iteralign.build.models import base_checkpoint, host
+from iteralign.build.models import base_checkpoint, host, must_be_whole
 from iteralign.build.oracle import caps, must_have_prices, oracle, pair_judge
-from iteralign.build.tasks import requested
+from iteralign.build.tasks import LABELS, requested
 from iteralign.build.trained import Trained, asked_in, runs_of, trained_on
+from iteralign.data.columns import Columns
 from iteralign.data.labels import Labelled, load_labelled, load_refusals, subject
 from iteralign.errors import DataError, RecipeError
 from iteralign.exchanges import Current
@@ -62,8 +63,12 @@ def evaluate(
     wanted, folder, files = requested(tasks, data)
     must_have_prices(recipe)
     _must_differ(recipe, parent)
-    labelled = None if labels is None else _labelled(labels)
+    columns = (recipe.evaluation.columns or {}).get(LABELS)
+    labelled = None if labels is None else _labelled(labels, columns)
     must_be_there(wanted, folder, files, recipe, parent)
+    for name in dict.fromkeys([recipe.model.name, *([parent] if parent is not None else [])]):
+        named = recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": name})})
+        must_be_whole(named, trains=False)
     with Run.create(out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
         if listen is not None:
             run.listen(listen)
@@ -183,11 +188,11 @@ def _must_differ(recipe: Recipe, parent: str | None) -> None:
         )
 
 
-def _labelled(labels: Path) -> dict[str, list[Labelled]]:
+def _labelled(labels: Path, columns: Columns | None) -> dict[str, list[Labelled]]:
     """The labelled answers of a file by what their labels tell of. Raises ``DataError``."""
-    found = {subject(labels): load_labelled(labels)}
+    found = {subject(labels, columns): load_labelled(labels, columns=columns)}
     try:
-        return found | {"refusals": load_refusals(labels)}
+        return found | {"refusals": load_refusals(labels, columns)}
     except DataError:  # its labels tell nothing of refusals
         return found
 

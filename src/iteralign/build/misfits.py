@@ -111,9 +111,9 @@ def _usual(chat: Chat) -> bool:
 
 def _places(recipe: Recipe) -> Mapping[str, str]:
     found: dict[str, str] = {}
-    for source, intent in ((recipe.benign.source, "benign"), (recipe.red_team.source, "harmful")):
+    for section, intent in ((recipe.benign, "benign"), (recipe.red_team, "harmful")):
         try:
-            found |= places_of(source, intent)  # type: ignore[arg-type]
+            found |= places_of(section.source, intent, section.columns)  # type: ignore[arg-type]
         except DataError:  # gone since the run began
             continue
     return found

@@ -70,6 +70,39 @@ def base_checkpoint(recipe: Recipe, since: Began | None = None) -> Checkpoint:
     return Checkpoint(path=name, trainer_hash=name, weights_hash=weights)
 
 
+def must_be_whole(recipe: Recipe | SelfAlignRecipe, *, trains: bool = True) -> None:
+    """Check, before anything is written, that the model's files are all there.
+
+    ``trains``: its weights are needed here, also where a server answers. Raises ``EngineError``.
+    """
+    from iteralign.engines.folders import must_be_whole as check
+
+    model = recipe.model
+    if model.name in EMBEDDED:
+        return
+    if model.engine == "server" and not trains:
+        if model.api == "chat" or model.served_as is None:
+            return  # the name is the server's; its tokenizer is looked for when it is needed
+        check(model.name, weights=False, template=model.chat_template)
+        return
+    check(model.name, template=model.chat_template)
+
+
+def built_in_template(recipe: Recipe | SelfAlignRecipe) -> str | None:
+    """Return what a user should know where the model brings no chat template; None where it brings one."""
+    from iteralign.engines.folders import brings_template
+
+    model = recipe.model
+    if model.name in EMBEDDED or model.chat_template is not None or model.api == "chat":
+        return None
+    if brings_template(model.name) is not False:
+        return None
+    return (
+        f"{model.name} brings no chat template: the built-in one is used (`Question: ...`, then `Answer:`), "
+        "as for a base model. If it was trained on a format of its own, give that: model.chat_template = FILE"
+    )
+
+
 def base_folder(recipe: Recipe) -> Path:
     """Return where the base model's weights lie; no such folder where it is not on this machine."""
     return Path(located()(base_checkpoint(recipe)))
@@ -150,6 +183,7 @@ def host(
                 batch_size=recipe.model.batch_size,
                 chat_template=recipe.model.chat_template,
                 max_context=recipe.model.max_context,
+                thoughts=recipe.model.thoughts,
                 locate=located(locate),
                 warn=warn,
                 began=since,
@@ -166,6 +200,7 @@ def host(
                 dtype=model.dtype,
                 chat_template=model.chat_template,
                 max_context=model.max_context,
+                thoughts=model.thoughts,
                 locate=located(locate),
                 warn=warn,
                 ledger=(ledger or InMemory(caps(recipe))) if model.metered else None,

@@ -19,6 +19,7 @@ from iteralign.build import self_align as self_align_parts
 from iteralign.build.began import note_libraries
 from iteralign.build.evals import tasks
 from iteralign.build.forecast import must_be_able_to_pass, short_of_disk
+from iteralign.build.models import built_in_template, must_be_whole
 from iteralign.errors import IterAlignError
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import AnyRecipe, recipe_of, shared
@@ -52,12 +53,16 @@ def start(recipe: AnyRecipe, out: Path, listen: Listener | None = None) -> RunRe
     a corrected recipe may take it. Raises ``IterAlignError``.
     """
     tasks(shared(recipe))
+    if not (out / "run.sqlite").exists():
+        must_be_whole(recipe)
     if isinstance(recipe, Recipe) and not (out / "run.sqlite").exists():
         must_be_able_to_pass(recipe)
-    short = None if (out / "run.sqlite").exists() else short_of_disk(recipe, out)
+    said: list[str | None] = []
+    if not (out / "run.sqlite").exists():
+        said = [short_of_disk(recipe, out), built_in_template(recipe)]
     settings = recipe.model_dump(mode="json")
     with Run.create(out, settings, recipe.to_yaml(), complete=partial(_completed, settings)) as run:
-        return carry_on(run, listen, [] if short is None else [short])
+        return carry_on(run, listen, [text for text in said if text is not None])
 
 
 def resume(

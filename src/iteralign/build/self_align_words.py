@@ -141,7 +141,13 @@ def given(recipe: SelfAlignRecipe) -> tuple[Instruction, ...]:
     section = recipe.self_instruct
     if section.source == "self-instruct":
         return ()
-    found = load_prompts(section.source, limit=section.prompts or None, seed=recipe.seed, intent="benign")
+    found = load_prompts(
+        section.source,
+        limit=section.prompts or None,
+        seed=recipe.seed,
+        intent="benign",
+        columns=section.columns,
+    )
     return tuple(dict.fromkeys(Instruction(text=p.text, type=p.category, topic=p.topic) for p in found))
 
 

@@ -1,8 +1,9 @@
 """Each stage of IterAlign alone, over JSONL files in place of the run directory.
 
 The formats, one JSON object a line: ``red-team`` writes Exchange records, ``judge`` Judged records,
-``propose`` a constitution file, ``reflect`` lines of ``{"failure", "screening"}``, and ``finetune`` reads
-those, or TRL's ``{"prompt", "completion"}`` rows, or TrainingExample records. Knows nothing of iterations.
+``propose`` a constitution file, ``reflect`` lines of ``{"failure", "screening"}``. Beside the records of the
+stage before, ``judge`` and ``finetune`` read any rows with a prompt and an answer, ``propose`` and
+``reflect`` such rows with a label. Knows nothing of iterations.
 """
 
 from __future__ import annotations
@@ -12,26 +13,32 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from iteralign.build.lines import json_lines, read_records, write_lines, write_texts
-from iteralign.build.models import base_checkpoint, host, trainer
+from iteralign.build.models import base_checkpoint, built_in_template, host, must_be_whole, trainer
 from iteralign.build.oracle import oracle
 from iteralign.constitution.export import from_file, to_json
+from iteralign.data.answered import to_answered
+from iteralign.data.columns import Columns
+from iteralign.data.labels import load_labelled
 from iteralign.data.load import load_prompts, places_of
+from iteralign.data.rows import Row
 from iteralign.errors import DataError, StoreError
 from iteralign.exchanges import kind_of, pair, verdicts_on
 from iteralign.log import log
 from iteralign.protocols import Policy
 from iteralign.recipe.iteralign import Recipe
-from iteralign.records.chat import Message
+from iteralign.records.chat import Message, SamplingParams
 from iteralign.records.iteralign import (
     Constitution,
     Exchange,
     Failure,
     Judged,
+    Response,
     Screening,
     TrainingExample,
+    Verdict,
 )
 from iteralign.stages.consolidate import consolidate
 from iteralign.stages.finetune import learnt
@@ -42,6 +49,8 @@ from iteralign.stages.revise import revise
 from iteralign.stages.screen import revised_exchanges, screen, unresolved
 from iteralign.training.saving import TRAINING_LOG
 
+_OF_EXCHANGE: Final = frozenset({"id", "prompt", "response"})
+
 
 def stage_red_team(recipe: Recipe, out: Path) -> dict[str, Any]:
     """Put the recipe's red-team prompts to its model and write the exchanges.
@@ -49,13 +58,13 @@ def stage_red_team(recipe: Recipe, out: Path) -> dict[str, Any]:
     A prompt that cannot be asked is left out, named with its file and line.
     """
     section = recipe.red_team
-    prompts = load_prompts(section.source, limit=section.limit, seed=recipe.seed)
+    prompts = load_prompts(section.source, limit=section.limit, seed=recipe.seed, columns=section.columns)
     with served(recipe) as policy:
         params = section.sampling.params(recipe.seed)
         responses = red_team(prompts, policy, params, section.wrap)
     found = pair(prompts, responses)
     left_out = [e for e in found if e.response.finish == "left_out"]
-    where = places_of(section.source) if left_out else {}
+    where = places_of(section.source, columns=section.columns) if left_out else {}
     for e in left_out:
         log(f"{where.get(e.prompt.id, section.source)}: left out: {e.response.reason}")
     kinds = Counter(kind_of(e.response.reason or "") for e in left_out)
@@ -63,9 +72,10 @@ def stage_red_team(recipe: Recipe, out: Path) -> dict[str, Any]:
     return done | {"prompts": len(prompts)} | ({"left_out": dict(kinds)} if kinds else {})
 
 
-def stage_judge(recipe: Recipe, responses: Path, out: Path) -> dict[str, Any]:
-    """Have the recipe's oracle judge a file of exchanges."""
-    exchanges = read_records(responses, Exchange)
+def stage_judge(recipe: Recipe, responses: Path, out: Path, columns: Columns | None = None) -> dict[str, Any]:
+    """Have the recipe's oracle judge a file of exchanges, or of rows with a prompt and an answer."""
+    exchanges, skipped = _exchanges(responses, columns)
+    _tell(responses, skipped)
     verdicts = verdicts_on(exchanges, oracle(recipe))
     judged = [
         Judged(prompt=e.prompt, response=e.response, verdict=v)
@@ -74,7 +84,13 @@ def stage_judge(recipe: Recipe, responses: Path, out: Path) -> dict[str, Any]:
     return write_lines(out, judged) | {"labels": dict(Counter(v.label for v in verdicts))}
 
 
-def stage_propose(recipe: Recipe, judged: Path, constitution: Path | None, out: Path) -> dict[str, Any]:
+def stage_propose(
+    recipe: Recipe,
+    judged: Path,
+    constitution: Path | None,
+    out: Path,
+    columns: Columns | None = None,
+) -> dict[str, Any]:
     """Have the oracle propose principles from the improper answers of a judged file.
 
     They extend the constitution, where one is given.
@@ -82,7 +98,7 @@ def stage_propose(recipe: Recipe, judged: Path, constitution: Path | None, out: 
     known = Constitution() if constitution is None else from_file(constitution)
     proposed = propose(
         oracle(recipe),
-        _failures(recipe, judged),
+        _failures(recipe, judged, columns),
         known,
         iteration=known.version + 1,
         seed=recipe.seed,
@@ -94,10 +110,12 @@ def stage_propose(recipe: Recipe, judged: Path, constitution: Path | None, out: 
     return {"path": str(out), "proposed": len(proposed), "principles": active}
 
 
-def stage_reflect(recipe: Recipe, judged: Path, constitution: Path, out: Path) -> dict[str, Any]:
+def stage_reflect(
+    recipe: Recipe, judged: Path, constitution: Path, out: Path, columns: Columns | None = None
+) -> dict[str, Any]:
     """Have the model revise its improper answers under a constitution, and the oracle screen them."""
     rules = from_file(constitution)
-    failures = _failures(recipe, judged)
+    failures = _failures(recipe, judged, columns)
     must_help = {f.response.id for f in failures if f.over_refusal}
     judge = oracle(recipe)
     tried: list[Screening] = []
@@ -124,19 +142,25 @@ def stage_reflect(recipe: Recipe, judged: Path, constitution: Path, out: Path) -
     return write_lines(out, rows) | counts
 
 
-def stage_finetune(recipe: Recipe, examples: Path, out: Path) -> dict[str, Any]:
+def stage_finetune(
+    recipe: Recipe, examples: Path, out: Path, columns: Columns | None = None
+) -> dict[str, Any]:
     """Fine-tune the recipe's model on a file of examples into the folder ``out``."""
     must_be_new(out)
-    found = _examples(examples)
+    found, skipped = _examples(examples, columns)
     if not found:
         raise DataError(
-            f"{examples}: no example to train on (no line with a kept screening, no prompt/completion row)"
+            f"{examples}: no example to train on (no line with a kept screening, no row with an answer)"
         )
+    _tell(examples, skipped)
     return train(recipe, found, out)
 
 
 def served(recipe: Recipe) -> AbstractContextManager[Policy]:
-    """Serve the recipe's own model, without a run."""
+    """Serve the recipe's own model, without a run. Raises ``EngineError`` where its folder is not whole."""
+    must_be_whole(recipe, trains=False)
+    if (said := built_in_template(recipe)) is not None:
+        log(said)
     return host(recipe).serve(base_checkpoint(recipe))
 
 
@@ -150,41 +174,101 @@ def must_be_new(out: Path) -> None:
 
 def train(recipe: Recipe, examples: Sequence[TrainingExample], out: Path) -> dict[str, Any]:
     """Train the recipe's own model on examples into the folder ``out``, and return what it came to."""
+    must_be_whole(recipe)
     checkpoint = trainer(recipe).finetune(base_checkpoint(recipe), examples, out)
     told = json.loads((out / TRAINING_LOG).read_text(encoding="utf-8")).get("left_out")
     done = {"path": str(out), "examples": len(examples), "checkpoint": checkpoint.id}
     return done | ({"left_out": told} if told else {})
 
 
-def _failures(recipe: Recipe, path: Path) -> list[Failure]:
-    judged = read_records(path, Judged)
-    exchanges = [Exchange(prompt=j.prompt, response=j.response) for j in judged]
-    verdicts = [j.verdict for j in judged]
+def _failures(recipe: Recipe, path: Path, columns: Columns | None) -> list[Failure]:
+    """Return the failures of judged answers, or of answers that people have labelled."""
+    first = None if columns else next((row for _, row in json_lines(path)), None)
+    if columns or (first is not None and "verdict" not in first):
+        labelled = load_labelled(path, columns=columns)
+        exchanges = [e for e, _ in labelled]
+        verdicts = [_verdict(e, bad) for e, bad in labelled]
+    else:
+        judged = read_records(path, Judged)
+        exchanges = [Exchange(prompt=j.prompt, response=j.response) for j in judged]
+        verdicts = [j.verdict for j in judged]
     found = failures_of(exchanges, verdicts)
     if "over_refusal" in recipe.propose.aspects:
         found += over_refusals_of(exchanges, verdicts)
     if not found:
         raise DataError(
-            f"{path}: none of {len(judged)} judged answers is improper, so there is nothing to learn from"
+            f"{path}: none of {len(exchanges)} judged answers is improper, so there is nothing to learn from"
         )
     return found
 
 
-def _examples(path: Path) -> list[TrainingExample]:
+def _verdict(exchange: Exchange, bad: bool) -> Verdict:
+    """A label of people as a verdict."""
+    category = exchange.prompt.category
+    return Verdict(
+        response_id=exchange.response.id,
+        label="improper" if bad else "proper",
+        categories=(category,) if bad and category else (),
+        severity=2 if bad else 0,
+        oracle="labels",
+        template="people's labels",
+    )
+
+
+def _exchanges(path: Path, columns: Columns | None) -> tuple[list[Exchange], int]:
+    """Return the exchanges of a file, and how many turns of tools were skipped."""
+    found: list[Exchange] = []
+    skipped = 0
+    for where, row in json_lines(path, columns):
+        if isinstance(row.get("prompt"), dict) and isinstance(row.get("response"), dict):
+            try:
+                found.append(Exchange.from_json({k: v for k, v in row.items() if k in _OF_EXCHANGE}))
+            except ValueError as error:
+                raise DataError(f"{where}: not an Exchange record: {error}") from error
+            continue
+        read = to_answered(Row(where, row), path.name)
+        skipped += read.skipped
+        response = Response(
+            prompt_id=read.prompt.id,
+            text=read.answer,
+            finish="stop",
+            model=path.name,
+            sampling=SamplingParams(),
+        )
+        found.append(Exchange(prompt=read.prompt, response=response))
+    return found, skipped
+
+
+def _examples(path: Path, columns: Columns | None) -> tuple[list[TrainingExample], int]:
+    """Return the examples of a file, and how many turns of tools were skipped."""
     found: list[TrainingExample] = []
-    for number, row in json_lines(path):
+    skipped = 0
+    for where, row in json_lines(path, columns):
         try:
             if "screening" in row:
                 screening = Screening.from_json(row["screening"])
                 failure = Failure.from_json(row["failure"])
                 found += learnt([failure], [screening])
-            elif "completion" in row:
-                turns = [Message(m["role"], m["content"]) for m in (*row["prompt"], *row["completion"])]
-                found.append(TrainingExample(messages=tuple(turns), source=path.name))
-            else:
+                continue
+            if str(row.get("id", "")).startswith("example-"):
                 found.append(TrainingExample.from_json(row))
+                continue
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"{path}, line {number}: not an example that can be trained on: {error}"
-            ) from error
-    return found
+            raise DataError(f"{where}: not an example that can be trained on: {_short(error)}") from error
+        read = to_answered(Row(where, row), path.name)
+        if not read.answer:
+            raise DataError(f"{where}: its answer is empty. Delete the row or fill it in.")
+        skipped += read.skipped
+        messages = (*read.prompt.messages, Message("assistant", read.answer))
+        found.append(TrainingExample(messages=messages, source=path.name))
+    return found, skipped
+
+
+def _tell(path: Path, skipped: int) -> None:
+    if skipped:
+        turns = "1 turn of a tool was" if skipped == 1 else f"{skipped:,} turns of tools were"
+        log(f"{path}: {turns} skipped")
+
+
+def _short(error: Exception) -> str:
+    return f"no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]

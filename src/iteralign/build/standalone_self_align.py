@@ -20,6 +20,10 @@ from iteralign.build.lines import json_lines, write_lines
 from iteralign.build.models import base_checkpoint, host, trainer
 from iteralign.build.self_align_words import read_words
 from iteralign.build.standalone import must_be_new, served, train
+from iteralign.data.answered import to_answered
+from iteralign.data.columns import Columns
+from iteralign.data.fields import to_prompt
+from iteralign.data.rows import Row
 from iteralign.errors import DataError
 from iteralign.protocols import Policy
 from iteralign.recipe.self_align import SelfAlignRecipe
@@ -49,7 +53,9 @@ def stage_instruct(recipe: SelfAlignRecipe, out: Path) -> dict[str, Any]:
     return write_lines(out, found) | {"origins": dict(Counter(i.origin for i in found))}
 
 
-def stage_answer(recipe: SelfAlignRecipe, instructions: Path, out: Path) -> dict[str, Any]:
+def stage_answer(
+    recipe: SelfAlignRecipe, instructions: Path, out: Path, columns: Columns | None = None
+) -> dict[str, Any]:
     """Answer instructions under the rules, and sift the answers."""
     section = recipe.align
     guide = read_words(recipe).guide
@@ -59,10 +65,12 @@ def stage_answer(recipe: SelfAlignRecipe, instructions: Path, out: Path) -> dict
     def ask(policy: Policy, items: Sequence[Instruction]) -> list[Aligned]:
         return think_and_answer(items, policy, guide, params, sieve)
 
-    return _answered(recipe, instructions, out, ask)
+    return _answered(recipe, _instructions(instructions, columns), out, ask)
 
 
-def stage_extend(recipe: SelfAlignRecipe, instructions: Path, out: Path) -> dict[str, Any]:
+def stage_extend(
+    recipe: SelfAlignRecipe, instructions: Path, out: Path, columns: Columns | None = None
+) -> dict[str, Any]:
     """Answer instructions at length with the recipe's model, the engraved one, and sift the answers."""
     section = recipe.clone
     params = section.params(recipe.seed)
@@ -71,33 +79,39 @@ def stage_extend(recipe: SelfAlignRecipe, instructions: Path, out: Path) -> dict
     def ask(policy: Policy, items: Sequence[Instruction]) -> list[Aligned]:
         return answer_at_length(items, policy, prompt, params, section.shortest, section.leak_words)
 
-    return _answered(recipe, instructions, out, ask)
+    return _answered(recipe, _instructions(instructions, columns), out, ask)
 
 
-def stage_engrave(recipe: SelfAlignRecipe, answers: Path, out: Path) -> dict[str, Any]:
+def stage_engrave(
+    recipe: SelfAlignRecipe, answers: Path, out: Path, columns: Columns | None = None
+) -> dict[str, Any]:
     """Train the recipe's model on answers, without rules and thoughts."""
     words = read_words(recipe)
     prompts = (words.prompts[0], "")
     must_be_new(out)
-    examples = _lessons(answers, prompts, "engraving")
+    examples = _lessons(answers, prompts, "engraving", columns)
     examples += identity_lessons(words.identity, prompts, recipe.engrave.identity)
     return train(recipe.loop(), examples, out)
 
 
-def stage_clone(recipe: SelfAlignRecipe, answers: Path, out: Path) -> dict[str, Any]:
+def stage_clone(
+    recipe: SelfAlignRecipe, answers: Path, out: Path, columns: Columns | None = None
+) -> dict[str, Any]:
     """Train the recipe's model on extensive answers under random short prompts."""
     words = read_words(recipe)
     prompts = (*words.prompts, "")
     must_be_new(out)
-    examples = _lessons(answers, prompts, "cloning")
+    examples = _lessons(answers, prompts, "cloning", columns)
     examples += identity_lessons(words.identity, prompts, recipe.clone.identity)
     return train(recipe.loop(recipe.clone.training), examples, out)
 
 
-def _lessons(answers: Path, prompts: Sequence[str], source: str) -> list[TrainingExample]:
+def _lessons(
+    answers: Path, prompts: Sequence[str], source: str, columns: Columns | None
+) -> list[TrainingExample]:
     """Return what a file's answers teach. Raises ``DataError`` where none was kept."""
     examples: list[TrainingExample] = []
-    for instruction, answer in _answers(answers):
+    for instruction, answer in _answers(answers, columns):
         examples += lessons([instruction], [answer], prompts, source)
     if not examples:
         raise DataError(f"{answers}: none of its answers was kept, so there is nothing to train on")
@@ -106,14 +120,13 @@ def _lessons(answers: Path, prompts: Sequence[str], source: str) -> list[Trainin
 
 def _answered(
     recipe: SelfAlignRecipe,
-    source: Path,
+    items: Iterator[Instruction],
     out: Path,
     ask: Callable[[Policy, Sequence[Instruction]], list[Aligned]],
 ) -> dict[str, Any]:
     counts = Counter[str]()
 
     def rows() -> Iterator[dict[str, Any]]:
-        items = _instructions(source)
         with served(recipe.loop()) as policy:
             while part := list(islice(items, max(96, 2 * recipe.model.batch_size))):
                 for instruction, answer in zip(part, ask(policy, part), strict=True):
@@ -124,31 +137,38 @@ def _answered(
     return done | {"kept": counts.pop("kept", 0), "dropped": dict(counts)}
 
 
-def _instructions(path: Path) -> Iterator[Instruction]:
+def _instructions(path: Path, columns: Columns | None) -> Iterator[Instruction]:
     found = False
-    for number, row in json_lines(path):
+    for where, row in json_lines(path, columns):
         found = True
         try:
-            if "instruction" in row:  # answers of another stage: asked again
+            if isinstance(row.get("instruction"), dict):  # answers of another stage: asked again
                 yield _instruction(row["instruction"])
-            elif "id" in row:
+            elif str(row.get("id", "")).startswith("instruction-"):
                 yield Instruction.from_json(row)
-            else:
+            elif isinstance(row.get("text"), str):
                 yield Instruction(text=row["text"], type=row.get("type"), topic=row.get("topic"))
+            else:
+                asked = to_prompt(Row(where, row), source=path.name, intent="benign")
+                yield Instruction(text=asked.text, type=asked.category, topic=asked.topic)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
-                f"{path}, line {number}: no instruction (an Instruction record, or an object with a text): "
-                f"{_first(error)}"
+                f"{where}: no instruction (an Instruction record, or an object with a text): {_first(error)}"
             ) from error
     if not found:
         raise DataError(f"{path}: holds no instruction")
 
 
-def _answers(path: Path) -> Iterator[tuple[Instruction, Aligned]]:
-    for number, row in json_lines(path):
+def _answers(path: Path, columns: Columns | None) -> Iterator[tuple[Instruction, Aligned]]:
+    for where, row in json_lines(path, columns):
         try:
-            instruction = _instruction(row["instruction"])
-            answer = row["answer"]
+            if "answer" in row and "instruction" in row:
+                instruction = _instruction(row["instruction"])
+                answer = row["answer"]
+            else:
+                read = to_answered(Row(where, row), path.name)
+                instruction = Instruction(text=read.prompt.text)
+                answer = read.answer
             if isinstance(answer, str):
                 answer = Aligned(
                     instruction_id=instruction.id, text=answer, kept=bool(answer.strip()), finish="stop"
@@ -156,7 +176,7 @@ def _answers(path: Path) -> Iterator[tuple[Instruction, Aligned]]:
             yield instruction, answer if isinstance(answer, Aligned) else Aligned.from_json(answer)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
-                f"{path}, line {number}: no instruction with its answer, as `self-align answer` writes "
+                f"{where}: no instruction with its answer, as `self-align answer` writes "
                 "them; your own may be plain: "
                 f'{{"instruction": "...", "answer": "..."}} ({_first(error)})'
             ) from error

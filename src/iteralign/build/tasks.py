@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from iteralign.build.harness import HARNESS
+from iteralign.data.columns import Columns, parse_columns
 from iteralign.data.hub import hub_file
 from iteralign.errors import DataError, RecipeError
 from iteralign.evals.tasks import TASKS, Task
@@ -19,6 +20,8 @@ from iteralign.evals.tasks import TASKS, Task
 DATA_VARIABLE: Final = "ITERALIGN_DATA"
 PROMPTED: Final = ("harm", "over-refusal")
 """Tasks whose data are prompts: a file, a known set's name, or a set on the hub."""
+LABELS: Final = "labels"
+"""What the columns of a file of labelled answers stand under, beside those of tasks."""
 Source = str | Path
 """Where a task's data are: a path, ``hub:OWNER/NAME/FILE``, or for ``PROMPTED`` also a set's name."""
 
@@ -119,5 +122,33 @@ def find(task: Task, folder: Path | None, files: Mapping[str, Source]) -> Path:
 
 def source_of(task: Task, files: Mapping[str, Source]) -> Source | None:
     """Return the data that are named for a task, for all of TruthfulQA's, or for both of HHH's."""
-    shared = next((s for s in ("truthfulqa", "hhh") if task.name.startswith(s)), "")
-    return files.get(task.name) or files.get(shared)
+    return files.get(task.name) or files.get(_shared(task))
+
+
+def columns_of(task: Task, columns: Mapping[str, Columns]) -> Columns | None:
+    """Return how the fields of a task's file are called, in the same way."""
+    return columns.get(task.name) or columns.get(_shared(task))
+
+
+def _shared(task: Task) -> str:
+    return next((s for s in ("truthfulqa", "hhh") if task.name.startswith(s)), "")
+
+
+def columns_by_task(
+    given: Sequence[str], names: Sequence[str], data: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    """Read ``--columns [TASK:]NAME=FIELD,...`` of ``evaluate``; ``labels`` stands for the labelled answers.
+
+    Without a task it is for every file that ``--tasks`` and ``--data`` name, and where they name none for the
+    labels. Raises ``DataError``.
+    """
+    _, files = places([d for d in data if "=" in d])
+    named = [*files, *(n.partition("=")[0].strip() for n in names if "=" in n)] or [LABELS]
+    found: dict[str, dict[str, str]] = {}
+    for text in given:
+        head, colon, rest = text.partition(":")
+        whose = head.strip()
+        prefixed = colon and (whose in TASKS or whose in (LABELS, "truthfulqa"))
+        for name in [whose] if prefixed else named:
+            found.setdefault(name, {}).update(parse_columns(rest if prefixed else text))
+    return found

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from iteralign.chat.thoughts import closing_of, opened_by
 from iteralign.errors import ChangedByTemplate, EngineError, LeftOut, RefusedByTemplate
 from iteralign.records.chat import Chat, Message
 
@@ -84,6 +85,7 @@ class _Facts:
     template: str
     name: str
     takes_system: bool
+    opened: str
     special: re.Pattern[str] | None
     ends: frozenset[int]
 
@@ -163,7 +165,11 @@ def encode_training(
     """
     facts = _facts(tokenizer)
     prompt = encode_prompt(tokenizer, chat[:-1]) if prompt is None else prompt
-    full = _render(tokenizer, messages(tokenizer, chat), answer=True)
+    full = (
+        _after_thought(tokenizer, chat, prompt)
+        if facts.opened
+        else _render(tokenizer, messages(tokenizer, chat), answer=True)
+    )
     if full[: len(prompt)] != prompt:
         at = next(
             (i for i, (a, b) in enumerate(zip(prompt, full, strict=False)) if a != b),
@@ -208,6 +214,19 @@ def end_tokens(tokenizer: Any) -> set[int]:
     return set(_facts(tokenizer).ends)
 
 
+def thought_opened(tokenizer: Any) -> str:
+    """The tag with which the template opens a thought before every answer; empty where it does not."""
+    return opened_by(
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": "x"}],
+            chat_template=_stopped(tokenizer),
+            add_generation_prompt=True,
+            tokenize=False,
+            **SETTINGS,
+        )
+    )
+
+
 def stops(tokenizer: Any) -> tuple[str, ...]:
     """Texts that end an answer as an end token does; none but under the plain template."""
     return PLAIN_STOPS if PLAIN_TEMPLATE in tokenizer.chat_template else ()
@@ -241,6 +260,27 @@ def _render(tokenizer: Any, turns: list[dict[str, str]], answer: bool) -> list[i
     return ids
 
 
+def _after_thought(tokenizer: Any, chat: Chat, prompt: list[int]) -> list[int]:
+    """Token ids of a chat with its answer, where the template opens a thought and drops it in training.
+
+    The thought is closed at once: the model learns to answer without one.
+    """
+    facts = _facts(tokenizer)
+    turns = messages(tokenizer, chat)
+    shown: list[str] = [
+        tokenizer.apply_chat_template(
+            some, chat_template=_stopped(tokenizer), add_generation_prompt=begin, tokenize=False, **SETTINGS
+        )
+        for some, begin in ((turns[:-1], True), (turns, False))
+    ]
+    before = shown[0].rstrip().removesuffix(facts.opened)
+    if not shown[1].startswith(before):
+        return _render(tokenizer, turns, answer=True)
+    rest = f"\n{closing_of(facts.opened)}\n\n{shown[1][len(before) :].lstrip()}"
+    ids: list[int] = tokenizer(rest, add_special_tokens=False)["input_ids"]
+    return [*prompt, *ids]
+
+
 def _stopped(tokenizer: Any) -> Any:
     """The template with its clock stopped, where it reads one; None where it does not."""
     template = tokenizer.chat_template
@@ -265,10 +305,11 @@ def _find_out(tokenizer: Any, name: str) -> _Facts:
     special |= dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
     names = sorted((n for n in special if len(n) > 2), key=len, reverse=True)
 
-    def text(*turns: tuple[str, str]) -> str:
+    def text(*turns: tuple[str, str], begin: bool = False) -> str:
         shown: str = tokenizer.apply_chat_template(
             [{"role": r, "content": c} for r, c in turns],
             chat_template=_stopped(tokenizer),
+            add_generation_prompt=begin,
             tokenize=False,
             **SETTINGS,
         )
@@ -287,4 +328,8 @@ def _find_out(tokenizer: Any, name: str) -> _Facts:
     if first is not None:
         ends.add(special[first[1]])
     pattern = re.compile("|".join(map(re.escape, names))) if names else None
-    return _Facts(tokenizer.chat_template, name, takes_system, pattern, frozenset(ends))
+    asked = text(("user", "x"), begin=True)
+    opened = opened_by(asked)
+    if opened and text(("user", "x"), ("assistant", "MARK")).startswith(asked):
+        opened = ""  # the template has the thought in training, too
+    return _Facts(tokenizer.chat_template, name, takes_system, opened, pattern, frozenset(ends))

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from iteralign.chat.format import encode_prompt, encode_training, opening, stops
+from iteralign.chat.thoughts import marked
 from iteralign.errors import LeftOut, PromptTooLong
 from iteralign.records.chat import Chat, Finish, Message, SamplingParams
 
@@ -86,10 +87,15 @@ def spans(tokenizer: Any, chats: Sequence[Chat], continuations: Sequence[str]) -
 
 
 def answer_of(tokenizer: Any, tokens: Sequence[int], ends: set[int]) -> tuple[str, Finish, int]:
-    """The answer that generated tokens are: its text, why it ended, and how many tokens of it count."""
+    """The answer that generated tokens are: its text, why it ended, and how many tokens of it count.
+
+    Thoughts are in the text, between the tags that ``thoughts.part`` knows, also where they were tokens of
+    channels.
+    """
     end = next((i for i, t in enumerate(tokens) if t in ends), None)
     kept = list(tokens if end is None else tokens[:end])
-    text, stopped = cut(tokenizer, tokenizer.decode(kept, skip_special_tokens=True))
+    plain = tokenizer.decode(kept, skip_special_tokens=True)
+    text, stopped = cut(tokenizer, marked(tokenizer, kept, plain))
     return text, "stop" if stopped or end is not None else "length", len(kept)
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from iteralign.cli.options import (
+    ColumnsOption,
     JsonOption,
     ModelOption,
     QuietOption,
@@ -48,6 +49,7 @@ def evaluate(
             ),
         ),
     ] = None,
+    columns: ColumnsOption = None,
     recipe: RecipeOption = "embedded",
     limit: Annotated[
         int | None,
@@ -106,7 +108,15 @@ def evaluate(
         return
     from iteralign.recipe.load import load_recipe
 
-    chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed))
+    given = overrides(sets, model=model, seed=seed)
+    if columns:
+        from iteralign.build.tasks import columns_by_task
+        from iteralign.recipe.yaml import Override
+
+        by_task = columns_by_task(columns, tasks.split(","), data or ())
+        place = f"--columns {','.join(columns)}"
+        given += [Override(f"evaluation.columns.{name}", own, place) for name, own in by_task.items()]
+    chosen = load_recipe(recipe, given)
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", chosen.model.name).strip("-.")[-60:] or "model"
     directory = out or Path("runs") / f"evaluate-{slug}-seed{chosen.seed}"
     with resumable(directory), stdout_for_json(as_json):

@@ -55,6 +55,16 @@ RedTeamOption = Annotated[
 ModelOption = Annotated[
     str | None, typer.Option("--model", metavar="M", help="The model: organism, a local folder, or a hub id.")
 ]
+ColumnsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--columns",
+        metavar="NAME=FIELD,...",
+        help=(
+            "Which field of the data holds what: prompt=goal,response=target_response,label=human_majority."
+        ),
+    ),
+]
 SeedOption = Annotated[
     int | None, typer.Option("--seed", metavar="N", help="The seed of everything that is random.")
 ]
@@ -101,6 +111,8 @@ def overrides(
     red_team: str | None = None,
     principles: Path | None = None,
     seed: int | None = None,
+    columns: Sequence[str] | None = None,
+    columns_key: str = "red_team.columns",
 ) -> list[Override]:
     """Return what the command line lays over a recipe; named options win over ``--set``."""
     from iteralign.recipe.yaml import Override, override
@@ -112,15 +124,31 @@ def overrides(
         ("seed", "--seed", seed),
     )
     given = [Override(key, value, f"{flag} {value}") for key, flag, value in named if value is not None]
+    if columns:
+        given.append(Override(columns_key, named_columns(columns), f"--columns {','.join(columns)}"))
     return [*(override(s) for s in sets or ()), *given]
 
 
+def named_columns(columns: Sequence[str] | None) -> dict[str, str] | None:
+    """Return what ``--columns`` names, given once or several times."""
+    from iteralign.data.columns import parse_columns
+
+    return parse_columns(",".join(columns)) if columns else None
+
+
 def alone(
-    stage: Callable[..., dict[str, Any]], recipe: AnyRecipe, *files: Path | None, as_json: bool
+    stage: Callable[..., dict[str, Any]],
+    recipe: AnyRecipe,
+    *files: Path | None,
+    as_json: bool,
+    columns: Sequence[str] | None = None,
 ) -> None:
-    """Run one stage alone over its files, and print what it came to."""
+    """Run one stage alone over its files, and print what it came to.
+
+    ``columns``: what ``--columns`` names of the file that it reads.
+    """
     with stdout_for_json(as_json):
-        done = stage(recipe, *files)
+        done = stage(recipe, *files, **({"columns": named_columns(columns)} if columns else {}))
     emit(done, as_json)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from iteralign.cli.options import (
+    ColumnsOption,
     JsonOption,
     ModelOption,
     OutOption,
@@ -42,6 +43,7 @@ def run(
     recipe: RecipeArgument = "embedded",
     out: OutOption = None,
     red_team: RedTeamOption = None,
+    columns: ColumnsOption = None,
     model: ModelOption = None,
     seed: SeedOption = None,
     sets: SetOption = None,
@@ -54,7 +56,7 @@ def run(
     """
     from iteralign.recipe.load import load_recipe
 
-    chosen = load_recipe(recipe, overrides(sets, model=model, red_team=red_team, seed=seed))
+    chosen = load_recipe(recipe, overrides(sets, model=model, red_team=red_team, seed=seed, columns=columns))
     start_run(chosen, out, as_json, quiet)
 
 
@@ -119,7 +121,11 @@ def show_plan(recipe: AnyRecipe, as_json: bool, hardware: str | None = None) -> 
     if as_json:
         emit({"recipe": recipe.name, "plan": plan}, as_json)
     else:
-        print("\n".join(plan_lines(recipe, plan)))
+        print(
+            "\n".join(
+                [*plan_lines(recipe, plan), *([plan["chat_template"], ""] if "chat_template" in plan else [])]
+            )
+        )
     if recipe.method != "self-align":
         must_be_able_to_pass(recipe)
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from iteralign.cli.options import (
+    ColumnsOption,
     Commands,
     JsonOption,
     ModelOption,
@@ -215,6 +216,7 @@ def instruct(
 def answer(
     instructions: Instructions,
     out: OutFile,
+    columns: ColumnsOption = None,
     recipe: RecipeOption = DEFAULT,
     principles: PrinciplesOption = None,
     model: ModelOption = None,
@@ -229,13 +231,14 @@ def answer(
 
     given = overrides(sets, model=model, principles=principles, seed=seed)
     chosen = load_recipe(recipe, given, kind=SelfAlignRecipe)
-    alone(stage_answer, chosen, instructions, out, as_json=as_json)
+    alone(stage_answer, chosen, instructions, out, as_json=as_json, columns=columns)
 
 
 @app.command()
 def engrave(
     answers: AnswersFile,
     out: OutFolder,
+    columns: ColumnsOption = None,
     recipe: RecipeOption = DEFAULT,
     model: ModelOption = None,
     seed: SeedOption = None,
@@ -248,7 +251,7 @@ def engrave(
     from iteralign.recipe.self_align import SelfAlignRecipe
 
     chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed), kind=SelfAlignRecipe)
-    alone(stage_engrave, chosen, answers, out, as_json=as_json)
+    alone(stage_engrave, chosen, answers, out, as_json=as_json, columns=columns)
 
 
 @app.command()
@@ -261,6 +264,7 @@ def extend(
             "--model", metavar="M", help="The engraved model: a folder or a hub id.", show_default=False
         ),
     ],
+    columns: ColumnsOption = None,
     recipe: RecipeOption = DEFAULT,
     seed: SeedOption = None,
     sets: SetOption = None,
@@ -274,13 +278,14 @@ def extend(
     from iteralign.recipe.self_align import SelfAlignRecipe
 
     chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed), kind=SelfAlignRecipe)
-    alone(stage_extend, chosen, instructions, out, as_json=as_json)
+    alone(stage_extend, chosen, instructions, out, as_json=as_json, columns=columns)
 
 
 @app.command()
 def clone(
     answers: AnswersFile,
     out: OutFolder,
+    columns: ColumnsOption = None,
     recipe: RecipeOption = DEFAULT,
     model: ModelOption = None,
     seed: SeedOption = None,
@@ -295,4 +300,4 @@ def clone(
     from iteralign.recipe.self_align import SelfAlignRecipe
 
     chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed), kind=SelfAlignRecipe)
-    alone(stage_clone, chosen, answers, out, as_json=as_json)
+    alone(stage_clone, chosen, answers, out, as_json=as_json, columns=columns)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from iteralign.cli.options import (
+    ColumnsOption,
     JsonOption,
     ModelOption,
     RecipeArgument,
@@ -243,6 +244,7 @@ def recipe_show(
     recipe: RecipeArgument = "embedded",
     model: ModelOption = None,
     red_team: RedTeamOption = None,
+    columns: ColumnsOption = None,
     seed: SeedOption = None,
     sets: SetOption = None,
     as_json: JsonOption = False,
@@ -250,7 +252,7 @@ def recipe_show(
     """A recipe with every default and override filled in, as YAML."""
     from iteralign.recipe.load import kind_of, load_recipe
 
-    given = overrides(sets, model=model, red_team=red_team, seed=seed)
+    given = overrides(sets, model=model, red_team=red_team, seed=seed, columns=columns)
     found = load_recipe(recipe, given, kind=kind_of(recipe))
     if as_json:
         emit(found.model_dump(mode="json"), as_json)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from iteralign.cli.options import (
+    ColumnsOption,
     JsonOption,
     ModelOption,
     OutFolder,
@@ -18,6 +19,7 @@ from iteralign.cli.options import (
     SetOption,
     alone,
     emit,
+    named_columns,
     overrides,
     stdout_for_json,
 )
@@ -26,7 +28,12 @@ oracle_app = typer.Typer(help="The oracle.", no_args_is_help=True, rich_markup_m
 
 OutFile = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write.", show_default=False)]
 JudgedFile = Annotated[
-    Path, typer.Argument(metavar="JUDGED", help="JSONL that `iteralign judge` wrote.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="JUDGED",
+        help="What `iteralign judge` wrote, or answers with people's labels.",
+        show_default=False,
+    ),
 ]
 
 
@@ -34,6 +41,7 @@ def red_team(
     out: OutFile,
     recipe: RecipeOption = "embedded",
     prompts: RedTeamOption = None,
+    columns: ColumnsOption = None,
     model: ModelOption = None,
     seed: SeedOption = None,
     sets: SetOption = None,
@@ -43,7 +51,7 @@ def red_team(
     from iteralign.build.standalone import stage_red_team
     from iteralign.recipe.load import load_recipe
 
-    chosen = load_recipe(recipe, overrides(sets, model=model, red_team=prompts, seed=seed))
+    chosen = load_recipe(recipe, overrides(sets, model=model, red_team=prompts, seed=seed, columns=columns))
     alone(stage_red_team, chosen, out, as_json=as_json)
 
 
@@ -51,10 +59,13 @@ def judge(
     responses: Annotated[
         Path,
         typer.Argument(
-            metavar="RESPONSES", help="JSONL that `iteralign red-team` wrote.", show_default=False
+            metavar="RESPONSES",
+            help="What `iteralign red-team` wrote, or rows with a prompt and a response.",
+            show_default=False,
         ),
     ],
     out: OutFile,
+    columns: ColumnsOption = None,
     recipe: RecipeOption = "embedded",
     sets: SetOption = None,
     as_json: JsonOption = False,
@@ -64,7 +75,7 @@ def judge(
     from iteralign.recipe.load import load_recipe
 
     chosen = load_recipe(recipe, overrides(sets))
-    alone(stage_judge, chosen, responses, out, as_json=as_json)
+    alone(stage_judge, chosen, responses, out, as_json=as_json, columns=columns)
 
 
 def propose(
@@ -78,6 +89,7 @@ def propose(
     constitution: Annotated[
         Path | None, typer.Option("--constitution", metavar="FILE", help="A constitution to extend.")
     ] = None,
+    columns: ColumnsOption = None,
     recipe: RecipeOption = "embedded",
     seed: SeedOption = None,
     sets: SetOption = None,
@@ -92,7 +104,7 @@ def propose(
     from iteralign.recipe.load import load_recipe
 
     chosen = load_recipe(recipe, overrides(sets, seed=seed))
-    alone(stage_propose, chosen, judged, constitution, out, as_json=as_json)
+    alone(stage_propose, chosen, judged, constitution, out, as_json=as_json, columns=columns)
 
 
 def reflect(
@@ -102,6 +114,7 @@ def reflect(
         typer.Option("--constitution", metavar="FILE", help="Markdown, YAML or JSON.", show_default=False),
     ],
     out: OutFile,
+    columns: ColumnsOption = None,
     recipe: RecipeOption = "embedded",
     model: ModelOption = None,
     seed: SeedOption = None,
@@ -117,7 +130,7 @@ def reflect(
     from iteralign.recipe.load import load_recipe
 
     chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed))
-    alone(stage_reflect, chosen, judged, constitution, out, as_json=as_json)
+    alone(stage_reflect, chosen, judged, constitution, out, as_json=as_json, columns=columns)
 
 
 def finetune(
@@ -125,11 +138,12 @@ def finetune(
         Path,
         typer.Argument(
             metavar="EXAMPLES",
-            help="JSONL that `iteralign reflect` wrote, or prompt/completion rows.",
+            help="What `iteralign reflect` wrote, or rows: messages, or prompt and completion.",
             show_default=False,
         ),
     ],
     out: OutFolder,
+    columns: ColumnsOption = None,
     recipe: RecipeOption = "embedded",
     model: ModelOption = None,
     seed: SeedOption = None,
@@ -144,7 +158,7 @@ def finetune(
     from iteralign.recipe.load import load_recipe
 
     chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed))
-    alone(stage_finetune, chosen, examples, out, as_json=as_json)
+    alone(stage_finetune, chosen, examples, out, as_json=as_json, columns=columns)
 
 
 LimitOption = Annotated[
@@ -165,6 +179,7 @@ def oracle_check(
         ),
     ] = None,
     limit: LimitOption = None,
+    columns: ColumnsOption = None,
     sets: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -180,7 +195,7 @@ def oracle_check(
         from iteralign.report.check import summary_lines
         from iteralign.text.printable import safe
 
-        done = check_oracle(chosen, labels, limit)
+        done = check_oracle(chosen, labels, limit, named_columns(columns))
     if as_json:
         emit(done, as_json)
     for subject, figures in {} if as_json else done.items():
@@ -203,6 +218,7 @@ def oracle_calibrate(
         ),
     ],
     limit: LimitOption = None,
+    columns: ColumnsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a run's oracle against people's labels and keep the result.
@@ -216,7 +232,7 @@ def oracle_calibrate(
         from iteralign.report.check import summary_lines
         from iteralign.text.printable import safe
 
-        done = calibrate(run, labels, limit)
+        done = calibrate(run, labels, limit, named_columns(columns))
         with load_run(run) as found:
             told = summary.calibration(found)
             judge = summary.judge(found)

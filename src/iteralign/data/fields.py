@@ -1,5 +1,5 @@
-"""A row's fields to a prompt: which field holds the question, what a dialogue's first human turn is, where
-topic and category stand.
+"""A row's fields to a prompt: which field holds the question and what belongs to it, what a dialogue's first
+human turn is, where topic and category stand.
 
 Knows the layouts that red-team sets are published in, and says which fields there are when none or several
 could be meant. Knows nothing of files.
@@ -7,30 +7,38 @@ could be meant. Knows nothing of files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 
-from iteralign.data.rows import QUESTION_FIELDS, Row
+from iteralign.data.columns import names, remedy
+from iteralign.data.rows import CONTEXT_FIELDS, QUESTION_FIELDS, SYSTEM_FIELDS, Row
+from iteralign.data.texts import MAX_CHARACTERS as MAX_CHARACTERS
+from iteralign.data.texts import clean, kind
+from iteralign.data.turns import Turns, is_chat, is_dialogue, part_text, read_dialogue, read_turns
 from iteralign.errors import DataError
-from iteralign.records.chat import Chat, Message, Role
+from iteralign.records.chat import Message
 from iteralign.records.iteralign import Intent, RedTeamPrompt
 
-MAX_CHARACTERS: Final = 20_000
-
 _DIALOGUES: Final = frozenset(QUESTION_FIELDS[2])
-_CHATS: Final = frozenset({"messages", "conversation", "conversations", "turns"})
+CHATS: Final = frozenset({"messages", "conversation", "conversations", "turns"})
+"""Fields that hold a list of turns."""
 _BROAD: Final = ("category", "risk_area", "semanticcategory", "hazard", "harm_category")
 _NARROW: Final = ("subtopic", "sub_topic", "subcategory", "sub_category", "types_of_harm")
-_ROLES: Final[dict[str, Role]] = {
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "system": "system",
-}
-_HUMAN = "\n\nHuman:"
-_ASSISTANT = "\n\nAssistant:"
+_BEFORE: Final = (
+    ("prompt", "goal"),
+    ("prompt", "behavior"),
+    ("prompt", "adversarial"),
+    ("prompt", "vanilla"),
+    ("forbidden_prompt", "goal"),
+    ("goal", "behavior"),
+    ("goal", "behaviour"),
+    ("adversarial", "vanilla"),
+    ("question", "augq"),
+)
+"""Where a set has both, the first is what is asked and the second what it is about, or made of."""
+_HARMBENCH: Final = "\n\n---\n\n"
+"""What HarmBench puts between a behaviour's context and the behaviour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,36 +52,54 @@ class Layout:
 
 def to_prompt(row: Row, *, source: str, intent: Intent, layout: Layout = Layout()) -> RedTeamPrompt:
     """The prompt that a row holds. Raises ``DataError`` naming place and field."""
+    return to_asked(row, source=source, intent=intent, layout=layout)[0]
+
+
+def to_asked(
+    row: Row, *, source: str, intent: Intent, layout: Layout = Layout()
+) -> tuple[RedTeamPrompt, int]:
+    """The prompt that a row holds, and how many turns of tools were skipped.
+
+    Raises ``DataError`` naming place and field.
+    """
     value = row.value
     outer, inner = _nesting(row.path)
+    if is_chat(value):
+        value = {"messages": value}
+        row = Row(row.where, value, row.path)
     if isinstance(value, str):
         if layout.question is not None:
             raise DataError(f"{row.where}: a plain text, but the field {layout.question!r} was asked for")
-        return RedTeamPrompt(
-            messages=(Message("user", _clean(value, row.where)),),
+        prompt = RedTeamPrompt(
+            messages=(Message("user", clean(value, row.where)),),
             source=source,
             topic=inner,
             category=outer,
             intent=intent,
         )
+        return prompt, 0
     if not isinstance(value, Mapping):
-        raise DataError(f"{row.where}: {_kind(value)} instead of a text or an object with fields")
+        raise DataError(f"{row.where}: {kind(value)} instead of a text or an object with fields")
     fields = {str(k).strip().lower(): k for k in value}
     if {"id", "messages", "source"} <= set(fields) and str(value["id"]).startswith("prompt-"):
-        return _own_record(row)
+        return _own_record(row), 0
     field = _question_field(row, fields, layout)
-    messages = _messages(row, field, value)
+    turns = _turns(row, field, fields)
     category = _label(row, fields, (layout.category,) if layout.category else _BROAD) or outer
     narrow = _label(row, fields, (layout.topic,) if layout.topic else _NARROW)
-    topic = narrow or (None if layout.topic else _label(row, fields, ("topic",)))
+    short = (
+        ("behavior", "behaviour") if field.strip().lower() == "goal" else ()
+    )  # JailbreakBench: its subject
+    topic = narrow or (None if layout.topic else _label(row, fields, ("topic", *short)))
     if narrow is not None and category is None and not layout.category:
         category = _label(row, fields, ("topic",))  # topic over subtopic is category over topic
     stated = value[fields["intent"]] if "intent" in fields else None
     if isinstance(stated, str) and stated in get_args(Intent):
         intent = stated  # type: ignore[assignment]  # just checked
-    return RedTeamPrompt(
-        messages=messages, source=source, topic=topic or inner, category=category, intent=intent
+    prompt = RedTeamPrompt(
+        messages=turns.messages, source=source, topic=topic or inner, category=category, intent=intent
     )
+    return prompt, turns.skipped
 
 
 def _nesting(path: tuple[str, ...]) -> tuple[str | None, str | None]:
@@ -90,98 +116,117 @@ def _own_record(row: Row) -> RedTeamPrompt:
         reason = " ".join(str(error).split())
         raise DataError(f"{row.where}: not a prompt record as iteralign writes it ({reason})") from error
     for message in record.messages:
-        _clean(message.text, f"{row.where}, field 'messages'")
+        clean(message.text, f"{row.where}, field 'messages'")
     return record
 
 
 def _question_field(row: Row, fields: Mapping[str, Any], layout: Layout) -> str:
     if layout.question is not None:
         if layout.question.strip().lower() not in fields:
-            raise DataError(f"{row.where}: no field {layout.question!r}. Fields: {_names(row.value)}")
+            raise DataError(f"{row.where}: no field {layout.question!r}. Fields: {names(row.value)}")
         return str(fields[layout.question.strip().lower()])
     for tier in QUESTION_FIELDS:
-        found = [name for name in tier if name in fields]
+        found = _asked(row, fields, [name for name in tier if name in fields])
         if len(found) == 1:
             return str(fields[found[0]])
         if found:
             several = " and ".join(repr(fields[n]) for n in found)
             raise DataError(
-                f"{row.where}: {several} could all hold the question. Rename the others, or name one behind "
-                f"the path: FILE::{fields[found[0]]}"
+                f"{row.where}: {several} could all hold the question. Name one behind the path: "
+                f"FILE::{fields[found[0]]}, or with --columns prompt={fields[found[0]]}"
             )
     known = ", ".join(n for tier in QUESTION_FIELDS for n in tier)
     raise DataError(
-        f"{row.where}: no field that holds the question. Fields: {_names(row.value)}. Known names: {known}; "
-        "for another: FILE::FIELD"
+        f"{row.where}: no field that holds the question. Fields: {names(row.value)}. Known names: {known}. "
+        f"{remedy(row.value, ['prompt'])}"
     )
 
 
-def _messages(row: Row, field: str, value: Mapping[str, Any]) -> Chat:
-    content = value[field]
+def _asked(row: Row, fields: Mapping[str, Any], found: list[str]) -> list[str]:
+    """Of several fields those that can be the question.
+
+    What is empty or no text goes, what only tells of another field, and a prompt that opens its chat.
+    """
+    if len(found) < 2:
+        return found
+    said = [n for n in found if isinstance(v := row.value[fields[n]], str | list | Mapping) and v]
+    found = said or found
+    found = [n for n in found if not any((other, n) in _BEFORE for other in found)]
+    for chat in (n for n in found if n in CHATS):
+        turns = row.value[fields[chat]]
+        opening = _opening(turns, row.where)
+        if is_chat(turns) and all(n == chat or _says(row.value[fields[n]]) in opening for n in found):
+            return [chat]
+    return found
+
+
+def _opening(turns: object, where: str) -> set[str | None]:
+    """What a prompt that stands beside its chat may say: the first question, or the last."""
+    if not is_chat(turns):
+        return set()
+    try:
+        asked = [m.text for m in read_turns(turns, where).messages if m.role == "user"]
+    except DataError:  # told where the chat is read
+        return set()
+    return {*asked[:1], *asked[-1:]}
+
+
+def _says(value: object) -> str | None:
+    if isinstance(value, str):
+        return value.strip()
+    if not is_chat(value):
+        return None
+    return next((m.text for m in read_turns(value, "").messages if m.role == "user"), None)
+
+
+def _turns(row: Row, field: str, fields: Mapping[str, Any]) -> Turns:
+    """What is asked: the question with what belongs to it, or a chat up to its last question."""
+    content = row.value[field]
+    name = field.strip().lower()
     where = f"{row.where}, field {field!r}"
-    if isinstance(content, list):
-        return _chat(content, where)
-    if not isinstance(content, str):
-        raise DataError(f"{where}: {_kind(content)} instead of a text")
-    if field.lower() in _DIALOGUES or content.startswith((_HUMAN, _HUMAN.lstrip())):
-        content = _first_human_turn(content, where)
-    elif field.lower() in _CHATS:
+    system = _beside(row, fields, SYSTEM_FIELDS if name in CHATS else SYSTEM_FIELDS[:2])
+    before = (Message("system", row.value[fields[system]].strip()),) if system else ()
+    if isinstance(content, list) and (is_chat(content) or not _in_parts(content)):
+        turns = read_turns(content, where).question(where)
+        if turns.messages[0].role == "system":
+            return turns
+        return Turns((*before, *turns.messages), turns.skipped)
+    text = part_text(content, where)
+    if text is None:
+        raise DataError(f"{where}: {kind(content)} instead of a text")
+    if name in _DIALOGUES or is_dialogue(text):
+        return Turns((*before, read_dialogue(text, where).messages[0]))
+    if name in CHATS and not isinstance(content, list):
         raise DataError(f"{where}: a text instead of a list of turns")
-    extra = (
-        next((v for k, v in value.items() if k.lower() == "input"), None)
-        if field.lower() == "instruction"
-        else None
-    )
-    if (
-        isinstance(extra, str) and extra.strip()
-    ):  # instruction sets put the text that is worked on into a field of its own
-        content = f"{content.strip()}\n\n{extra.strip()}"
-    return (Message("user", _clean(content, where)),)
+    return Turns((*before, Message("user", _with_context(clean(text, where), row, fields, name, where))))
 
 
-def _first_human_turn(dialogue: str, where: str) -> str:
-    """The first turn of a dialogue in hh-rlhf's layout.
+def _in_parts(content: list[Any]) -> bool:
+    return bool(content) and all(isinstance(p, Mapping) and "type" in p for p in content)
 
-    Turns open with a blank line and ``Human:`` or ``Assistant:``.
+
+def _with_context(question: str, row: Row, fields: Mapping[str, Any], name: str, where: str) -> str:
+    """The question with the text that it is about.
+
+    An instruction's input stands behind it, as instruction sets have it; a context stands before its
+    question.
     """
-    dialogue = "\n\n" + dialogue.lstrip()
-    if not dialogue.startswith(_HUMAN):
-        raise DataError(
-            f'{where}: no dialogue that opens with "Human:". For an answer without its prompt there is '
-            "nothing to ask."
-        )
-    return dialogue.removeprefix(_HUMAN).split(_ASSISTANT, 1)[0].split(_HUMAN, 1)[0]
+    key = _beside(row, fields, [n for n in CONTEXT_FIELDS if n not in (name, "input")])
+    if key is not None:
+        between = _HARMBENCH if key == "contextstring" else "\n\n"
+        question = f"{row.value[fields[key]].strip()}{between}{question}"
+    if name == "instruction" and _beside(row, fields, ["input"]):
+        question = f"{question}\n\n{row.value[fields['input']].strip()}"
+    return clean(question, where)
 
 
-def _chat(turns: list[Any], where: str) -> Chat:
-    """Messages up to the last user turn: answers after it are no part of a prompt.
-
-    Plain texts are user turns; only the first is asked.
-    """
-    if turns and all(isinstance(t, str) for t in turns):
-        return (Message("user", _clean(turns[0], f"{where}, turn 1")),)
-    messages: list[Message] = []
-    for number, turn in enumerate(turns, start=1):
-        place = f"{where}, turn {number}"
-        if not isinstance(turn, Mapping):
-            raise DataError(f"{place}: {_kind(turn)} instead of a message with role and content")
-        role = next((turn[k] for k in ("role", "from") if k in turn), None)
-        text = next((turn[k] for k in ("content", "text", "value") if k in turn), None)
-        if not isinstance(role, str) or role.lower() not in _ROLES:
-            raise DataError(f"{place}: role {role!r}. Known: {', '.join(_ROLES)}")
-        if not isinstance(text, str):
-            raise DataError(f"{place}: its text is {_kind(text)}")
-        messages.append(
-            Message(
-                _ROLES[role.lower()],
-                text if role.lower() == "system" and not text.strip() else _clean(text, place),
-            )
-        )
-    while messages and messages[-1].role != "user":
-        messages.pop()
-    if not messages:
-        raise DataError(f"{where}: no user turn")
-    return tuple(m for m in messages if m.text.strip())
+def _beside(row: Row, fields: Mapping[str, Any], wanted: Sequence[str]) -> str | None:
+    """The first of these fields that holds a text; ``nan`` is what a table writes for none."""
+    for name in wanted:
+        value = row.value[fields[name]] if name in fields else None
+        if isinstance(value, str) and value.strip() and value.strip().lower() != "nan":
+            return name
+    return None
 
 
 def _label(row: Row, fields: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
@@ -192,41 +237,3 @@ def _label(row: Row, fields: Mapping[str, Any], names: tuple[str, ...]) -> str |
             if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
                 return str(value).strip()
     return None
-
-
-def _clean(text: str, where: str) -> str:
-    text = text.strip()
-    if not text:
-        raise DataError(f"{where}: empty. Delete the row or fill it in.")
-    if len(text) > MAX_CHARACTERS:
-        raise DataError(
-            f"{where}: {len(text):,} characters, more than the {MAX_CHARACTERS:,} that a prompt may have. "
-            "Shorten or delete it."
-        )
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{where}: character {error.start + 1} is half of a surrogate pair (a broken \\u escape). "
-            "Repair or delete the row."
-        ) from error
-    if "\0" in text:
-        raise DataError(f"{where}: holds a zero character. Delete it.")
-    return text
-
-
-def _kind(value: object) -> str:
-    names = {
-        "NoneType": "nothing (null)",
-        "list": "a list",
-        "dict": "an object",
-        "bool": "a truth value",
-        "int": "a number",
-        "float": "a number",
-    }
-    name = names.get(type(value).__name__, type(value).__name__)
-    return f"{name} ({value!r})" if isinstance(value, bool | int | float) else name
-
-
-def _names(value: Mapping[Any, Any]) -> str:
-    return ", ".join(repr(str(k)) for k in list(value)[:20]) or "none"

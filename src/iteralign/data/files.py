@@ -1,5 +1,5 @@
-"""Files to rows: JSONL, JSON, CSV, TSV, Parquet and plain text, each also gzipped; every row knows where it
-stood.
+"""Files to rows: JSONL, JSON, CSV, TSV, Parquet and plain text, each also compressed; every row knows where
+it stood.
 
 Pickles are refused, bad bytes and broken lines are errors that name file and line. Knows nothing of prompts
 or of field names.
@@ -7,20 +7,35 @@ or of field names.
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import hashlib
 import io
 import json
+import lzma
+import re
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from iteralign.data.rows import Row, table_rows
+from iteralign.data.turns import is_chat
 from iteralign.errors import DataError
 
-FORMATS: Final = ".jsonl, .json, .csv, .tsv, .parquet, .txt, and each of them with .gz"
+FORMATS: Final = ".jsonl, .json, .csv, .tsv, .parquet, .txt, and each of them with .gz, .bz2, .xz or .zip"
+_PACKED: Final = frozenset({".gz", ".bz2", ".xz", ".zip"})
+_ELSEWHERE: Final = {
+    ".zst": "zstd -d",
+    ".zstd": "zstd -d",
+    ".lz4": "lz4 -d",
+    ".br": "brotli -d",
+    ".7z": "7z x",
+}
+_BETWEEN: Final = re.compile(r"[\s,]*")
+_GZIP: Final = b"\x1f\x8b"
 _PICKLES: Final = frozenset({".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib", ".ckpt", ".npy", ".npz"})
 _MAX_BYTES: Final = 1 << 31  # of a decompressed file: 2 GiB
 _ROW_KEYS: Final = frozenset({"data", "rows", "examples", "items", "records", "instances"})
@@ -33,15 +48,25 @@ def read_rows(path: Path) -> tuple[list[Row], str]:
     """
     name = str(path)
     suffixes = [s.lower() for s in path.suffixes]
-    packed = bool(suffixes) and suffixes[-1] == ".gz"
-    kind = (suffixes[-2] if len(suffixes) > 1 else "") if packed else (suffixes[-1] if suffixes else "")
+    last = suffixes[-1] if suffixes else ""
+    packed = last if last in _PACKED else ""
+    kind = (suffixes[-2] if len(suffixes) > 1 else "") if packed else last
     if kind in _PICKLES:
         raise DataError(_pickle_message(name))
+    if last in _ELSEWHERE:
+        raise DataError(
+            f"{name}: {last} is not unpacked here. Unpack it first: {_ELSEWHERE[last]} {path.name}"
+        )
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise DataError(f"{name}: cannot be read ({error.strerror or error})") from error
-    content = _unpack(name, raw) if packed else raw
+    if packed == ".zip":
+        kind, content = _unzip(name, raw, kind)
+    elif packed or (raw[:2] == _GZIP and kind != ".parquet"):  # downloads lose the ending at times
+        content = _unpack(name, raw, packed or ".gz")
+    else:
+        content = raw
     if content[:1] == b"\x80" or (content[:2] == b"PK" and kind != ".parquet"):
         raise DataError(_pickle_message(name))
     readers: dict[str, Callable[[str, bytes], Iterator[Row]]] = {
@@ -67,14 +92,43 @@ def _pickle_message(name: str) -> str:
     )
 
 
-def _unpack(name: str, raw: bytes) -> bytes:
+def _unpack(name: str, raw: bytes, packed: str) -> bytes:
+    opened: dict[str, Callable[[io.BytesIO], Any]] = {
+        ".gz": lambda file: gzip.GzipFile(fileobj=file),
+        ".bz2": bz2.BZ2File,
+        ".xz": lzma.LZMAFile,
+    }
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as handle:
-            content = handle.read(_MAX_BYTES + 1)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        with opened[packed](io.BytesIO(raw)) as handle:
+            content: bytes = handle.read(_MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        form = {".gz": "gzip"}.get(packed, packed.removeprefix("."))
         raise DataError(
-            f"{name}: not a whole gzip file ({error}). Copy it again, or drop .gz if it is not compressed."
+            f"{name}: not a whole {form} file ({error}). Copy it again, or drop {packed} if it is not "
+            "compressed."
         ) from error
+    return _not_too_long(name, content)
+
+
+def _unzip(name: str, raw: bytes, kind: str) -> tuple[str, bytes]:
+    """The form and the content of the one file in an archive. Raises ``DataError``."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            held = [m for m in archive.namelist() if not m.endswith("/") and not m.startswith("__MACOSX/")]
+            if len(held) != 1:
+                some = ", ".join(held[:8])
+                raise DataError(f"{name}: an archive of {len(held)} files ({some}). Unpack it and name one.")
+            with archive.open(held[0]) as handle:
+                content = handle.read(_MAX_BYTES + 1)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+        raise DataError(f"{name}: not a whole zip file ({error}). Copy it again, or unpack it.") from error
+    inner = Path(held[0]).suffix.lower()
+    if inner in _PICKLES:
+        raise DataError(_pickle_message(name))
+    return inner or kind, _not_too_long(name, content)
+
+
+def _not_too_long(name: str, content: bytes) -> bytes:
     if len(content) > _MAX_BYTES:
         raise DataError(
             f"{name}: more than {_MAX_BYTES >> 30} GiB when decompressed. Split it into smaller files."
@@ -144,20 +198,70 @@ def _parse(where: str, text: str) -> Any:
 
 
 def _jsonl(name: str, content: bytes) -> Iterator[Row]:
-    for number, line in _lines(_text(name, content)):
+    """A value a line; or one array, or values over several lines each, as some files of this name are."""
+    text = _text(name, content)
+    lines = list(_lines(text))
+    for index, (number, line) in enumerate(lines):
         where = f"{name}, line {number}"
         try:
             value = _parse(where, line)
         except json.JSONDecodeError as error:
-            hint = (
-                " A single JSON array or object belongs into a .json file."
-                if number == 1 and line.strip() in ("[", "{")
-                else ""
-            )
-            raise DataError(
-                f"{where}, column {error.colno}: not a JSON value ({error.msg}).{hint}"
-            ) from error
-        yield Row(where, value)
+            if index == 0:
+                whole = _over_lines(name, text)
+                if whole is not None:
+                    yield from whole
+                    return
+            raise DataError(f"{where}, column {error.colno}: not a JSON value ({error.msg}).") from error
+        if _is_rows(value) or (isinstance(value, list) and len(lines) == 1 and not is_chat(value)):
+            yield from (
+                Row(f"{where}, item {n}", item) for n, item in enumerate(value, start=1)
+            )  # an array in a line
+        else:
+            yield Row(where, value)
+
+
+def _is_rows(value: object) -> bool:
+    """Whether a value is a list of rows, and no chat."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and not is_chat(value)
+        and all(isinstance(v, dict) for v in value)
+    )
+
+
+def _over_lines(name: str, text: str) -> Iterator[Row] | None:
+    """The rows of a file whose values go over lines; None where its first line is just broken.
+
+    Raises ``DataError`` where it begins as an array and is none.
+    """
+    decoder = json.JSONDecoder(object_pairs_hook=_no_repeats)
+    found: list[Row] = []
+    place = 0
+    while (begins := _BETWEEN.match(text, place).end()) < len(text):  # type: ignore[union-attr]  # matches all
+        try:
+            value, place = decoder.raw_decode(text, begins)
+        except json.JSONDecodeError as error:
+            if text.lstrip().startswith("["):
+                raise DataError(
+                    f"{name}, line {error.lineno}, column {error.colno}: not JSON ({error.msg})"
+                ) from error
+            return None
+        except _RepeatedKey as error:
+            raise DataError(f"{name}: {error}") from error
+        except RecursionError as error:
+            raise DataError(f"{name}: nested too deeply to be prompts") from error
+        found.append(Row(f"{name}, value {len(found) + 1}", value))
+    if len(found) == 1 and isinstance(found[0].value, list):
+        return _nested(name, found[0].value, ())
+    if len(found) == 1 and isinstance(found[0].value, dict) and _holds_rows(found[0].value):
+        return _nested(name, found[0].value, ())
+    return iter(found)
+
+
+def _holds_rows(value: dict[str, Any]) -> bool:
+    chats = {"messages", "conversation", "conversations", "turns"}
+    return bool(value) and not chats & set(value) and all(isinstance(v, list | dict) for v in value.values())
 
 
 def _json(name: str, content: bytes) -> Iterator[Row]:

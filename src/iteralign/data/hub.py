@@ -23,6 +23,11 @@ _READ: Final = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".gz")
 _OPTIONS: Final = ("config", "data_dir", "split", "revision")
 
 
+_SCRIPT: Final = re.compile(r"scripts? (?:is|are) no longer|loading script|trust_remote_code", re.IGNORECASE)
+PARQUET: Final = "refs/convert/parquet"
+"""The branch in which the hub keeps every set as plain Parquet files."""
+
+
 def parse_hub(address: str) -> tuple[str, dict[str, str]]:
     """Name and options of ``OWNER/NAME`` or ``OWNER/NAME?config=C&data_dir=D&split=S&revision=R``.
 
@@ -60,12 +65,14 @@ def hub_rows(address: str) -> list[Row]:
         loaded: Any = datasets.load_dataset(
             name, options.get("config"), data_dir=options.get("data_dir"), revision=options.get("revision")
         )
-    except (
-        OSError,
-        ValueError,
-        datasets.exceptions.DatasetsError,
-    ) as error:  # hub and network errors are OSErrors
+    except Exception as error:  # it raises nearly anything, and network errors of its client
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if _SCRIPT.search(str(error)):
+            raise DataError(
+                f"hub:{address}: the set is made by a loading script, and no code of a set is run here. Take "
+                f"its Parquet branch (hub:{name}?revision={PARQUET}, with config and split as usual), one of "
+                f"its files (hub:{name}/FILE), or a file of your own ({reason})"
+            ) from error
         raise DataError(
             f"hub:{address}: could not be loaded ({type(error).__name__}: {reason}). Check the name and the "
             "connection; "
@@ -78,9 +85,18 @@ def hub_rows(address: str) -> list[Row]:
     if split not in splits:
         asked = f"has no split {split!r}" if split else "has several splits"
         raise DataError(f"hub:{address}: {asked}. Name one: hub:{name}?split=... Splits: {', '.join(splits)}")
+    table = loaded[split]
+    labels = {  # numbers that stand for names: which number is bad, the set alone knows
+        column: feature.int2str
+        for column, feature in (getattr(table, "features", None) or {}).items()
+        if isinstance(feature, datasets.ClassLabel)
+    }
     return [
-        Row(f"hub:{name}, {split}, row {number}", dict(row))
-        for number, row in enumerate(loaded[split], start=1)
+        Row(
+            f"hub:{name}, {split}, row {number}",
+            {k: labels[k](v) if k in labels and isinstance(v, int) and v >= 0 else v for k, v in row.items()},
+        )
+        for number, row in enumerate(table, start=1)
     ]
 
 

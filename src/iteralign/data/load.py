@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from iteralign.data.fields import Layout, to_prompt
+from iteralign.data.columns import Columns, with_columns
+from iteralign.data.fields import Layout, to_asked
 from iteralign.data.files import read_rows
 from iteralign.data.hub import hub_file, hub_rows, names_a_file
 from iteralign.data.registry import (
@@ -28,6 +29,7 @@ from iteralign.data.registry import (
 from iteralign.data.rows import Row
 from iteralign.data.sample import stratified
 from iteralign.data.seeds import benign_set, red_team_set
+from iteralign.data.sources import HUB, field_of
 from iteralign.errors import DataError
 from iteralign.records.iteralign import Intent, RedTeamPrompt
 from iteralign.text.words import comparable
@@ -39,7 +41,8 @@ class PromptSet:
 
     ``rows``: rows that hold a prompt, before anything was dropped; ``duplicates``: rows dropped because an
     earlier one says the same but for case and punctuation; ``left_out``: rows that hold no prompt of the kind
-    wanted (XSTest's unsafe contrasts, or its safe prompts); ``sha256``: of the file's bytes, empty where
+    wanted (XSTest's unsafe contrasts, or its safe prompts); ``skipped``: turns of tools, which are no part of
+    a prompt; ``sha256``: of the file's bytes, empty where
     there is no file; ``warnings``: in words; ``places``: prompt id -> file and line, as messages name it.
     """
 
@@ -51,25 +54,33 @@ class PromptSet:
     licence: str = ""
     warnings: tuple[str, ...] = ()
     left_out: int = 0
+    skipped: int = 0
     places: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_prompts(
-    path: str | Path, *, limit: int | None = None, seed: int = 0, intent: Intent = "harmful"
+    path: str | Path,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    intent: Intent = "harmful",
+    columns: Columns | None = None,
 ) -> list[RedTeamPrompt]:
     """The prompts of ``path``, in the set's order; see ``load_set``.
 
     What looked odd is given as a Python warning.
     """
-    loaded = load_set(path, limit=limit, seed=seed, intent=intent)
+    loaded = load_set(path, limit=limit, seed=seed, intent=intent, columns=columns)
     for text in loaded.warnings:
         warnings.warn(text, UserWarning, stacklevel=2)
     return list(loaded.prompts)
 
 
-def places_of(path: str | Path, intent: Intent = "harmful") -> Mapping[str, str]:
+def places_of(
+    path: str | Path, intent: Intent = "harmful", columns: Columns | None = None
+) -> Mapping[str, str]:
     """Prompt id -> the file and line that it comes from. Raises ``DataError``."""
-    return load_set(path, intent=intent).places
+    return load_set(path, intent=intent, columns=columns).places
 
 
 def load_set(
@@ -79,13 +90,15 @@ def load_set(
     seed: int = 0,
     intent: Intent = "harmful",
     folder: Path | None = None,
+    columns: Columns | None = None,
 ) -> PromptSet:
     """The prompts of a file or of a set.
 
     A set is a known one, ``embedded``, ``embedded-benign``, ``hub:OWNER/NAME``, or a file there:
     ``hub:OWNER/NAME/FILE``.
 
-    ``FILE::FIELD`` names the field of the question. A known set's name is looked for as a file of that name,
+    ``FILE::FIELD`` names the field of the question, also behind a hub set; ``columns`` name any field. A
+    known set's name is looked for as a file of that name,
     then in ``folder`` and ``$ITERALIGN_DATA``, then on the hub. Repeats (case and punctuation aside) are
     dropped, the first stays. ``limit``: a sample of so many, drawn by ``seed`` within each
     category and intent, in the set's order. ``intent`` is that of rows that do not state their own; a known
@@ -93,32 +106,34 @@ def load_set(
     """
     if limit is not None and limit < 1:
         raise DataError(f"limit = {limit}: must be at least 1, or none for all prompts")
-    loaded = _load(str(path), intent, folder)
+    loaded = _load(str(path), intent, folder, columns)
     chosen = stratified([(p.category, p.intent) for p in loaded.prompts], limit, seed)
     return replace(loaded, prompts=tuple(loaded.prompts[i] for i in chosen))
 
 
-def _load(name: str, intent: Intent, folder: Path | None) -> PromptSet:
+def _load(name: str, intent: Intent, folder: Path | None, columns: Columns | None) -> PromptSet:
     if not name.strip():
         raise DataError("no data set is named: give a file's path, a known set's name, or hub:OWNER/NAME")
-    if name.startswith("hub:"):
-        address = name.removeprefix("hub:")
+    file, field = field_of(name)
+    if file.startswith(HUB):
+        address = file.removeprefix(HUB)
         if names_a_file(address):
-            return _load_file(hub_file(address), intent, None, None)
-        rows = hub_rows(address)
-        if in_xstest_layout(rows):
+            return _load_file(hub_file(address), intent, field, None, columns)
+        rows = with_columns(hub_rows(address), columns, file)
+        if not field and not columns and in_xstest_layout(rows):
             return _xstest(rows, intent, None, address)
-        return _build(address.partition("?")[0], rows, intent, Layout())
+        return _build(address.partition("?")[0], rows, intent, Layout(question=field))
     if name in EMBEDDED:
+        if columns:
+            raise DataError(f"{name}: the shipped set has no columns to name. Leave them away")
         own = red_team_set() if name == "embedded" else benign_set()
         return PromptSet(name=name, prompts=tuple(own), rows=len(own), duplicates=0, licence="Apache-2.0")
-    file, _, field = name.partition("::")
     path = Path(file).expanduser()
     known = known_set(file)
     if path.is_file():
-        return _load_file(path, intent, field or None, None)
+        return _load_file(path, intent, field, None, columns)
     if known is not None:
-        return _load_known(known, intent, field or None, folder)
+        return _load_known(known, intent, field, folder, columns)
     if path.is_dir():
         held = ", ".join(sorted(p.name for p in path.iterdir() if p.is_file())[:8]) or "no files"
         raise DataError(f"{file}: is a folder. Name a file in it; it holds {held}.")
@@ -130,10 +145,12 @@ def _load(name: str, intent: Intent, folder: Path | None) -> PromptSet:
     raise unknown_name(file)
 
 
-def _load_known(known: KnownSet, intent: Intent, field: str | None, folder: Path | None) -> PromptSet:
+def _load_known(
+    known: KnownSet, intent: Intent, field: str | None, folder: Path | None, columns: Columns | None
+) -> PromptSet:
     path = find_file(known, folder)
     if path is not None:
-        return _load_file(path, intent, field, known)
+        return _load_file(path, intent, field, known, columns)
     places = f"${DATA_VARIABLE} (as {known.files[0]})"
     if known.hub is None:
         raise DataError(
@@ -144,14 +161,18 @@ def _load_known(known: KnownSet, intent: Intent, field: str | None, folder: Path
         rows = hub_rows(known.hub)
     except DataError as error:
         raise DataError(f"{known.name}: not found in {places}, and {error}") from error
-    if known.name == "xstest":
+    rows = with_columns(rows, columns, known.name)
+    if known.name == "xstest" and not columns:
         return _xstest(rows, known.intent, field, known.name)
-    loaded = _build(known.name, rows, _intent_of(known, intent), _layout_of(known, field))
-    return replace(loaded, licence=known.licence, warnings=_evaluation_warning(known))
+    loaded = _build(known.name, rows, _intent_of(known, intent), _layout_of(known, field, columns))
+    return replace(loaded, licence=known.licence, warnings=(*loaded.warnings, *_evaluation_warning(known)))
 
 
-def _load_file(path: Path, intent: Intent, field: str | None, known: KnownSet | None) -> PromptSet:
+def _load_file(
+    path: Path, intent: Intent, field: str | None, known: KnownSet | None, columns: Columns | None
+) -> PromptSet:
     rows, sha256 = read_rows(path)
+    rows = with_columns(rows, columns, str(path))
     said: tuple[str, ...] = ()
     if known is not None and known.pinned and sha256 not in known.pinned:
         said = (
@@ -160,19 +181,20 @@ def _load_file(path: Path, intent: Intent, field: str | None, known: KnownSet | 
             f"({' or '.join(h[:12] for h in known.pinned)}...); results may not compare with others on this "
             "set",
         )
-    by_layout = known is None and field is None and in_xstest_layout(rows)
+    by_layout = known is None and field is None and not columns and in_xstest_layout(rows)
     known = known or set_of_hash(sha256)
-    if by_layout or (known is not None and known.name == "xstest"):
+    if by_layout or (known is not None and known.name == "xstest" and not columns):
         loaded = _xstest(rows, intent if known is None else known.intent, field, str(path))
         said += loaded.warnings
     elif known is None:
         loaded = _build(path.name, rows, intent, Layout(question=field), str(path))
+        said += loaded.warnings
     else:
+        layout = _layout_of(known, field, columns)
         loaded = replace(
-            _build(known.name, rows, _intent_of(known, intent), _layout_of(known, field), str(path)),
-            licence=known.licence,
+            _build(known.name, rows, _intent_of(known, intent), layout, str(path)), licence=known.licence
         )
-        said += _evaluation_warning(known)
+        said += (*loaded.warnings, *_evaluation_warning(known))
     return replace(loaded, sha256=sha256, warnings=said)
 
 
@@ -187,7 +209,10 @@ def _xstest(rows: Sequence[Row], intent: Intent, field: str | None, place: str) 
     own = [r for r in rows if _unsafe(r) == wanted]
     loaded = _build(known.name, own, "harmful" if wanted else known.intent, _layout_of(known, field), place)
     return replace(
-        loaded, licence=known.licence, warnings=_evaluation_warning(known), left_out=len(rows) - len(own)
+        loaded,
+        licence=known.licence,
+        warnings=(*loaded.warnings, *_evaluation_warning(known)),
+        left_out=len(rows) - len(own),
     )
 
 
@@ -202,7 +227,10 @@ def _unsafe(row: Row) -> bool:
     return label != "safe" if label in ("safe", "unsafe") else fields.get("type", "").startswith(CONTRAST)
 
 
-def _layout_of(known: KnownSet, field: str | None) -> Layout:
+def _layout_of(known: KnownSet, field: str | None, columns: Columns | None = None) -> Layout:
+    """What a known set's fields mean; a field or columns that the user names go before."""
+    if columns and ("prompt" in columns or "messages" in columns):
+        return Layout(question=field)
     return replace(known.layout, question=field) if field else known.layout
 
 
@@ -222,7 +250,8 @@ def _evaluation_warning(known: KnownSet) -> tuple[str, ...]:
 
 
 def _build(source: str, rows: Sequence[Row], intent: Intent, layout: Layout, place: str = "") -> PromptSet:
-    found = [to_prompt(r, source=source, intent=intent, layout=layout) for r in rows]
+    read = [to_asked(r, source=source, intent=intent, layout=layout) for r in rows]
+    found = [prompt for prompt, _ in read]
     if not found:
         raise DataError(f"{place or source}: holds no prompts")
     distinct: dict[tuple[str, ...], RedTeamPrompt] = {}
@@ -230,10 +259,20 @@ def _build(source: str, rows: Sequence[Row], intent: Intent, layout: Layout, pla
     for row, prompt in zip(rows, found, strict=True):
         distinct.setdefault(tuple(comparable(m.text) for m in prompt.messages), prompt)
         places.setdefault(prompt.id, row.where)
+    skipped = sum(n for _, n in read)
     return PromptSet(
         name=source,
         prompts=tuple(distinct.values()),
         rows=len(found),
         duplicates=len(found) - len(distinct),
+        skipped=skipped,
+        warnings=_skipped_warning(place or source, skipped),
         places=places,
     )
+
+
+def _skipped_warning(place: str, skipped: int) -> tuple[str, ...]:
+    if not skipped:
+        return ()
+    turns = "1 turn of a tool was" if skipped == 1 else f"{skipped:,} turns of tools were"
+    return (f"{place}: {turns} skipped; what stands around them is asked",)

@@ -1,5 +1,5 @@
-"""One row of a data file, and the names under which published sets keep their questions. Imports nothing of
-ours.
+"""One row of a data file, and the names under which published sets keep questions, what belongs to them, and
+answers. Imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -24,9 +24,23 @@ QUESTION_FIELDS: Final = (
         "conversation",
         "conversations",
         "turns",
+        "forbidden_prompt",
+        "user_input",
+        "user_prompt",
+        "adversarial",
+        "vanilla",
+        "augq",
     ),
-    ("text", "content", "input", "utterance", "sentence"),
+    ("text", "content", "input", "utterance", "sentence", "task", "baseq"),
     ("chosen", "transcript", "dialogue"),
+)
+CONTEXT_FIELDS: Final = ("contextstring", "context", "context_string", "passage", "document", "input")
+"""What a question is about, in a field of its own: it is asked with the question."""
+SYSTEM_FIELDS: Final = ("system_prompt", "system_message", "system")
+"""A system turn, in a field of its own."""
+ANSWER_FIELDS: Final = (
+    *("response", "answer", "target_response", "model_response", "model_output", "generation"),
+    *("completion", "output", "reply"),
 )
 _COMPANIONS: Final = frozenset(
     {

@@ -16,6 +16,14 @@ from iteralign.chat.format import PROBE, encode_training, end_tokens, prepare
 from iteralign.errors import EngineError, Unavailable
 
 ADAPTER_FILE = "adapter_config.json"
+NO_GGUF = (
+    "GGUF cannot be trained or loaded here: take the model that it was made from (safetensors), or serve it "
+    "(llama-server) and measure it with model.engine = server, model.api = chat"
+)
+NO_GGUF = (
+    "GGUF cannot be trained or loaded here: take the model that it was made from (safetensors), or serve it "
+    "(llama-server) and measure it with model.engine = server, model.api = chat"
+)
 _PATTERNS = ["*.json", "*.jinja", "*.model", "*.txt", "*.safetensors"]
 
 
@@ -84,6 +92,9 @@ def folder_of(place: str, warn: Callable[[str], None] = lambda text: None, *, we
         # transformers reads pickled weights without running them
         pickled = [] if any(f.endswith(".safetensors") for f in files) else ["*.bin"]
         what = "model" if weights else "the tokenizer of"
+        forms = {Path(f).suffix.lower() for f in files}
+        if ".gguf" in forms and not forms & {".safetensors", ".bin"}:
+            raise Unavailable(f"model {place!r} holds weights for llama.cpp alone. {NO_GGUF}")
         warn(f"{what} {place!r} is not in the cache: downloading it from the hub")
         wanted = [*_PATTERNS, *pickled] if weights else [p for p in _PATTERNS if p != "*.safetensors"]
         return Path(hub.snapshot_download(place, allow_patterns=wanted))
@@ -184,11 +195,19 @@ def load_tokenizer(
 
     try:
         return prepare(
-            AutoTokenizer.from_pretrained(folder_of(place, warn, weights=weights), trust_remote_code=False),
+            AutoTokenizer.from_pretrained(_with_tokenizer(place, warn, weights), trust_remote_code=False),
             template,
         )
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise Unavailable(f"the tokenizer of {place!r} cannot be loaded: {first_line(error)}") from error
+
+
+def _with_tokenizer(place: str, warn: Callable[[str], None], weights: bool) -> Path:
+    """The folder that holds the tokenizer: the model's; its base's where an adapter brings none."""
+    folder = folder_of(place, warn, weights=weights)
+    if (folder / ADAPTER_FILE).is_file() and not any(folder.glob("tokenizer*")):
+        return folder_of(base_of(str(folder)) or "", warn, weights=weights)
+    return folder
 
 
 def _model(place: str, precision: str, warn: Callable[[str], None]) -> Any:

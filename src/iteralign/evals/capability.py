@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from iteralign.data.columns import Columns, remedy, with_columns
 from iteralign.data.files import read_rows
 from iteralign.errors import DataError
 from iteralign.evals.choices import Question, Shorter, score
@@ -38,7 +39,7 @@ class Reference(Record):
     answer: str
 
 
-def load(path: str | Path) -> list[Reference]:
+def load(path: str | Path, columns: Columns | None = None) -> list[Reference]:
     """Reference answers of a file.
 
     Rows with ``prompt`` (or ``instruction``, with ``input``) and ``response`` (or ``output``,
@@ -46,7 +47,7 @@ def load(path: str | Path) -> list[Reference]:
     """
     file = Path(path)
     found: dict[str, Reference] = {}
-    for row in read_rows(file)[0]:
+    for row in with_columns(read_rows(file)[0], columns, str(file)):
         value = row.value
         if isinstance(value, str):
             item = Reference(prompt=PLAIN, answer=value)
@@ -60,7 +61,7 @@ def load(path: str | Path) -> list[Reference]:
             if answer is None:
                 raise DataError(
                     f"{row.where}: no answer. Needed: one of {', '.join(_ANSWERS)}. Fields: "
-                    f"{', '.join(map(str, value)) or 'none'}"
+                    f"{', '.join(map(str, value)) or 'none'}. {remedy(value, ['prompt', 'response'])}"
                 )
             extra = value.get("input")
             asked = (

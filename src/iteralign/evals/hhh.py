@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from iteralign.data.columns import Columns, remedy, with_columns
 from iteralign.data.files import read_rows
 from iteralign.data.rows import Row
 from iteralign.errors import DataError
@@ -43,7 +44,7 @@ class Item(Record):
     worse: str
 
 
-def load(path: str | Path) -> list[Item]:
+def load(path: str | Path, columns: Columns | None = None) -> list[Item]:
     """The items of a file.
 
     JSONL with ``subset``, ``input`` and ``target_scores`` (or ``chosen`` and ``rejected``), or a BIG-bench
@@ -55,6 +56,7 @@ def load(path: str | Path) -> list[Item]:
         rows = [
             Row(f"{file}, example {n}", value) for n, value in enumerate(rows[0].value["examples"], start=1)
         ]
+    rows = with_columns(rows, columns, str(file))
     items = [_item(row, number, file) for number, row in enumerate(rows)]
     if not items:
         raise DataError(f"{file}: holds no items")
@@ -79,10 +81,15 @@ def _item(row: Row, number: int, file: Path) -> Item:
         )
     subset = value.get("subset", file.parent.name if file.name == "task.json" else None)
     if subset not in SUBSETS:
-        raise DataError(f"{row.where}, field 'subset': {subset!r} is none of {', '.join(SUBSETS)}")
+        raise DataError(
+            f"{row.where}, field 'subset': {subset!r} is none of {', '.join(SUBSETS)}. "
+            f"{remedy(value, ['subset', 'input', 'chosen', 'rejected'])}"
+        )
     message = value.get("input")
     if not isinstance(message, str) or not message.strip():
-        raise DataError(f"{row.where}, field 'input': {message!r} instead of a text")
+        raise DataError(
+            f"{row.where}, field 'input': {message!r} instead of a text. {remedy(value, ['input'])}"
+        )
     better, worse = _replies(row, value)
     if better.strip() == worse.strip():
         raise DataError(

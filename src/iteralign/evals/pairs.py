@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from iteralign.data.columns import Columns, remedy, with_columns
 from iteralign.data.files import read_rows
 from iteralign.errors import DataError
 from iteralign.exchanges import answers, not_asked_fact
@@ -35,13 +36,13 @@ class OpenQuestion(Record):
     category: str = ""
 
 
-def load(path: str | Path) -> list[OpenQuestion]:
+def load(path: str | Path, columns: Columns | None = None) -> list[OpenQuestion]:
     """Questions of a file: rows with ``text`` (Vicuna) or ``turns`` (MT-bench).
 
     Raises ``DataError`` naming file, line and field.
     """
     found = []
-    for number, row in enumerate(read_rows(Path(path))[0]):
+    for number, row in enumerate(with_columns(read_rows(Path(path))[0], columns, str(path))):
         value = row.value if isinstance(row.value, dict) else {}
         turns = value.get("turns", [value["text"]] if isinstance(value.get("text"), str) else None)
         if (
@@ -51,7 +52,7 @@ def load(path: str | Path) -> list[OpenQuestion]:
         ):
             raise DataError(
                 f"{row.where}: neither a text nor a list of turns. Fields: "
-                f"{', '.join(map(str, value)) or 'none'}"
+                f"{', '.join(map(str, value)) or 'none'}. {remedy(value, ['text'])}"
             )
         found.append(
             OpenQuestion(number=number, turns=tuple(turns), category=str(value.get("category") or ""))

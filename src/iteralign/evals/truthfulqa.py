@@ -15,6 +15,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, ClassVar
 
+from iteralign.data.columns import Columns, remedy, with_columns
 from iteralign.data.files import read_rows
 from iteralign.data.rows import Row
 from iteralign.errors import DataError
@@ -74,7 +75,7 @@ class Item(Record):
         return (*self.right, *self.wrong)
 
 
-def load(path: str | Path) -> list[Item]:
+def load(path: str | Path, columns: Columns | None = None) -> list[Item]:
     """The questions of an ``mc_task`` JSON file or a ``TruthfulQA.csv``, of either version.
 
     Raises ``DataError`` naming file, line and field.
@@ -84,6 +85,7 @@ def load(path: str | Path) -> list[Item]:
     """
     file = Path(path)
     rows, sha256 = read_rows(file)
+    rows = with_columns(rows, columns, str(file))
     items = [_item(row, number, published=sha256 in PUBLISHED) for number, row in enumerate(rows)]
     if not items:
         raise DataError(f"{file}: holds no questions")
@@ -328,7 +330,7 @@ def _text(row: Row, value: Mapping[str, Any], name: str) -> str:
     if not isinstance(found, str) or not found.strip():
         raise DataError(
             f"{row.where}, field {name!r}: {found!r} instead of a text. Fields: "
-            f"{', '.join(map(str, value)) or 'none'}"
+            f"{', '.join(map(str, value)) or 'none'}. {remedy(value, [name])}"
         )
     return found.strip()
 

@@ -51,10 +51,11 @@ def allowed(field: FieldInfo) -> str:
             )
         elif get_origin(kind) is dict:
             inner = get_args(kind)[1]
-            words.append(
-                "names with "
-                f"{', '.join(f'`{name}` ({allowed(f)})' for name, f in inner.model_fields.items())} each"
-            )
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                told = ", ".join(f"`{name}` ({allowed(f)})" for name, f in inner.model_fields.items())
+                words.append(f"names with {told} each")
+            else:
+                words.append("names with text each" if inner is str else "names with names with text each")
         elif get_origin(kind) is list:
             inner_kind = get_args(kind)[0]
             named_words = get_args(inner_kind) if get_origin(inner_kind) is Literal else ()

@@ -95,6 +95,14 @@ class ModelSection(Section):
     chat_template: str | None = Field(
         None, description="a jinja file, for models that bring no chat template"
     )
+    thoughts: Literal["apart", "keep"] = Field(
+        "apart",
+        description=(
+            "what a model that thinks aloud writes before its answer (`<think>` and its kin, channels): "
+            "`apart` keeps it in the record, and the answer alone is judged, quoted and trained on; `keep` "
+            "takes it for part of the answer"
+        ),
+    )
     max_context: int | None = Field(None, ge=8, description="tokens; the model's own limit where not given")
 
     @model_validator(mode="after")

@@ -5,13 +5,14 @@ Reads no file and knows no engine.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from iteralign.metrics import TASK_MARGIN, default_margin, metric
 from iteralign.records.chat import SamplingParams
 
+COLUMNS: Final = "which of the source's fields holds what, where its names do not tell: `{prompt: goal}`"
 FailureAspect = Literal["harm", "over_refusal"]
 
 
@@ -45,6 +46,7 @@ class RedTeamSection(Section):
     source: str = Field(
         "embedded", min_length=1, description="`embedded`, a file, a known set's name, or hub:NAME"
     )
+    columns: dict[str, str] | None = Field(None, description=COLUMNS)
     limit: int | None = Field(None, ge=1, description="a seeded sample of so many prompts")
     held_out: float = Field(0.5, gt=0, lt=1, description="share that is kept for measuring; split by topic")
     prompts_per_iteration: int = Field(96, ge=1, description="fresh prompts per iteration")
@@ -60,6 +62,7 @@ class BenignSection(Section):
         min_length=1,
         description="`embedded-benign`, a file, a known set's name, or hub:NAME",
     )
+    columns: dict[str, str] | None = Field(None, description=COLUMNS)
     limit: int | None = Field(None, ge=1, description="a seeded sample of so many prompts")
     held_out: float = Field(0.5, gt=0, lt=1, description="share that is kept for measuring; split by topic")
 
@@ -203,6 +206,9 @@ class EvaluationSection(Section):
     )
     data: str | None = Field(
         None, description="the folder that holds their data; `$ITERALIGN_DATA` where not given"
+    )
+    columns: dict[str, dict[str, str]] | None = Field(
+        None, description="by task, which field of its file holds what: `{harm: {prompt: goal}}`"
     )
     lm_eval: list[str] = Field(
         default_factory=list,

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.models import BudgetSection, ModelSection, OracleSection
 from iteralign.recipe.sections import (
+    COLUMNS,
     BenignSection,
     EvaluationSection,
     RedTeamSection,
@@ -58,6 +59,7 @@ class SelfInstructSection(Section):
         min_length=1,
         description="`self-instruct`, or given prompts: a file, a known set's name, or hub:NAME",
     )
+    columns: dict[str, str] | None = Field(None, description=COLUMNS)
     prompts: int = Field(
         100, ge=0, description="instructions that are wanted; of given prompts, at most so many"
     )

@@ -47,12 +47,18 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What an engine answers: the text without special tokens, why it ended, and its cost in tokens."""
+    """What an engine answers: the text without special tokens, why it ended, and its cost in tokens.
+
+    ``thought``: what a model that thinks aloud wrote before its answer, None where there is none.
+    """
+
+    _unless_none: ClassVar[tuple[str, ...]] = ("thought",)
 
     text: str
     finish: Finish
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    thought: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,10 +61,10 @@ class RedTeamPrompt(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response(Record):
-    """A model's answer to a prompt. ``model``: the checkpoint's id; ``reason``: why it was left out."""
+    """A model's answer to a prompt, and the ``thought`` before it. ``reason``: why it was left out."""
 
     _prefix: ClassVar[str] = "response-"
-    _unless_none: ClassVar[tuple[str, ...]] = ("reason",)
+    _unless_none: ClassVar[tuple[str, ...]] = ("reason", "thought")
 
     prompt_id: str
     text: str
@@ -72,6 +72,7 @@ class Response(Record):
     model: str
     sampling: SamplingParams
     reason: str | None = None
+    thought: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,10 +146,10 @@ class Failure(Judged):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision(Record):
-    """The model's second answer, after reflecting on its first. ``reason``: why it was left out."""
+    """The model's second answer, after reflecting on its first, and the thoughts before the two."""
 
     _prefix: ClassVar[str] = "revision-"
-    _unless_none: ClassVar[tuple[str, ...]] = ("reason",)
+    _unless_none: ClassVar[tuple[str, ...]] = ("reason", "thought", "reflection_thought")
 
     prompt_id: str
     response_id: str
@@ -159,6 +160,8 @@ class Revision(Record):
     finish: Finish
     attempt: int
     reason: str | None = None
+    thought: str | None = None
+    reflection_thought: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

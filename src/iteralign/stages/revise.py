@@ -98,6 +98,8 @@ def _twice(
             finish=a.finish if isinstance(a, Completion) else "left_out",
             attempt=attempt,
             reason=None if isinstance(a, Completion) else in_full(a),
+            thought=a.thought if isinstance(a, Completion) else None,
+            reflection_thought=r.thought if isinstance(r, Completion) else None,
         )
         for f, c, r, a in zip(failures, chosen, reflections, answers, strict=True)
     ]

@@ -29,6 +29,7 @@ def revised_exchanges(
                 prompt_id=f.prompt.id,
                 text=r.text,
                 finish=r.finish,
+                thought=r.thought,
                 model=f.response.model,
                 sampling=params,
                 reason=r.reason,

@@ -312,6 +312,36 @@ def test_a_chat_endpoint_answers_through_the_servers_own_template(start: Start, 
     assert {path for path, _ in server.requests} == {"/chat/completions"}
 
 
+@pytest.mark.parametrize(
+    ("message", "finish", "answer", "thought"),
+    [
+        ({"content": "<think>\nHm.\n</think>\n\nThe Nile."}, "stop", "The Nile.", "Hm."),
+        ({"content": "The Nile.", "reasoning_content": "Hm."}, "stop", "The Nile.", "Hm."),
+        (
+            {"content": [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "The Nile."}]},
+            "stop",
+            "The Nile.",
+            "Hm.",
+        ),
+        ({"content": None, "reasoning": "Hm"}, "length", "", "Hm"),
+        ({"content": "<think>Hm"}, "length", "", "Hm"),
+    ],
+)
+def test_thoughts_of_a_served_model_are_kept_apart(
+    start: Start, tiny: Path, message: dict[str, Any], finish: str, answer: str, thought: str
+) -> None:
+    reply = {
+        "choices": [{"message": message, "finish_reason": finish}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 2},
+    }
+    server = start(script=lambda path, body: (200, reply) if path == "/chat/completions" else None)
+    said: list[str] = []
+    with host(server, tiny, said, api="chat").serve(Checkpoint(path="elsewhere")) as policy:
+        (found, *_) = policy.generate(CHATS, GREEDY)
+    assert (found.text, found.thought, found.finish) == (answer, thought, finish)
+    assert sum("thinks aloud" in s for s in said) == 1
+
+
 def test_the_key_goes_to_the_model_server_alone_and_only_the_models_key(
     start: Start, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

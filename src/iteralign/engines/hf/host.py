@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from iteralign.chat import rows
+from iteralign.chat.format import thought_opened
+from iteralign.chat.thoughts import Apart, Mode
 from iteralign.engines.facts import Began, Facts, no_run
 from iteralign.engines.hf.model import Loaded
 from iteralign.engines.hf.tree import tree_of
@@ -35,7 +37,8 @@ class HFHost:
 
     ``batch_size`` is the largest batch (chats); it is halved, for good, when memory runs out. ``max_context``
     (tokens) lowers the model's own limit. ``locate`` gives a checkpoint's folder or hub name; ``warn`` hears
-    what a user should know. ``began``: what the run began with, where there is one.
+    what a user should know. ``began``: what the run began with, where there is one. ``thoughts``: whether
+    they are kept apart from answers.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class HFHost:
         batch_size: int = 64,
         chat_template: str | None = None,
         max_context: int | None = None,
+        thoughts: Mode = "apart",
         locate: Callable[[Checkpoint], str],
         warn: Callable[[str], None],
         began: Began = no_run,
@@ -56,6 +60,7 @@ class HFHost:
         self._max_context = max_context
         self._locate = locate
         self._warn = warn
+        self.apart = Apart(thoughts, warn)
         self.batch_size = batch_size
         self._loaded: tuple[str, Loaded] | None = None
 
@@ -155,7 +160,8 @@ class HFPolicy:
             )
 
         found = dict(zip(asked, self._in_batches([len(prompts[i]) for i in asked], work), strict=True))
-        return [found[i] if i in found else left_out[i] for i in range(len(chats))]
+        opened = thought_opened(loaded.tokenizer)
+        return [self._host.apart(found[i], opened) if i in found else left_out[i] for i in range(len(chats))]
 
     def weights(self) -> tuple[Any, Any]:
         """Model and tokenizer, loaded and proven (``protocols.Weighty``)."""

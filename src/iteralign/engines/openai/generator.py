@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from iteralign.chat.thoughts import written
 from iteralign.engines.openai.faults import Fault
 from iteralign.engines.openai.parameters import DEFAULTS
-from iteralign.engines.openai.reading import all_of, first_choice, text_of, usage
+from iteralign.engines.openai.reading import all_of, first_choice, text_of, thought_of, usage
 from iteralign.engines.openai.session import Ask, Session
 from iteralign.engines.openai.wire import CHAT, Wire
 from iteralign.errors import EngineError
@@ -36,7 +37,8 @@ class OpenAIEngine:
     """Answers chats over HTTP.
 
     What is tried again and how often, the ledger and the limits are those of ``wire.Wire``. ``also``:
-    parameters that every request says beside the usual ones.
+    parameters that every request says beside the usual ones. ``thoughts``: whether what a server gives as a
+    thought beside the answer stands in the text, before it.
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class OpenAIEngine:
         requests_per_minute: int | None = None,
         tokens_per_minute: int | None = None,
         also: Mapping[str, Any] | None = None,
+        thoughts: bool = False,
     ) -> None:
         self._model = model
         self._also = dict(also or {})
+        self._thoughts = thoughts
         self._implied = {} if also else DEFAULTS  # who says more than the usual leaves nothing to a server
         self._rungs: dict[str, str] = {}  # schema title -> what the server can hold it to
         self._folds: bool | None = None  # whether system turns must open the user turn, once it is known
@@ -191,7 +195,7 @@ class OpenAIEngine:
             CHAT,
             {**body, "messages": messages, **({} if schema is None else _form(rung, schema))},
             Completion,
-            partial(_read, anywhere=schema is not None),
+            partial(_read, anywhere=schema is not None, thoughts=self._thoughts),
             most_output=int(body["max_tokens"]),
             suspect=suspect,
             simple={**body, "messages": [{"role": "user", "content": "Say yes."}]},
@@ -211,9 +215,11 @@ class OpenAIEngine:
         return body | self._also
 
 
-def _read(reply: Any, *, anywhere: bool) -> Completion:
+def _read(reply: Any, *, anywhere: bool, thoughts: bool) -> Completion:
     choice = first_choice(reply)
     text = text_of(choice, anywhere=anywhere)
+    if thoughts and (thought := thought_of(choice)):
+        text = written(thought, text, ended=bool(text.strip()))
     finish = str(choice.get("finish_reason")).lower()
     return Completion(text, "length" if finish in ("length", "max_tokens") else "stop", *usage(reply))
 

@@ -15,8 +15,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from iteralign.chat.format import PROBE, encode_training, end_tokens, stops
+from iteralign.chat.format import PROBE, encode_training, end_tokens, stops, thought_opened
 from iteralign.chat.rows import must_fit, prompts, seeds, spans
+from iteralign.chat.thoughts import Apart, Mode
 from iteralign.engines.facts import Began, Facts, no_run
 from iteralign.engines.openai.completions import SILENT, Completions
 from iteralign.engines.openai.generator import OpenAIEngine
@@ -68,6 +69,7 @@ class ServerHost:
         dtype: str = "auto",
         chat_template: str | None = None,
         max_context: int | None = None,
+        thoughts: Mode = "apart",
         locate: Callable[[Checkpoint], str],
         warn: Callable[[str], None],
         ledger: Ledger | None = None,
@@ -83,11 +85,14 @@ class ServerHost:
         self._max_context = max_context
         self._locate = locate
         self._warn = warn
+        self.apart = Apart(thoughts, warn)
         self._expected = expected
         self.endpoint = Completions(
             served_as, place=place, template=chat_template, warn=warn, ledger=ledger, **wire
         )
-        self._chat = partial(OpenAIEngine, served_as, warn=warn, ledger=ledger, also=OWN_DEFAULTS, **wire)
+        self._chat = partial(
+            OpenAIEngine, served_as, warn=warn, ledger=ledger, also=OWN_DEFAULTS, thoughts=True, **wire
+        )
         self._adapter: str | None = None  # the last one that was loaded
         self._base_total: float | None = None
 
@@ -269,7 +274,7 @@ class ServedPolicy:
         if not chats:
             return []
         if self._host.api == "chat":
-            return self._host.chat.attempt(chats, params)
+            return [self._host.apart(o) for o in self._host.chat.attempt(chats, params)]
         tokenizer = self._host.endpoint.tokenizer
         asked, left_out = prompts(tokenizer, chats, params.max_new_tokens, self._host.context)
         drawn = seeds(chats, params)
@@ -279,7 +284,8 @@ class ServedPolicy:
             return self._host.endpoint.attempt(bodies, params.max_new_tokens)
 
         found = dict(zip(asked, self._with_weights(work), strict=True)) if asked else {}
-        return [found[i] if i in found else left_out[i] for i in range(len(chats))]
+        opened = thought_opened(tokenizer)
+        return [self._host.apart(found[i], opened) if i in found else left_out[i] for i in range(len(chats))]
 
     def logprobs(self, chats: Sequence[Chat], continuations: Sequence[str]) -> list[Score]:
         """Each continuation as the assistant's answer to its chat, nats.

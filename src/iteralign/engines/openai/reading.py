@@ -127,6 +127,21 @@ def text_of(choice: Mapping[str, Any], *, anywhere: bool = False) -> str:
     return text
 
 
+def thought_of(choice: Mapping[str, Any]) -> str:
+    """What a server gives as a thought: beside the content, or as parts of it; empty where there is none."""
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        return ""
+    beside = _text(message.get("reasoning_content") or message.get("reasoning"))
+    parts = message.get("content")
+    inside = [
+        _text(p.get("thinking") or p.get("text") or p.get("summary"))
+        for p in (parts if isinstance(parts, list) else [])
+        if isinstance(p, dict) and str(p.get("type", "")).lower() in _THOUGHTS
+    ]
+    return beside.strip() or "\n\n".join(t.strip() for t in inside if t.strip())
+
+
 def _text(content: Any) -> str:
     if isinstance(content, str):
         return content

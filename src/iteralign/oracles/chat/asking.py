@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from iteralign.chat.thoughts import unfinished
 from iteralign.errors import CutShort, EngineError, Filtered, PromptTooLong
 from iteralign.exchanges import by_halving
 from iteralign.protocols import Generator, StructuredGenerator
@@ -52,9 +53,7 @@ def said_nothing(outcome: Outcome) -> bool:
     """Whether the limit of tokens was reached before the model said anything but a thought."""
     if not isinstance(outcome, Completion):
         return isinstance(outcome, CutShort)
-    text = outcome.text.strip()
-    thinking = text.startswith("<think>") and "</think>" not in text
-    return outcome.finish == "length" and (not text or thinking)
+    return outcome.finish == "length" and (not outcome.text.strip() or unfinished(outcome.text))
 
 
 def no_room(limit: int) -> str:

@@ -1,0 +1,163 @@
+"""Columns that a user names: which field of a file holds what, whatever the file calls it.
+
+Works on rows before anything reads them, so that every reader takes it alike. Knows no layout.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from iteralign.data.rows import ANSWER_FIELDS, CONTEXT_FIELDS, QUESTION_FIELDS, SYSTEM_FIELDS, Row
+from iteralign.errors import DataError
+
+Columns = Mapping[str, str]
+"""What a field is for -> the field's name in the file; ``a.b.0`` reaches into objects and lists."""
+
+_QUESTIONS: Final = frozenset(QUESTION_FIELDS[0])
+_LABELS: Final = frozenset(
+    {"label", "response_label", "prompt_label", "improper", "is_safe", "human_majority", "final_label"}
+    | {"response_harm_label", "prompt_harm_label", "human_label", "jailbroken", "toxicity"}
+)
+_INSTEAD: Final[dict[str, frozenset[str]]] = {
+    "prompt": _QUESTIONS,
+    "messages": _QUESTIONS,
+    "question": _QUESTIONS,
+    "context": frozenset(CONTEXT_FIELDS),
+    "system": frozenset(SYSTEM_FIELDS),
+    "response": frozenset(ANSWER_FIELDS),
+    "completion": frozenset(ANSWER_FIELDS),
+    "label": _LABELS,
+    "category": frozenset({"category", "semanticcategory", "risk_area", "hazard", "harm_category"}),
+    "topic": frozenset({"topic", "subtopic", "sub_topic", "subcategory", "sub_category", "types_of_harm"}),
+    "intent": frozenset(),
+    "instruction": _QUESTIONS,
+    "answer": frozenset(ANSWER_FIELDS),
+}
+"""What a column may be named as, and the fields that are then not read as such themselves."""
+_OF_TASKS: Final = (
+    *("subset", "input", "target_scores", "chosen", "rejected", "text", "turns", "choices"),
+    *("mc0_targets", "mc1_targets", "mc2_targets", "best answer", "best incorrect answer"),
+    *("correct answers", "incorrect answers"),
+)
+"""Fields of evaluations' files, which take the named field's place alone."""
+NAMES: Final = (*_INSTEAD, *_OF_TASKS)
+FORM: Final = "--columns prompt=FIELD,response=FIELD,label=FIELD"
+
+
+def parse_columns(text: str) -> dict[str, str]:
+    """Columns out of ``prompt=goal,response=target_response``. Raises ``DataError``."""
+    found: dict[str, str] = {}
+    for part in text.split(","):
+        name, eq, field = (x.strip() for x in part.partition("="))
+        if not eq or not name or not field:
+            raise DataError(f"--columns {text}: {part.strip()!r} is not NAME=FIELD. Write {FORM}")
+        if name.lower() in found:
+            raise DataError(f"--columns {text}: {name!r} is named twice")
+        found[name.lower()] = field
+    must_be_known(found, f"--columns {text}")
+    return found
+
+
+def must_be_known(columns: Columns, place: str) -> None:
+    """Raises ``DataError`` for a name that nothing here is called by."""
+    for name in columns:
+        if name not in NAMES:
+            near = difflib.get_close_matches(name, NAMES, 1)
+            guess = f" Did you mean {near[0]!r}?" if near else ""
+            raise DataError(
+                f"{place}: {name!r} is nothing that a column can hold.{guess} Known: {', '.join(_INSTEAD)}; "
+                f"for evaluations also {', '.join(_OF_TASKS)}. Write NAME=FIELD, FIELD as the file calls it"
+            )
+
+
+def with_columns(rows: Sequence[Row], columns: Columns | None, place: str) -> list[Row]:
+    """The rows with the named fields under the names that are read.
+
+    Raises ``DataError`` where no row has a field, with those that there are.
+    """
+    if not columns or not rows:
+        return list(rows)
+    must_be_known(columns, f"{place}: columns")
+    for name, field in columns.items():
+        if not any(isinstance(r.value, Mapping) and _find(r.value, field)[0] for r in rows):
+            first = next((r.value for r in rows if isinstance(r.value, Mapping)), None)
+            held = "its rows are plain texts" if first is None else f"Fields: {names(first)}"
+            raise DataError(f"{place}: no field {field!r}, which {name}={field} names. {held}")
+    return [_renamed(r, columns) for r in rows]
+
+
+def names(value: Mapping[Any, Any]) -> str:
+    """A row's fields, quoted, as messages list them."""
+    return ", ".join(repr(str(k)) for k in list(value)[:20]) or "none"
+
+
+def remedy(value: object, wanted: Sequence[str]) -> str:
+    """How to name the columns of a row, with its own fields: what every message ends with that misses one.
+
+    ``wanted``: what is missed, the first first.
+    """
+    fields = [str(k) for k in value if str(k).strip()] if isinstance(value, Mapping) else []
+    if not fields:
+        return f"Or name the fields: {FORM}"
+    texts = [k for k in fields if isinstance(value, Mapping) and isinstance(value[k], str)] or fields
+    best: list[str] = []
+    for name in wanted:
+        own = texts if name != "label" else fields
+        best.append(_nearest(name, [f for f in own if f not in best] or own))
+    example = ",".join(f"{n}={_shell(f)}" for n, f in zip(wanted, best, strict=True))
+    return (
+        f"Name the fields: --columns {example}, with your own of {', '.join(map(repr, fields[:20]))} "
+        "(in a recipe: the key columns beside the source)"
+    )
+
+
+def _nearest(name: str, fields: Sequence[str]) -> str:
+    alike = {"prompt": "question", "response": "answer", "label": "safe"}.get(name, name)
+    named = next((f for f in fields if name in f.lower() or alike in f.lower()), None)
+    return named or fields[0]
+
+
+def _shell(field: str) -> str:
+    return f"'{field}'" if " " in field else field
+
+
+def _renamed(row: Row, columns: Columns) -> Row:
+    if not isinstance(row.value, Mapping):
+        return row
+    taken = set(columns)
+    for name in columns:
+        taken |= _INSTEAD.get(name, frozenset())
+    rest = {k: v for k, v in row.value.items() if str(k).strip().lower() not in taken}
+    found = {_key(name, field): _find(row.value, field) for name, field in columns.items()}
+    return Row(row.where, {n: v for n, (there, v) in found.items() if there} | rest, row.path)
+
+
+def _key(name: str, field: str) -> str:
+    """An instruction that is named as the prompt keeps its name, by which its input belongs to it."""
+    return "instruction" if name == "prompt" and field.strip().lower() == "instruction" else name
+
+
+def _find(value: Mapping[str, Any], field: str) -> tuple[bool, Any]:
+    """Whether a row has the field, and what it holds; case does not matter."""
+    plain = {str(k).strip().lower(): v for k, v in value.items()}
+    wanted = field.strip().lower()
+    if wanted in plain:
+        return True, plain[wanted]
+    head, dot, rest = wanted.partition(".")
+    while dot:
+        inner = plain.get(head)
+        if isinstance(inner, list) and inner and rest.partition(".")[0].lstrip("-").isdigit():
+            index, _, deeper = rest.partition(".")
+            if not -len(inner) <= int(index) < len(inner):
+                return False, None
+            item = inner[int(index)]
+            if not deeper:
+                return True, item
+            return _find(item, deeper) if isinstance(item, Mapping) else (False, None)
+        if isinstance(inner, Mapping):
+            return _find(inner, rest)
+        more, dot, rest = rest.partition(".")
+        head = f"{head}.{more}"
+    return False, None
