@@ -15,6 +15,7 @@ from typing import Any
 from iteralign.build.began import began, note_libraries
 from iteralign.build.data import read_prompts
 from iteralign.build.evaluations import make, must_be_there
+from iteralign.build.installed import must_be_installed
 from iteralign.build.models import base_checkpoint, host
 from iteralign.build.oracle import caps, must_have_prices, oracle, pair_judge
 from iteralign.build.tasks import requested
@@ -60,6 +61,7 @@ def evaluate(
     and harm is given corrected for its errors, too. Raises ``IterAlignError``.
     """
     wanted, folder, files = requested(tasks, data)
+    must_be_installed(recipe, training=False)
     must_have_prices(recipe)
     _must_differ(recipe, parent)
     labelled = None if labels is None else _labelled(labels)

@@ -113,7 +113,7 @@ def evaluate(
         from iteralign.build.measuring import evaluate as measure
         from iteralign.report.console import Reporter
 
-        with Reporter(sys.stdout, quiet=quiet) as reporter:
+        with Reporter(sys.stdout, quiet=quiet, phase="evaluation") as reporter:
             done = measure(
                 chosen,
                 tasks.split(","),

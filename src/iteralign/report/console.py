@@ -7,22 +7,25 @@ nothing of what is in them.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Self, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 from rich.text import Text
 
 from iteralign.records.iteralign import Decision
 from iteralign.report.decisions import told
-from iteralign.report.plan import plan_lines
+from iteralign.report.page import folded
+from iteralign.report.plan import plan_lines, time_words
 from iteralign.store.run import Event
-from iteralign.text.printable import safe
+from iteralign.text.printable import count_of, safe
 
 PLAIN_WIDTH = 110
-HEARTBEAT = 60.0
+HEARTBEAT = 30.0
 """Seconds after which a step that is not finished says where it is, where no live display does."""
 
 _STEPS = {
@@ -30,6 +33,15 @@ _STEPS = {
     ("benign", "verdicts"): "oracle judges them",
     ("evaluation", "responses"): "held-out prompts: answers",
     ("evaluation", "verdicts"): "held-out prompts: oracle judges",
+    ("evaluation", "scores"): "questions with given answers",
+    ("evaluation", "preferences"): "oracle compares answers",
+    ("test", "responses"): "test part: answers",
+    ("test", "verdicts"): "test part: oracle judges",
+    ("test", "scores"): "test part: questions",
+    ("measured", "responses"): "measuring: answers",
+    ("measured", "verdicts"): "measuring: oracle judges",
+    ("measured", "scores"): "measuring: questions",
+    ("measured", "preferences"): "measuring: oracle compares",
     ("iteration", "red_team"): "1 red teaming",
     ("iteration", "judge"): "2 oracle evaluation",
     ("iteration", "propose"): "3 constitution proposal",
@@ -49,6 +61,8 @@ _STEPS = {
 """Scope and step without their numbers -> words. Steps that are not here take no time worth a line."""
 ROOMS = (
     "evaluation",
+    "test",
+    "measured",
     "iteration",
     "benign",
     "self-instruct",
@@ -62,14 +76,16 @@ ROOMS = (
 
 
 def console(stream: TextIO) -> Console:
-    """A console that reads no markup; of a fixed width where the stream is no terminal."""
+    """A console that reads no markup; where the stream is no terminal, as wide as COLUMNS says, or 110."""
     plain = not stream.isatty()
+    told = os.environ.get("COLUMNS", "")
+    asked = int(told) if told.isdecimal() and int(told) > 0 else PLAIN_WIDTH
     return Console(
         file=stream,
         markup=False,
         highlight=False,
         emoji=False,
-        width=PLAIN_WIDTH if plain else None,
+        width=asked if plain else None,
         soft_wrap=plain,
     )
 
@@ -77,13 +93,14 @@ def console(stream: TextIO) -> Console:
 class Reporter:
     """A listener for ``Run.listen``; a context manager that ends its live display however the run ends."""
 
-    def __init__(self, stream: TextIO, *, quiet: bool = False) -> None:
+    def __init__(self, stream: TextIO, *, quiet: bool = False, phase: str = "before training") -> None:
         self._console = console(stream)
         self._quiet = quiet
         self._live = self._progress() if self._console.is_terminal and not quiet else None
         self._task: TaskID | None = None
-        self._phase = "before training"
+        self._phase = phase
         self._said = 0.0
+        self._found = 0  # items of the step under way that were there when it began
         # None once the run works on something new: evaluations of one checkpoint share steps
         self._reused: int | None = 0
 
@@ -125,14 +142,12 @@ class Reporter:
         state = str(event.fields["state"])
         if scope.startswith("iteration-"):
             self._phase = f"iteration {int(scope.removeprefix('iteration-'))}"
-        words = _words(scope, name)
+        words = step_words(scope, name)
         if state == "reused" and self._reused is not None:
             self._reused += 1
         elif words is not None and state != "reused":
             if self._reused:
-                self._line(
-                    f"finished before and taken from the run: {self._reused} step{'s'[: self._reused > 1]}"
-                )
+                self._line(f"finished before and taken from the run: {count_of(self._reused, 'step')}")
             self._reused = None
             self._show(event, f"{self._phase:<16} {words}", state)
 
@@ -144,16 +159,25 @@ class Reporter:
             count = f"{total:>6}" if total != 1 else " " * 6
             self._line(f"{words:<50} {count} {float(event.fields['seconds']):>8.1f} s")
             self._said = event.time
-        elif self._live is not None:
+            return
+        if state == "started":
+            self._found = done
+            self._said = event.time
+        left = self._left(done, total, float(event.fields["seconds"]))
+        if self._live is not None:
             if self._task is None or state == "started":
                 self._finish()
-                self._task = self._live.add_task(words, total=total, completed=done)
-            self._live.update(self._task, completed=done)
-        elif state == "started":
+                self._task = self._live.add_task(words, total=total)
+            count = f"  {done} of {total}{left}" if total > 1 else ""
+            self._live.update(self._task, completed=done, description=f"{words}{count}")
+        elif state != "started" and event.time - self._said >= HEARTBEAT and done < total:
+            self._line(f"{words:<50} {done:>6} of {total}{left}")
             self._said = event.time
-        elif event.time - self._said >= HEARTBEAT and done < total:
-            self._line(f"{words:<50} {done:>6} of {total}")
-            self._said = event.time
+
+    def _left(self, done: int, total: int, seconds: float) -> str:
+        """How long the rest of a step may take, at the pace since it began here."""
+        new = done - self._found
+        return f", {time_words(seconds / new * (total - done))} left" if new > 0 and seconds > 0 else ""
 
     def _finish(self) -> None:
         if self._live is not None and self._task is not None:
@@ -161,20 +185,25 @@ class Reporter:
             self._task = None
 
     def _line(self, text: str, style: str = "") -> None:
-        self._console.print(Text(text, style=style), soft_wrap=True)
+        # a file keeps its lines whole; a terminal would fold them within a word
+        fold = self._console.is_terminal or "COLUMNS" in os.environ
+        told = folded(text, self._console.width) if fold else text
+        self._console.print(Text(told, style=style), soft_wrap=True)
 
     def _progress(self) -> Progress:
+        words = Column(no_wrap=False, overflow="fold")
         columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.description}", markup=False, table_column=words),
             TimeElapsedColumn(),
         )
         return Progress(*columns, console=self._console, transient=True)
 
 
-def _words(scope: str, name: str) -> str | None:
+def step_words(scope: str, name: str) -> str | None:
+    """What a step does, in a reader's words; None for one that is not worth a line."""
     room = next((r for r in ROOMS if scope.startswith(f"{r}-")), scope)
+    if name.startswith("lm-eval:"):
+        return safe(name, 60)
     attempt = re.fullmatch(r"(revise|screen)-(\d+)", name)
     if attempt:
         known = _STEPS[room, attempt[1]]

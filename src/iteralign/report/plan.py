@@ -28,7 +28,7 @@ def plan_lines(
         else f", into {safe(out)} ({'resuming the run that is there' if resumed else 'a new run'})"
     )
     seconds = plan.get("seconds")
-    time = "not known for this model" if seconds is None else f"<= about {_time(seconds)}"
+    time = "not known for this model" if seconds is None else f"<= about {time_words(seconds)}"
     asked = f"{plan['judgements']:,} judgements, {plan['proposals']:,} proposals{_not_counted(plan)}"
     lines = [
         f"iteralign: recipe {settings['name']}, seed {settings['seed']}{where}",
@@ -148,7 +148,8 @@ def in_bytes(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def _time(seconds: float) -> str:
+def time_words(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3.5 h``."""
     if seconds < 90:
         return f"{max(1, round(seconds)):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

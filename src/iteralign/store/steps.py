@@ -245,9 +245,10 @@ class Scope:
         ``function(part of the items, *args, **kwargs)``.
 
         Items are cut into fixed chunks in their order, or as ``chunk`` cuts them, so that a resumed run asks
-        for the very same batches; each chunk is stored in one transaction as it arrives. A chunk that lacks a result is asked again as a
-        whole, and what is stored stays. Raises ``StoreError`` where the function gives another number of
-        results than items, or a stored value is damaged, and ``TypeError`` as ``once`` does.
+        for the very same batches; each chunk is stored in one transaction as it arrives. A chunk that lacks a
+        result is asked again as a whole, and what is stored stays. Raises ``StoreError`` where the function
+        gives another number of results than items, or a stored value is damaged, and ``TypeError`` as
+        ``once`` does.
         """
         if isinstance(chunk, int) and chunk < 1:
             raise ValueError(f"chunk = {chunk}: must be at least 1")
