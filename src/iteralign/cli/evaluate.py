@@ -96,16 +96,18 @@ def evaluate(
     if listing:
         _list(as_json)
         return
+    from iteralign.recipe.load import load_recipe
+
     if lm_eval is not None:
         from iteralign.build.evaluations_lm_eval import write_lm_eval
         from iteralign.build.tasks import requested
 
-        written = write_lm_eval(*requested(tasks.split(","), data or ()), lm_eval)
+        chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed))
+        wanted = requested(tasks.split(","), data or ())
+        written = write_lm_eval(*wanted, lm_eval, limit=limit, seed=chosen.seed)
         use = f"lm_eval --include_path {lm_eval} --apply_chat_template --tasks iteralign_..."
         emit({"files": [str(p) for p in written], "use": use}, as_json)
         return
-    from iteralign.recipe.load import load_recipe
-
     chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed))
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", chosen.model.name).strip("-.")[-60:] or "model"
     directory = out or Path("runs") / f"evaluate-{slug}-seed{chosen.seed}"
