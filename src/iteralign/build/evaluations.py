@@ -249,7 +249,7 @@ class _Choice:
 
 
 def sampled(items: Sequence[Any], limit: int | None, seed: int) -> list[Any]:
-    """Return the seeded sample of a task's items, in their categories' shares; all where there is no limit."""
+    """Return the seeded sample of a task's items, in their categories' shares; all without a limit."""
     return [items[i] for i in stratified([_stratum(i) for i in items], limit, seed)]
 
 

@@ -105,7 +105,8 @@ def evaluate(
         chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed))
         wanted = requested(tasks.split(","), data or ())
         written = write_lm_eval(*wanted, lm_eval, limit=limit, seed=chosen.seed)
-        use = f"lm_eval --include_path {lm_eval} --apply_chat_template --tasks iteralign_..."
+        names = ",".join(p.stem for p in written if p.suffix == ".yaml")
+        use = f"lm_eval --include_path {lm_eval} --apply_chat_template --tasks {names}"
         emit({"files": [str(p) for p in written], "use": use}, as_json)
         return
     chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed))

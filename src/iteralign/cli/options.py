@@ -30,11 +30,30 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 BROKEN_PIPE = 141
 """The exit code of a command whose reader went away (``| head``): what a shell gives for SIGPIPE."""
 
+
+def _recipes(incomplete: str) -> list[str]:
+    """The shipped recipes, for a shell that completes words; files are the shell's own affair."""
+    from iteralign.recipe.load import shipped
+
+    return [name for name in (*shipped(), *shipped("self-align")) if name.startswith(incomplete)]
+
+
 RecipeArgument = Annotated[
-    str, typer.Argument(metavar="[RECIPE]", help="A shipped recipe's name or a YAML file.", show_default=True)
+    str,
+    typer.Argument(
+        metavar="[RECIPE]",
+        help="A shipped recipe's name or a YAML file.",
+        show_default=True,
+        autocompletion=_recipes,
+    ),
 ]
 RecipeOption = Annotated[
-    str, typer.Option("--recipe", help="A shipped recipe's name or a YAML file: model, oracle and settings.")
+    str,
+    typer.Option(
+        "--recipe",
+        help="A shipped recipe's name or a YAML file: model, oracle and settings.",
+        autocompletion=_recipes,
+    ),
 ]
 OutOption = Annotated[
     Path | None,

@@ -16,7 +16,10 @@ from iteralign.data.away import cache_alone_where_away
 from iteralign.data.rows import Row
 from iteralign.errors import DataError
 
-OFFLINE: Final = "offline, download the file elsewhere and give its path, or name its folder in the variable ITERALIGN_DATA"
+OFFLINE: Final = (
+    "offline, download the file elsewhere and give its path, or name its folder in the environment variable "
+    "ITERALIGN_DATA"
+)
 _NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
 _FILE: Final = re.compile(
     r"(?P<name>[\w.-]+/[\w.-]+)(?:/(?P<file>[^?]+))?(?:\?revision=(?P<revision>[^&?]+))?"

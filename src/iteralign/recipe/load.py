@@ -35,8 +35,8 @@ UNUSED: Final[Mapping[tuple[str, str], Sequence[str]]] = {
     ("oracle.kind", "chat"): ("jurors",),
     ("model.engine", "hf"): ("base_url", "served_as"),
 }
-"""Keys of the section that a choice does not use. Beside such a choice on the command line those of the recipe
-are left out; in a recipe they are an error."""
+"""Keys of the section that a choice does not use. Beside such a choice on the command line those of the
+recipe are left out; in a recipe they are an error."""
 COMMANDS: Final = {"iteralign": "run", "self-align": "self-align"}
 """The command that starts a recipe of each method."""
 

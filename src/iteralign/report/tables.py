@@ -362,4 +362,6 @@ def _plain(value: Any) -> str:
         return f"{_rate(value)} (n={value['n']})"
     if isinstance(value, Mapping):
         return ", ".join(f"{safe(k)} {_plain(v)}" for k, v in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
     return safe(value)
