@@ -161,7 +161,8 @@ def emit(data: Any, as_json: bool) -> None:
         return
     from iteralign.report.tables import lines
 
-    for line in lines(data.items()):
+    told = {k: v for k, v in data.items() if k != "checkpoint"}  # an id of the store's
+    for line in lines(told.items()):
         print(line)
 
 

@@ -167,7 +167,7 @@ def _chosen(name: str, files: Sequence[str], known: Sequence[str]) -> str:
 
 def _told(error: Exception, away: Sequence[str]) -> str:
     """Why something could not be had: that the hub is away, where it is, and else what its client says."""
-    if away:
+    if away and ("OfflineModeIsEnabled" in repr(error) or "LocalEntryNotFound" in repr(error)):
         return f"the hub cannot be reached, and it is not in the cache: {away[0]}"
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return f"{type(error).__name__}: {reason}"

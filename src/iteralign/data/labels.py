@@ -18,6 +18,7 @@ from iteralign.data.sample import stratified
 from iteralign.errors import DataError
 from iteralign.records.chat import Message, SamplingParams
 from iteralign.records.iteralign import Exchange, RedTeamPrompt, Response
+from iteralign.text.printable import kind_of_value
 
 Labelled = tuple[Exchange, bool]
 SAID = "Write a message."
@@ -64,7 +65,7 @@ def load_labelled(path: str | Path, *, limit: int | None = None, seed: int = 0) 
     pairs = _agreed(found, categories, file)
     if found and not pairs:
         raise DataError(
-            f"{file}: each of its {len(found)} answers carries both labels, so that none can be used"
+            f"{file}: every answer (there are {len(found)}) carries both labels, so that none can be used"
         )
     if not pairs:
         raise DataError(f"{file}: holds no labelled answers")
@@ -133,7 +134,7 @@ def _rows(file: Path) -> Iterator[Row]:
     for row in read_rows(file)[0]:
         if not isinstance(row.value, dict):
             raise DataError(
-                f"{row.where}: is a {type(row.value).__name__}; an object with fields is expected. {_HELP}"
+                f"{row.where}: is {kind_of_value(row.value)}; an object with fields is expected. {_HELP}"
             )
         yield row
 

@@ -1,78 +1,31 @@
 """What a person sees while a run works: the plan first, then each step as it goes.
 
 Live on a terminal, else one line per step. A listener of the store's events. Everything that a model or a
-data file wrote goes through ``safe`` and is never read as markup. Knows the names of the run's steps, and
-nothing of what is in them.
+data file wrote goes through ``safe`` and is never read as markup. Knows nothing of what is
+in the steps.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Self, TextIO
 
 from rich.console import Console
 from rich.progress import Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
-from rich.text import Text
 
 from iteralign.records.iteralign import Decision
 from iteralign.report.decisions import told
-from iteralign.report.page import folded
+from iteralign.report.page import whole
 from iteralign.report.plan import plan_lines, time_words
+from iteralign.report.step_words import step_words
 from iteralign.store.run import Event
 from iteralign.text.printable import count_of, safe
 
 PLAIN_WIDTH = 110
 HEARTBEAT = 30.0
 """Seconds after which a step that is not finished says where it is, where no live display does."""
-
-_STEPS = {
-    ("benign", "responses"): "answers to benign prompts",
-    ("benign", "verdicts"): "oracle judges them",
-    ("evaluation", "responses"): "held-out prompts: answers",
-    ("evaluation", "verdicts"): "held-out prompts: oracle judges",
-    ("evaluation", "scores"): "questions with given answers",
-    ("evaluation", "preferences"): "oracle compares answers",
-    ("test", "responses"): "test part: answers",
-    ("test", "verdicts"): "test part: oracle judges",
-    ("test", "scores"): "test part: questions",
-    ("measured", "responses"): "measuring: answers",
-    ("measured", "verdicts"): "measuring: oracle judges",
-    ("measured", "scores"): "measuring: questions",
-    ("measured", "preferences"): "measuring: oracle compares",
-    ("iteration", "red_team"): "1 red teaming",
-    ("iteration", "judge"): "2 oracle evaluation",
-    ("iteration", "propose"): "3 constitution proposal",
-    ("iteration", "revise"): "4 self-reflection",
-    ("iteration", "screen"): "4 oracle checks the revisions",
-    ("checkpoints", "iteration"): "5 fine-tuning",
-    ("data", "prompts"): "reading and splitting the prompts",
-    ("self-instruct", "drafts"): "1 writes instructions",
-    ("topics", "drafts"): "1 names topics",
-    ("topic-requests", "drafts"): "1 writes instructions by topic",
-    ("align", "answers"): "2 thinks and answers under the rules",
-    ("clone", "answers"): "4 answers at length",
-    ("ablate", "answers"): "answers without a rule",
-    ("checkpoints", "engraved"): "3 engraves the answers",
-    ("checkpoints", "cloned"): "4 clones the extensive answers",
-}
-"""Scope and step without their numbers -> words. Steps that are not here take no time worth a line."""
-ROOMS = (
-    "evaluation",
-    "test",
-    "measured",
-    "iteration",
-    "benign",
-    "self-instruct",
-    "topics",
-    "topic-requests",
-    "align",
-    "clone",
-    "ablate",
-)
-"""Scopes whose names go on with a number or an id."""
 
 
 def console(stream: TextIO) -> Console:
@@ -185,10 +138,7 @@ class Reporter:
             self._task = None
 
     def _line(self, text: str, style: str = "") -> None:
-        # a file keeps its lines whole; a terminal would fold them within a word
-        fold = self._console.is_terminal or "COLUMNS" in os.environ
-        told = folded(text, self._console.width) if fold else text
-        self._console.print(Text(told, style=style), soft_wrap=True)
+        whole(self._console, text, style)
 
     def _progress(self) -> Progress:
         words = Column(no_wrap=False, overflow="fold")
@@ -197,20 +147,3 @@ class Reporter:
             TimeElapsedColumn(),
         )
         return Progress(*columns, console=self._console, transient=True)
-
-
-def step_words(scope: str, name: str) -> str | None:
-    """What a step does, in a reader's words; None for one that is not worth a line."""
-    room = next((r for r in ROOMS if scope.startswith(f"{r}-")), scope)
-    if name.startswith("lm-eval:"):
-        return safe(name, 60)
-    attempt = re.fullmatch(r"(revise|screen)-(\d+)", name)
-    if attempt:
-        known = _STEPS[room, attempt[1]]
-        number = int(attempt[2])
-        return known if number == 1 else f"{known}, try {number}"
-    if (room, name) == ("iteration", "screen"):
-        return None  # the summary of the tries
-    return _STEPS.get(
-        (room, "iteration" if room == "checkpoints" and name.startswith("iteration-") else name)
-    )

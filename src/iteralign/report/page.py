@@ -6,7 +6,9 @@ of models were made safe before.
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import textwrap
 
 from rich import box
@@ -16,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from iteralign.metrics import metric
+from iteralign.text.printable import spelled
 
 LEFT = frozenset(
     {
@@ -134,6 +137,28 @@ def folded(line: str, width: int, indent: int | None = None) -> str:
         replace_whitespace=False,
     )
     return "\n".join(parts)
+
+
+def print_next(console: Console, run: str, state: str, look: str, trained: bool) -> None:
+    """The two commands that come next: look closer, and take the model; or go on with what was stopped.
+
+    ``look``: what ``show`` shows next; ``trained``: whether there is a model beside the base.
+    """
+    where = shlex.quote(run)
+    commands = [f"iteralign show {where} {look}", f"iteralign export {where} model"]
+    if not trained:
+        commands[1] += " --base"
+    if state != "finished":
+        commands = [f"iteralign status {where}", f"iteralign resume {where}"]
+    say(console, "\nNext", "bold")
+    for command in commands:
+        console.print(Text(f"  {spelled(command)}"), soft_wrap=True)
+
+
+def whole(console: Console, text: str, style: str = "") -> None:
+    """One line, folded where somebody reads it on a page; whole in a file, where it is searched for."""
+    fold = console.is_terminal or "COLUMNS" in os.environ
+    console.print(Text(folded(text, console.width) if fold else text, style=style), soft_wrap=True)
 
 
 def say(console: Console, text: str, style: str = "") -> None:

@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from iteralign.report.page import new_table, print_table, say
-from iteralign.text.printable import safe
+from iteralign.report.page import new_table, print_table, whole
+from iteralign.text.printable import count_of, safe
 
 LEFT_OUT = "trained_on"
 """The fact that says how many prompts were left out since the model was trained on them."""
@@ -36,16 +36,16 @@ def print_evaluation(console: Console, done: Sequence[Mapping[str, Any]], out: s
         facts = ", ".join(
             f"{k} {v[:12] if k == 'sha256' else v}" for k, v in task["facts"].items() if k != LEFT_OUT
         )
-        say(console, f"  {safe(task['task'])}: {safe(facts, 300)}; {task['seconds']:.1f} s")
+        whole(console, f"  {safe(task['task'])}: {safe(facts, 300)}; {task['seconds']:.1f} s")
     for task in done:
         if LEFT_OUT in task["facts"]:
-            say(console, f"  {safe(task['task'])}: {safe(task['facts'][LEFT_OUT], 300)}")
+            whole(console, f"  {safe(task['task'])}: {safe(task['facts'][LEFT_OUT], 300)}")
     for task in done:
         for line in _trust(task):
-            say(console, f"  {safe(line, 300)}")
+            whole(console, f"  {safe(line, 300)}")
     for text in dict.fromkeys(text for task in done for text in task["warnings"]):
-        say(console, f"Warning: {safe(text, 300)}.")
-    say(console, f"Kept in {safe(out)}")
+        whole(console, f"Warning: {safe(text, 300)}.")
+    whole(console, f"Kept in {safe(out)}")
 
 
 def _trust(task: Mapping[str, Any]) -> list[str]:
@@ -66,7 +66,7 @@ def _trust(task: Mapping[str, Any]) -> list[str]:
         f"{rate} {_value(agreement[rate])} (n={agreement[rate]['n']})"
         for rate in ("sensitivity", "specificity")
     )
-    against = f"judge {agreement['oracle']} against {agreement['n']} labels of people"
+    against = f"judge {agreement['oracle']} against {count_of(agreement['n'], 'label')} of people"
     lines = [f"{name}, {against}: {rates}, kappa {kappa}"]
     if "corrected" in task:
         better = task["corrected"]
