@@ -102,7 +102,7 @@ def _print_rows(console: Console, table: Table, cells: list[list[str]]) -> None:
     names = [" ".join(own[0].split()) for own in cells]
     indent = max(map(cell_len, names)) + 4
     for row in zip(*(own[1:] for own in cells), strict=True):
-        say(console, f"{names[0]} {row[0]}" if row[0].isdecimal() else " ".join(row[0].split()) or "-")
+        say(console, " ".join(f"{names[0]} {row[0]}".split()) or "-")
         for name, text in list(zip(names, row, strict=True))[1:]:
             if text:
                 line = f"  {name:<{indent - 4}}  {' '.join(text.split())}"

@@ -19,7 +19,7 @@ from iteralign.metrics import metric
 from iteralign.records.iteralign import EvalReport
 from iteralign.records.self_align import Aligned, Harvest, Instruction, SelfAlignResult, Tally
 from iteralign.report import left_out
-from iteralign.report.page import new_table, print_next, say, titled
+from iteralign.report.page import new_table, print_next, say, titled, whole
 from iteralign.report.summary import STAGES, spent, status
 from iteralign.stats import Estimate, bootstrap, paired
 from iteralign.store.run import Run
@@ -140,7 +140,7 @@ def print_result(console: Console, data: Mapping[str, Any]) -> None:
     left_out.print_counts(console, data.get("left_out", ()))
     console.print(Text("Written", style="bold"))
     for name, path in data["paths"].items():
-        say(console, f"  {name:<13} {safe(path)}")
+        whole(console, f"  {name:<13} {safe(path)}")
     if data["state"] != "finished":
         say(console, f"\nThe run is not finished ({data['state']}).")
     print_next(console, data["paths"]["run"], data["state"], "answers", "model" in data["paths"])

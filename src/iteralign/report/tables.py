@@ -16,7 +16,7 @@ from rich.text import Text
 from iteralign.metrics import ORDER_CONSISTENCY, metric
 from iteralign.report.excerpts import print_before_after
 from iteralign.report.left_out import print_counts
-from iteralign.report.page import new_table, print_next, say, titled
+from iteralign.report.page import new_table, print_next, say, titled, whole
 from iteralign.report.step_words import place_words
 from iteralign.report.trust import doubts
 from iteralign.text.printable import count_of, safe
@@ -44,7 +44,7 @@ def print_result(console: Console, data: Mapping[str, Any], examples: Sequence[M
     print_spent(console, data["spent"])
     console.print(Text("Written", style="bold"))
     for name, path in data["paths"].items():
-        say(console, f"  {name:<13} {safe(path)}")
+        whole(console, f"  {name:<13} {safe(path)}")
     if data["stop_reason"]:
         say(console, f"\nThe run ended: {safe(data['stop_reason'])}.")
     else:
