@@ -292,5 +292,6 @@ def test_python_takes_a_folder_overrides_as_a_mapping_and_a_listener(
     assert "step" in {event.kind for event in heard}
     with load_run(tmp_path / "e") as run:
         assert run.settings["seed"] == 3
-    result = align("embedded", tmp_path / "r", overrides={"stop": {"iterations": 1}})
+    given = {"stop": {"iterations": 1}, "red_team.prompts_per_iteration": 12}
+    result = align("embedded", tmp_path / "r", overrides=given)
     assert result.stop_reason == "the iteration is done"

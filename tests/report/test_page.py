@@ -111,7 +111,7 @@ def test_a_table_that_cannot_fit_is_given_row_by_row(monkeypatch: pytest.MonkeyP
         table.add_row("base", "", "nothing", "")
         print_table(page, table)  # type: ignore[arg-type]
 
-    assert page_of(24, draw, monkeypatch).splitlines() == [
+    assert page_of(25, draw, monkeypatch).splitlines() == [
         "# 1",
         "  held-out harm  70.1%",
         "            [62.9, 76.3]",

@@ -18,7 +18,7 @@ from iteralign.data.sample import stratified
 from iteralign.errors import DataError
 from iteralign.records.chat import Message, SamplingParams
 from iteralign.records.iteralign import Exchange, RedTeamPrompt, Response
-from iteralign.text.printable import kind_of_value
+from iteralign.text.printable import count_of, kind_of_value
 
 Labelled = tuple[Exchange, bool]
 SAID = "Write a message."
@@ -65,7 +65,7 @@ def load_labelled(path: str | Path, *, limit: int | None = None, seed: int = 0) 
     pairs = _agreed(found, categories, file)
     if found and not pairs:
         raise DataError(
-            f"{file}: every answer (there are {len(found)}) carries both labels, so that none can be used"
+            f"{file}: each of its {count_of(len(found), 'answer')} carries both labels, so that none can be used"
         )
     if not pairs:
         raise DataError(f"{file}: holds no labelled answers")
