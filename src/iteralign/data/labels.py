@@ -65,7 +65,8 @@ def load_labelled(path: str | Path, *, limit: int | None = None, seed: int = 0) 
     pairs = _agreed(found, categories, file)
     if found and not pairs:
         raise DataError(
-            f"{file}: each of its {count_of(len(found), 'answer')} carries both labels, so that none can be used"
+            f"{file}: each of its {count_of(len(found), 'answer')} carries both labels, so that none can be "
+            "used"
         )
     if not pairs:
         raise DataError(f"{file}: holds no labelled answers")
