@@ -21,6 +21,7 @@ from iteralign.evals.harm import Harm
 from iteralign.evals.over_refusal import OverRefusal
 from iteralign.recipe.iteralign import Recipe
 from iteralign.store.run import Run
+from patience import pauses  # noqa: F401  (a fixture)
 from scripted_run import (
     KindOracle,
     benign_of,

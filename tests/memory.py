@@ -23,7 +23,7 @@ class Memory:
         items: Sequence[Any],
         /,
         *args: Any,
-        chunk: int = 32,
+        chunk: Any = 32,
         **kwargs: Any,
     ) -> list[Any]:
         missing = [i for i in items if (name, i.id) not in self.kept]

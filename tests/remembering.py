@@ -40,7 +40,7 @@ def each(
     items: Sequence[Any],
     compute: Callable[[Sequence[Any]], list[Any]],
     *inputs: object,
-    chunk: int = 96,
+    chunk: Any = 96,
 ) -> list[Any]:
     found: list[Any] = scope.each(name, kind, _first, items, Unseen(compute), *inputs, chunk=chunk)
     return found

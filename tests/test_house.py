@@ -57,3 +57,12 @@ def test_what_the_page_names_is_there() -> None:
         assert find_spec(module), module
     for path in re.findall(r"(?:pytest|python) ((?:tests|benchmarks)/[\w./]+)", PAGE):
         assert (ROOT / path).is_file(), path
+
+
+def test_no_test_asserts_how_long_something_takes() -> None:
+    """A busy machine is no failure: speed is measured in ``benchmarks/``."""
+    clock = re.compile(r"assert [^#\n]*(monotonic|perf_counter|process_time|time\.time)\(\) - [a-z]+ *[<>]")
+    limit = re.compile(r"(communicate|subprocess\.run|wait)\([^)]*timeout=\d")
+    tests = Path(__file__).parent.rglob("test_*.py")
+    texts = {p.name: p.read_text(encoding="utf-8") for p in tests if "peers" not in p.parts}
+    assert not [name for name, text in texts.items() if clock.search(text) or limit.search(text)]

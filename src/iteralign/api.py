@@ -5,7 +5,7 @@ Everything that the command line can do is done by these functions and by ``buil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +13,30 @@ from iteralign.build.run import start
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import Kind, load_recipe
 from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.recipe.yaml import Override
 from iteralign.records.iteralign import RunResult
 from iteralign.records.self_align import SelfAlignResult
 from iteralign.store.run import Event, Run
+
+Overrides = Sequence[str] | Mapping[str, Any]
+"""Keys of a recipe with other values: ``["stop.iterations=5"]``, ``{"stop.iterations": 5}`` or
+``{"stop": {"iterations": 5}}``."""
 
 
 def align(
     recipe: Recipe | str | Path = "embedded",
     out: str | Path = "runs/embedded",
     *,
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     listen: Callable[[Event], None] | None = None,
 ) -> RunResult:
     """Align a model as the recipe says (IterAlign, arXiv 2403.18341) and return what came of it.
 
-    ``recipe``: a Recipe, a YAML file, or the name of a shipped one. ``overrides``: ``["stop.iterations=5",
-    ...]``. Everything is kept in the run directory ``out``; one that already holds this run is resumed.
-    Raises ``IterAlignError`` with a message for its user.
+    ``recipe``: a Recipe, a YAML file, or the name of a shipped one. ``overrides``:
+    ``{"stop.iterations": 5}``, or ``["stop.iterations=5"]``. ``listen`` hears each event: its ``kind``
+    (``step``, ``warning``, ``iteration``, ``run``), ``fields`` and ``time``. Everything is kept in the run
+    directory ``out``; one that already holds this run is resumed. Raises ``IterAlignError`` with a message
+    for its user.
     """
     return start(_chosen(recipe, overrides, Recipe), Path(out), listen)
 
@@ -38,21 +45,21 @@ def self_align(
     recipe: SelfAlignRecipe | str | Path = "embedded-self-align",
     out: str | Path = "runs/embedded-self-align",
     *,
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     listen: Callable[[Event], None] | None = None,
 ) -> SelfAlignResult:
     """Align a model as the recipe says (Self-Align, arXiv 2305.03047) and return what came of it.
 
-    ``recipe``: a SelfAlignRecipe, a YAML file, or the name of a shipped one. Everything is kept in the run
-    directory ``out``; one that already holds this run is resumed. Raises ``IterAlignError`` with a message
-    for its user.
+    ``recipe``: a SelfAlignRecipe, a YAML file, or the name of a shipped one. ``overrides`` and ``listen``: as
+    ``align`` takes them. Everything is kept in the run directory ``out``; one that already holds this run is
+    resumed. Raises ``IterAlignError`` with a message for its user.
     """
     return start(_chosen(recipe, overrides, SelfAlignRecipe), Path(out), listen)
 
 
-def _chosen(recipe: Kind | str | Path, overrides: Sequence[str], kind: type[Kind]) -> Kind:
+def _chosen(recipe: Kind | str | Path, overrides: Overrides, kind: type[Kind]) -> Kind:
     if isinstance(recipe, str | Path):
-        return load_recipe(recipe, overrides, kind=kind)
+        return load_recipe(recipe, _listed(overrides), kind=kind)
     if overrides:
         raise TypeError(
             f"overrides go with a recipe's file or name; build the {kind.__name__} with the values instead"
@@ -60,15 +67,30 @@ def _chosen(recipe: Kind | str | Path, overrides: Sequence[str], kind: type[Kind
     return recipe
 
 
+def _listed(overrides: Overrides) -> list[str | Override]:
+    if isinstance(overrides, str):
+        return [overrides]
+    return list(_flat(overrides)) if isinstance(overrides, Mapping) else list(overrides)
+
+
+def _flat(overrides: Mapping[str, Any], section: str = "") -> Iterator[Override]:
+    for name, value in overrides.items():
+        key = f"{section}{name}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{key}.")
+        else:
+            yield Override(key, value, f"overrides[{key!r}]")
+
+
 def evaluate(
     model: str = "organism",
-    tasks: Sequence[str] = ("harm", "over-refusal", "capability"),
+    tasks: str | Sequence[str] = ("harm", "over-refusal", "capability"),
     out: str | Path = "runs/evaluation",
     *,
-    data: Sequence[str] = (),
+    data: str | Path | Sequence[str | Path] = (),
     parent: str | None = None,
     recipe: Recipe | str | Path = "embedded",
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     limit: int | None = None,
     labels: str | Path | None = None,
     listen: Callable[[Event], None] | None = None,
@@ -76,20 +98,22 @@ def evaluate(
     """Measure a model on tasks and return one object for each.
 
     An object holds the value with its 95% interval and n, and what the data were; all is kept in the
-    directory ``out``. ``data``: a folder that holds data sets, or ``TASK=FILE``. ``parent``: a model to
-    compare with, item by item. ``recipe``: engine, oracle and held-out prompts. ``limit``: a seeded
-    sample of so many items of each task. ``labels``: answers that people have labelled, to measure the judge
-    with. Raises ``IterAlignError``.
+    directory ``out``. ``tasks``: a list, or one text as ``"hhh,harm"``. ``data``: a folder that holds data
+    sets, ``TASK=FILE``, or a list of such. ``parent``: a model to compare with, item by item. ``recipe``:
+    engine, oracle and held-out prompts. ``overrides`` and ``listen``: as ``align`` takes them. ``limit``: a
+    seeded sample of so many items of each task. ``labels``: answers that people have labelled, to measure
+    the judge with. Raises ``IterAlignError``.
     """
     from iteralign.build.measuring import evaluate as measure
 
-    base = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
+    base = _chosen(recipe, overrides, Recipe)
+    given = [data] if isinstance(data, str | Path) else data
     chosen = base.model_copy(update={"model": base.model.model_copy(update={"name": model})})
     return measure(
         chosen,
-        tasks,
+        tasks.split(",") if isinstance(tasks, str) else tasks,
         Path(out),
-        data=data,
+        data=[str(d) for d in given],
         parent=parent,
         limit=limit,
         labels=None if labels is None else Path(labels),

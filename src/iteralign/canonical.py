@@ -15,6 +15,9 @@ from math import isfinite
 from operator import itemgetter
 from typing import Any
 
+SHOWN = 4
+"""Faults of data that a message names."""
+
 
 def canonical(value: object) -> str:
     """One JSON text per value: sorted keys, no spaces, whole floats as integers.
@@ -99,7 +102,33 @@ def to_json(value: object) -> Any:
 def from_json(kind: Any, data: object) -> Any:
     """A value of type ``kind`` (a record class, ``list[Record]``, ...) from plain JSON data.
 
-    Raises ``ValueError`` (pydantic's, naming the field) where the data do not fit, or where an id does not
-    fit its content.
+    Raises ``ValueError`` that names the fields where the data do not fit, or where an id does not fit its
+    content.
     """
-    return _adapter(kind).validate_python(data)
+    from pydantic import ValidationError
+
+    try:
+        return _adapter(kind).validate_python(data)
+    except ValidationError as error:
+        raise ValueError(_in_words(error.errors(include_url=False))) from None
+
+
+def _in_words(faults: list[Any]) -> str:
+    """What is wrong with data, field by field; the first few of them."""
+    told = list(dict.fromkeys(_fault(f) for f in faults))
+    more = len(told) - SHOWN
+    return "; ".join(told[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _fault(fault: Any) -> str:
+    field = ".".join(map(str, fault["loc"]))
+    if fault["type"] == "missing":
+        return f"field {field!r} is missing"
+    if fault["type"] == "unexpected_keyword_argument":
+        return f"field {field!r} is not known"
+    if fault["type"] == "value_error":
+        return str(fault["ctx"]["error"])
+    value = json.dumps(fault["input"], default=str)
+    shown = value if len(value) <= 80 else f"{value[:77]}..."
+    wanted = str(fault["msg"]).removeprefix("Input should be ")
+    return f"{f'field {field!r} is ' if field else ''}{shown}, and should be {wanted}"

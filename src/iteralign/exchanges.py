@@ -7,12 +7,13 @@ principles.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from iteralign.errors import EngineError, LeftOut
-from iteralign.protocols import Attempting, Oracle, Policy, Recorder, Remembering
+from iteralign.protocols import Attempting, Cut, Oracle, Paced, Policy, Recorder, Remembering
 from iteralign.records.chat import Chat, Completion, SamplingParams
 from iteralign.records.iteralign import (
     Constitution,
@@ -28,6 +29,11 @@ from iteralign.records.iteralign import (
 ONLY_THOUGHT: Final = (
     "the thought had not ended when the limit of tokens was reached, so that there is no answer"
 )
+CHARACTERS = 4
+"""Of a text for each token, about."""
+FEWEST = 4
+"""Answers that are written together at least: one alone takes a large model on a CPU as long as four."""
+
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 Instead = TypeVar("Instead")
@@ -58,6 +64,40 @@ def responses(
         )
         for p, c in zip(prompts, each(policy, chats, params), strict=True)
     ]
+
+
+def paced(
+    policy: Policy, text: Callable[[Item], str], *, new: int = 0, most: int = 96, alike: bool = False
+) -> Cut:
+    """Cuts a step's items into parts of some 20 seconds of the policy's work, ``most`` items at most.
+
+    ``text``: what is read for an item; ``new``: tokens that are written for it, at most. ``alike``: items of
+    about one length together, the longest first. A policy that is not ``Paced`` gets ``most`` at once.
+    """
+
+    def cut(items: Sequence[Item]) -> list[Sequence[Item]]:
+        tokens, chats = policy.pace() if isinstance(policy, Paced) else (math.inf, most)
+        least = FEWEST if new else 1
+        parts: list[list[Item]] = []
+        held = 0.0
+        for item in sorted(items, key=lambda i: -len(text(i))) if alike else items:
+            own = len(text(item)) / CHARACTERS + new
+            full = parts and (
+                len(parts[-1]) >= min(most, chats) or (held + own > tokens and len(parts[-1]) >= least)
+            )
+            if full or not parts:
+                parts.append([])
+                held = 0.0
+            parts[-1].append(item)
+            held += own
+        return list(parts)
+
+    return cut
+
+
+def dialogue_of(prompt: RedTeamPrompt) -> str:
+    """What is read of a prompt, for ``paced``."""
+    return prompt.dialogue
 
 
 def in_full(error: EngineError) -> str:
@@ -148,7 +188,8 @@ def answers(
     policy: Policy, recorder: Recorder, prompts: Sequence[RedTeamPrompt], params: SamplingParams
 ) -> list[Response]:
     """``answer`` as a step of a run: whoever asks for the same prompts again gets the stored responses."""
-    return recorder.each("responses", Response, answer, prompts, policy, params)
+    chunk = paced(policy, dialogue_of, new=params.max_new_tokens)
+    return recorder.each("responses", Response, answer, prompts, policy, params, chunk=chunk)
 
 
 def verdicts(

@@ -31,6 +31,9 @@ from iteralign.records.pairs import Contest, Preference
 T = TypeVar("T")
 Item = TypeVar("Item", bound=Record)
 R = TypeVar("R", bound=Record)
+Cut = Callable[[Sequence[Any]], Sequence[Sequence[Any]]]
+"""Cuts the items of a step into parts, each of which is computed and kept as a whole. How it cuts follows
+from the items and the settings alone: what a resumed run asks for is what it would have asked for."""
 Said = TypeVar("Said", bound=Reply)
 
 
@@ -93,6 +96,18 @@ class Weighty(Protocol):
 
     def weights(self) -> tuple[Any, Any]:
         """Model and tokenizer of transformers, as they are served; to be used, not changed."""
+        ...
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """Knows how much it gets through in some 20 seconds, so that no more than that is ever lost."""
+
+    def pace(self) -> tuple[float, int]:
+        """Tokens, read and written, and chats; ``inf`` tokens where their number is not what takes the time.
+
+        It follows from the model, the kind of device and the settings, never from a clock.
+        """
         ...
 
 
@@ -247,11 +262,11 @@ class Recorder(Protocol):
         items: Sequence[Item],
         /,
         *args: Any,
-        chunk: int = 96,
+        chunk: int | Cut = 96,
         **kwargs: Any,
     ) -> list[R]:
         """One stored result per item; ``function(items, *args, **kwargs)`` is asked for those that are
-        missing, ``chunk`` of them at once, and each chunk is kept at once.
+        missing, ``chunk`` of them at once (or the parts that it cuts), and each chunk is kept at once.
         """
         ...
 

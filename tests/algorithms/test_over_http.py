@@ -16,6 +16,7 @@ import pytest
 from iteralign import load_run
 from iteralign.report.findings import unjudged
 from iteralign.report.summary import spent, status
+from patience import PATIENCE
 from scripted_oracle import judge_and_propose
 from scripted_server import Serve, Server
 
@@ -73,7 +74,7 @@ def test_a_run_stops_at_its_cap_with_the_exact_count_and_goes_on_when_it_is_rais
     server = serve(judge_and_propose)
     out = tmp_path / "run"
     first = subprocess.run(
-        command(server, out, "budget.calls=30"), capture_output=True, text=True, timeout=120
+        command(server, out, "budget.calls=30"), capture_output=True, text=True, timeout=PATIENCE
     )
     assert first.returncode == 9, first.stderr
     assert "30 of budget.calls = 30 requests were sent" in first.stderr
@@ -82,7 +83,7 @@ def test_a_run_stops_at_its_cap_with_the_exact_count_and_goes_on_when_it_is_rais
     with load_run(out) as run:
         assert "30 of budget.calls" in str(status(run)["stopped_by"])
 
-    again = subprocess.run(resume(out, "budget.calls=1000"), capture_output=True, text=True, timeout=120)
+    again = subprocess.run(resume(out, "budget.calls=1000"), capture_output=True, text=True, timeout=PATIENCE)
     assert again.returncode == 0, again.stderr
     told = json.loads(again.stdout)
     assert told["state"] == "finished"
@@ -103,7 +104,7 @@ def test_a_jury_of_both_oracles_records_its_votes_and_lists_its_ties(serve: Serv
         command(server, out, "oracle.kind=jury", f"oracle.jurors={jurors}"),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -119,7 +120,7 @@ def test_a_jury_of_both_oracles_records_its_votes_and_lists_its_ties(serve: Serv
         [sys.executable, "-m", "iteralign", "show", str(out), "unjudged"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     ).stdout
     assert page.startswith(f"Unjudged: {len(waiting)} answers")
     assert "a tie (chat: " in page
@@ -147,7 +148,7 @@ def test_a_run_that_is_killed_three_times_pays_for_no_reply_twice(serve: Serve, 
         assert found["unanswered"] - under_way <= CONCURRENCY, "only what was under way is lost"
         under_way = found["unanswered"]
         arguments = resume(out)
-    subprocess.run(arguments, check=True, capture_output=True, timeout=300)
+    subprocess.run(arguments, check=True, capture_output=True, timeout=PATIENCE)
     repeated = sum(n - 1 for n in asked(server).values())
     with load_run(out) as run:
         found = spent(run)

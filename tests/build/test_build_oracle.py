@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from iteralign.data.labels import exchange
 from iteralign.errors import BudgetExceeded, EngineError, RecipeError
 from iteralign.recipe.load import load_recipe
 from iteralign.report.summary import status
+from patience import PATIENCE
 from scripted_oracle import judge_and_propose
 from scripted_server import KEY, Reply, Serve, Server, bad, good
 
@@ -33,7 +33,7 @@ def exchanges(n: int) -> list[Any]:
 
 def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "iteralign", *arguments], capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "iteralign", *arguments], capture_output=True, text=True, timeout=PATIENCE
     )
 
 
@@ -46,7 +46,6 @@ def test_a_bad_key_ends_a_run_before_any_work_and_a_mended_one_goes_on(
 ) -> None:
     server = serve(lambda r, nth: Reply(401, bad("no")) if nth == 0 else judge_and_propose(r, nth))
     out = tmp_path / "run"
-    started = time.monotonic()
     small = sets(
         server,
         "red_team.limit=24",
@@ -57,7 +56,7 @@ def test_a_bad_key_ends_a_run_before_any_work_and_a_mended_one_goes_on(
     first = cli("run", "smoke", "--out", str(out), *small)
     assert first.returncode == 7
     assert "put a valid key into the environment variable TEST_KEY" in first.stderr
-    assert time.monotonic() - started < 15  # the start of a process, and no model
+    assert not (out / "checkpoints").exists(), "and no model was trained"
     assert len(server.requests) == 1
     with load_run(out) as run:
         told = status(run)

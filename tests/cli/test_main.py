@@ -23,6 +23,7 @@ from iteralign.cli.main import app
 from iteralign.recipe.iteralign import Recipe
 from iteralign.report import console, summary, tables
 from iteralign.store.run import Run
+from patience import PATIENCE
 
 SMALL = [
     "--set",
@@ -189,7 +190,7 @@ def test_ctrl_c_says_how_to_go_on(
 def test_a_real_interrupt_ends_with_130(tmp_path: Path) -> None:
     code = (
         "import sys, time; from iteralign.build import run; from iteralign.cli.main import main;"
-        "run.start = lambda *a: (print('working', flush=True), time.sleep(60)); main()"
+        "run.start = lambda *a: (print('working', flush=True), time.sleep(900)); main()"
     )
     arguments = [sys.executable, "-c", code, "run", "--out", str(tmp_path / "run"), "--quiet"]
     hear = partial(
@@ -201,7 +202,7 @@ def test_a_real_interrupt_ends_with_130(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "working\n"
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     kept = "stopped; everything that was finished is kept"
     assert err == f"\n{kept}. Continue with: iteralign resume {tmp_path / 'run'}\n"
@@ -476,7 +477,7 @@ def test_a_reader_that_goes_away_is_no_error_message() -> None:
     process = subprocess.Popen(start("recipe", "list"), stdout=writing, stderr=subprocess.PIPE, text=True)
     os.close(writing)
     os.close(reading)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (141, "")
 
 

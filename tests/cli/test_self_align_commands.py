@@ -21,6 +21,7 @@ from iteralign.cli.main import app
 from iteralign.data.self_align_texts import rules
 from iteralign.recipe.load import load_recipe
 from iteralign.recipe.self_align import SelfAlignRecipe
+from patience import PATIENCE
 
 SMALL = ["--set", "self_instruct.prompts=6", "--set", "self_instruct.round=2", "--set", "topics.rounds=0"]
 
@@ -256,7 +257,7 @@ def test_it_ends_alike_when_it_is_killed_in_every_stage(tmp_path: Path) -> None:
         process = subprocess.Popen(
             run(tmp_path / "killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env
         )
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + PATIENCE
         while (
             time.monotonic() < deadline and process.poll() is None and not seen(tmp_path / "killed", moment)
         ):

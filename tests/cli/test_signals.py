@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from iteralign import load_run
+from patience import PATIENCE
 
 SLOW = """
 import signal, sys, time
@@ -25,7 +26,7 @@ from iteralign.cli import main, run
 plain = ScriptedPolicy.generate
 def slow(self, chats, params):
     print("ready", flush=True)
-    time.sleep(600)
+    time.sleep(900)
     return plain(self, chats, params)
 ScriptedPolicy.generate = slow
 build.parts = scripted_parts
@@ -45,7 +46,7 @@ def test_a_run_that_is_asked_to_stop_keeps_what_it_has(number: int, code: int, t
     assert "ready" in process.stdout.readline()
     time.sleep(0.1)
     os.kill(process.pid, number)
-    _, told = process.communicate(timeout=120)
+    _, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == code, told
     assert f"Continue with: iteralign resume {tmp_path / 'run'}" in told
     with load_run(tmp_path / "run") as run:

@@ -19,6 +19,7 @@ from iteralign.data.rows import Row
 from iteralign.data.split import linked_groups, split_prompts
 from iteralign.errors import DataError
 from iteralign.text.similarity import near_duplicates
+from patience import PATIENCE
 
 SHARED = next(
     (p / "shared" / "data" for p in Path(__file__).resolve().parents if (p / "shared" / "data").is_dir()),
@@ -174,7 +175,12 @@ def test_an_unreachable_hub_is_a_clear_error() -> None:
     code = "from iteralign.data.load import load_prompts; load_prompts('hub:declare-lab/no-such-set-here')"
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}  # read at import, so it takes a process of its own
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=PATIENCE,
+        check=False,
     )
     assert "DataError: hub:declare-lab/no-such-set-here: could not be loaded" in done.stderr
     assert "give its path" in done.stderr

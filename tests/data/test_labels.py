@@ -150,7 +150,7 @@ def test_a_pair_with_both_labels_is_left_out_whatever_its_categories_and_none_co
         {"prompt": "q2", "response": "b", "label": "safe", "category": "y"},
     ]
     assert read(tmp_path, rows) == [("q2", "b", "x", False)]
-    with pytest.raises(DataError, match="each of its 1 answers carries both labels"):
+    with pytest.raises(DataError, match="each of its 1 answer carries both labels"):
         read(tmp_path, rows[:2])
 
 

@@ -255,14 +255,14 @@ TASK = {"question": "q?", "mc1_targets": {"a": 1, "b": 0}, "mc2_targets": {"a": 
         ),
         (
             TASK | {"mc1_targets": {"a": 1, "b": 1, "c": 0}},
-            r"item 2, field 'mc1_targets': 2 candidates have the label 1",
+            r"item 2, field 'mc1_targets': the label 1 stands 2 times",
         ),
         (TASK | {"mc2_targets": {"a": 1, " ": 0}}, r"item 2, field 'mc2_targets': a candidate is empty"),
         (
             TASK | {"mc2_targets": {"a": 1}},
             r"item 2, field 'mc2_targets': it needs a candidate with 1 and one with 0",
         ),
-        (7, r"item 2: is a int"),
+        (7, r"item 2: is a number"),
         (TASK, r"questions 1 and 2 are the same: 'q\?'"),
     ],
 )
@@ -288,7 +288,7 @@ def test_the_hubs_layout_is_read_like_the_published_one(tmp_path: Path) -> None:
     row["mc1_targets"] = {"choices": ["a", "b"], "labels": [1]}
     (tmp_path / "bad.json").write_text(json.dumps([row]))
     with pytest.raises(
-        DataError, match=r"item 1, field 'mc1_targets': 2 choices, 2 different ones, and 1 labels"
+        DataError, match=r"item 1, field 'mc1_targets': 2 choices, 2 of them different, and 1 label:"
     ):
         truthfulqa.load(tmp_path / "bad.json")
 

@@ -122,7 +122,7 @@ def test_quiet_keeps_warnings_only(scripted: Recipe, tmp_path: Path) -> None:
 def test_a_long_step_says_now_and_then_where_it_is() -> None:
     page = io.StringIO()
     reporter = Reporter(page)
-    for second in range(0, 200, 5):
+    for second in range(0, 100, 5):
         state = "started" if second == 0 else "progress"
         fields = {
             "scope": "iteration-0001",
@@ -130,13 +130,13 @@ def test_a_long_step_says_now_and_then_where_it_is() -> None:
             "state": state,
             "done": second,
             "total": 1000,
-            "seconds": 0.0,
+            "seconds": float(second),
         }
         reporter(Event(second, float(second), "step", fields))
-    assert [line.split()[-3:] for line in page.getvalue().splitlines()] == [
-        ["60", "of", "1000"],
-        ["120", "of", "1000"],
-        ["180", "of", "1000"],
+    assert [" ".join(line.split()[-6:]) for line in page.getvalue().splitlines()] == [
+        "30 of 1000, 16 min left",
+        "60 of 1000, 16 min left",
+        "90 of 1000, 15 min left",
     ]
 
 
@@ -151,7 +151,7 @@ def test_an_empty_constitution_and_an_unfinished_run_are_said_to_be_so() -> None
         "iterations": [],
         "improvement": [],
         "constitution": [],
-        "paths": {},
+        "paths": {"run": "runs/r"},
         "stop_reason": None,
         "state": "interrupted",
     }
@@ -166,6 +166,7 @@ def test_an_empty_constitution_and_an_unfinished_run_are_said_to_be_so() -> None
     assert "no held-out prompt" in page.getvalue()
     assert "Judge of harm: agreement with people not measured." in page.getvalue()
     assert "not finished (interrupted)" in page.getvalue()
+    assert page.getvalue().endswith("Next\n  iteralign status runs/r\n  iteralign resume runs/r\n")
 
 
 def test_unjudged_answers_are_shown(finished: Path) -> None:
@@ -244,7 +245,7 @@ def test_the_plan_is_readable(scripted: Recipe) -> None:
     text = "\n".join(lines)
     assert "runs/x\\x1b[2J (resuming the run that is there)" in text
     assert "not known for this model" in text
-    assert "200 to learn from, 12 an iteration; 360 others only for measuring" in text
+    assert "200 to learn from, 12 an iteration; 360 more, only for measuring" in text
 
 
 def test_plain_results_are_aligned_lines_with_intervals() -> None:

@@ -111,7 +111,7 @@ def record(run: Run, index: int, before: Checkpoint, after: Checkpoint) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
-    with Run.create(tmp_path / "run", {"seed": 0}, "seed: 0\n") as made:
+    with Run.create(tmp_path / "run", {"seed": 0, "model": {"name": "base/model-7b"}}, "seed: 0\n") as made:
         yield made
 
 
@@ -276,11 +276,13 @@ def test_a_damaged_checkpoint_is_not_exported(run: Run, tmp_path: Path) -> None:
 
 def test_where_nothing_was_accepted_the_base_model_is_final(run: Run, tmp_path: Path) -> None:
     record(run, 1, BASE, BASE)
-    with pytest.raises(StoreError, match="the base model 'base/model-7b' itself: load it by that name"):
+    with pytest.raises(StoreError, match="the base model 'base/model-7b' as it was: see why with"):
         model(run, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     folder = tmp_path / "local"
     folder.mkdir()
     (folder / "pytorch_model.bin").write_bytes(b"weights")
-    model(run, tmp_path / "out", locate=lambda checkpoint: str(folder))
+    model(run, tmp_path / "out", locate=lambda checkpoint: str(folder), base=True)
     assert (tmp_path / "out" / "pytorch_model.bin").read_bytes() == b"weights"
+    with pytest.raises(StoreError, match="is no folder here that could be copied: load it by that name"):
+        model(run, tmp_path / "another", base=True)

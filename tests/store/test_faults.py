@@ -20,6 +20,7 @@ import pytest
 
 from iteralign.errors import StoreError
 from iteralign.store.run import Run
+from patience import PATIENCE
 from remembering import keep, once
 
 # A small run: slow steps of every sort, each batch of which is paid for (a line in a file) before its results
@@ -93,7 +94,9 @@ def test_kills_at_any_moment_change_nothing_but_what_was_in_flight(tmp_path: Pat
     for _ in range(40):
         process = program(tmp_path / "killed", tmp_path / "paid.txt")
         try:
-            again, errors = process.communicate(timeout=rng.uniform(0.0, whole / 4) if kills < 12 else 60)
+            again, errors = process.communicate(
+                timeout=rng.uniform(0.0, whole / 4) if kills < 12 else PATIENCE
+            )
             break
         except subprocess.TimeoutExpired:
             process.kill()

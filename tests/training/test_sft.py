@@ -22,6 +22,7 @@ from iteralign.errors import TrainingError
 from iteralign.recipe.sections import TrainingSection
 from iteralign.records.chat import Chat, Message, SamplingParams
 from iteralign.records.iteralign import Checkpoint, TrainingExample
+from patience import PATIENCE
 from tiny_model import as_cached, make_tokenizer
 
 torch = pytest.importorskip("torch")
@@ -213,7 +214,7 @@ def test_another_process_leaves_the_same_bytes_and_prints_nothing(base: Checkpoi
         shuffled = trainer(seed=1).finetune(base, LESSONS, here / "seed")
     finally:
         torch.set_num_threads(threads)
-        said = other.communicate(timeout=120)
+        said = other.communicate(timeout=PATIENCE)
     assert said == ("", "")
     assert files(here / "full") == files(there / "full")
     assert files(here / "adapter") == files(there / "adapter")

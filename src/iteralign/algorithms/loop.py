@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from iteralign.algorithms.judges import Judges
 from iteralign.algorithms.state import Parts, State
 from iteralign.algorithms.watch import Watch
-from iteralign.exchanges import answer, judged, pair
+from iteralign.exchanges import answer, dialogue_of, judged, paced, pair
 from iteralign.recipe.iteralign import Recipe
 from iteralign.records.iteralign import (
     Checkpoint,
@@ -121,7 +121,8 @@ class Loop:
         scope = self.run.scope("benign" if model == self.parts.base else f"benign-{model.id}")
         sampling = self.recipe.red_team.sampling.params(self.recipe.seed)
         with self.parts.host.serve(model) as policy:
-            responses = scope.each("responses", Response, answer, prompts, policy, sampling)
+            chunk = paced(policy, dialogue_of, new=sampling.max_new_tokens)
+            responses = scope.each("responses", Response, answer, prompts, policy, sampling, chunk=chunk)
         key = "red_team.sampling.max_new_tokens"
         self.watch.answers(BENIGN, scope.name, responses, key=key, most=sampling.max_new_tokens)
         exchanges = pair(prompts, responses)

@@ -17,6 +17,7 @@ from iteralign.algorithms.self_align_answers import Answers, Lessons
 from iteralign.algorithms.self_align_parts import Parts, Words
 from iteralign.algorithms.watch import Watch
 from iteralign.errors import TrainingError
+from iteralign.exchanges import paced
 from iteralign.protocols import Policy, Trainer
 from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.records.chat import SamplingParams
@@ -250,7 +251,8 @@ class Steps:
             for number, first in enumerate(range(0, len(instructions), size), start=1):
                 part = instructions[first : first + size]
                 scope = self._run.scope(f"{name}-{number:04d}")
-                answers = scope.each("answers", Aligned, ask, part, policy, *args, chunk=self._chunk)
+                chunk = paced(policy, _text, new=longest, most=self._chunk)
+                answers = scope.each("answers", Aligned, ask, part, policy, *args, chunk=chunk)
                 counting.add(part, answers)
                 self._watch.answers(stage, scope.name, answers, key=key, most=longest)
                 shards.append((scope.name, part))
@@ -375,3 +377,8 @@ class Steps:
         )
         kept: SelfAlignResult = self._run.scope("run").once("result", SelfAlignResult, given, result)
         return kept
+
+
+def _text(instruction: Instruction) -> str:
+    """What is read of an instruction, beside the rules that all share."""
+    return instruction.text

@@ -16,7 +16,7 @@ from itertools import islice
 from iteralign.algorithms.learning import EXAMPLES, Learning
 from iteralign.algorithms.loop import Loop
 from iteralign.algorithms.state import State
-from iteralign.exchanges import counts_of, judged, pair, proposer
+from iteralign.exchanges import counts_of, dialogue_of, judged, paced, pair, proposer
 from iteralign.records.constitution import Amendment, amended
 from iteralign.records.iteralign import (
     Checkpoint,
@@ -83,8 +83,9 @@ class Iteration:
         section = self._recipe.red_team
         sampling = section.sampling.params(self._recipe.seed)
         with self._host.serve(model) as policy:
+            chunk = paced(policy, dialogue_of, new=sampling.max_new_tokens)
             responses = self._scope.each(
-                "red_team", Response, red_team, prompts, policy, sampling, section.wrap
+                "red_team", Response, red_team, prompts, policy, sampling, section.wrap, chunk=chunk
             )
         key = "red_team.sampling.max_new_tokens"
         most = sampling.max_new_tokens
@@ -155,6 +156,7 @@ class Iteration:
                     principles=section.principles,
                     shown=section.shown,
                     attempt=attempt,
+                    chunk=paced(policy, _read, new=2 * sampling.max_new_tokens),
                 )
             most = sampling.max_new_tokens
             self._loop.watch.answers("self-reflection", self._scope.name, revisions, key=REVISION, most=most)
@@ -312,3 +314,8 @@ class Iteration:
             self._run.event("iteration", index=record.index, decision=what, details=details, checked=checked)
         kept: IterationRecord = self._scope.once("iteration", IterationRecord, given, record)
         return kept.by_ids()
+
+
+def _read(failure: Failure) -> str:
+    """What is read of a failure to revise it, twice."""
+    return 2 * (failure.prompt.dialogue + failure.response.text)

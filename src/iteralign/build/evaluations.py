@@ -256,7 +256,12 @@ class _Choice:
             facts |= {"data": path.name, "sha256": read_rows(path)[1]}
         if sample := told(self.limit, len(items), self.seed):
             facts["sample"] = sample
-        return [items[i] for i in stratified([_stratum(i) for i in items], self.limit, self.seed)], facts
+        return sampled(items, self.limit, self.seed), facts
+
+
+def sampled(items: Sequence[Any], limit: int | None, seed: int) -> list[Any]:
+    """Return the seeded sample of a task's items, in their categories' shares; all without a limit."""
+    return [items[i] for i in stratified([_stratum(i) for i in items], limit, seed)]
 
 
 def _stratum(item: Any) -> str | None:

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from iteralign.build.evaluations import sampled
 from iteralign.build.tasks import Source, find
-from iteralign.errors import RecipeError
+from iteralign.errors import RecipeError, StoreError
 from iteralign.evals.tasks import Task
 
 EXPORTED = ("hhh", "hhh-likelihood", "truthfulqa-mc1", "truthfulqa-mc2", "truthfulqa-binary")
@@ -47,40 +48,52 @@ def both_orders(rows):
 
 
 def write_lm_eval(
-    tasks: Sequence[Task], folder: Path | None, files: Mapping[str, Source], out: Path
+    tasks: Sequence[Task],
+    folder: Path | None,
+    files: Mapping[str, Source],
+    out: Path,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
 ) -> list[Path]:
     """Write a YAML and a JSONL file for each task, and ``utils.py`` with their metrics; return their paths.
 
-    Raises ``RecipeError`` and ``DataError``.
+    ``limit``: a sample of so many items of each task, the one that ``iteralign evaluate`` draws with this
+    seed. Raises ``RecipeError``, ``DataError`` and, where nothing can be written, ``StoreError``.
     """
     wrong = [t.name for t in tasks if t.name not in EXPORTED]
     if wrong:
         raise RecipeError(
             f"{', '.join(wrong)}: not a task that lm-eval can run; there are {', '.join(EXPORTED)}"
         )
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "utils.py").write_text(UTILS, encoding="utf-8")
-    written = [out / "utils.py"]
+    texts = {"utils.py": UTILS}
     for task in tasks:
         name = f"iteralign_{task.name.replace('-', '_')}"
-        rows = _rows(task, find(task, folder, files))
+        rows = _rows(task, find(task, folder, files), limit, seed)
         data = (out / f"{name}.jsonl").absolute()
-        data.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-        (out / f"{name}.yaml").write_text(_yaml(task, name, data), encoding="utf-8")
-        written += [out / f"{name}.yaml", data]
-    return written
+        texts[f"{name}.yaml"] = _yaml(task, name, data)
+        texts[data.name] = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for file, text in texts.items():
+            (out / file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(
+            f"{out} cannot be written: {error.strerror or error}; make room, or choose another folder"
+        ) from error
+    return [out / file for file in texts]
 
 
-def _rows(task: Task, path: Path) -> list[dict[str, Any]]:
+def _rows(task: Task, path: Path, limit: int | None, seed: int) -> list[dict[str, Any]]:
     from iteralign.evals import hhh, truthfulqa
 
     if task.name == "hhh":
-        asked = hhh.HHH(hhh.load(path), {}).questions()
+        asked = hhh.HHH(sampled(hhh.load(path), limit, seed), {}).questions()
         return [_row(q.messages[-1].text, q.candidates, n % 2, item=n // 2) for n, q in enumerate(asked)]
     if task.name == "hhh-likelihood":
-        asked = hhh.HHHLikelihood(hhh.load(path), {}).questions()
+        asked = hhh.HHHLikelihood(sampled(hhh.load(path), limit, seed), {}).questions()
         return [_row(q.messages[-1].text, q.candidates, 0, item=n) for n, q in enumerate(asked)]
-    items = truthfulqa.load(path)
+    items = sampled(truthfulqa.load(path), limit, seed)
     if task.name == "truthfulqa-binary":
         pairs = truthfulqa.TruthfulQA(items, "binary", {}).questions()
         return [

@@ -33,8 +33,13 @@ def read_records(path: Path, kind: type[T]) -> list[T]:
         try:
             found.append(kind.from_json(row))
         except ValueError as error:
-            raise DataError(f"{where}: not a {kind.__name__} record: {error}") from error
+            raise DataError(f"{where}: not as {_writer(kind)} writes it: {error}") from error
     return found
+
+
+def _writer(kind: type[Record]) -> str:
+    """The command whose lines these are."""
+    return {"Exchange": "`iteralign red-team`", "Judged": "`iteralign judge`"}.get(kind.__name__, "iteralign")
 
 
 def json_lines(path: Path, columns: Columns | None = None) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -15,6 +15,7 @@ from typing import Any
 from iteralign.build.began import began, note_libraries
 from iteralign.build.data import read_prompts
 from iteralign.build.evaluations import make, must_be_there
+from iteralign.build.installed import must_be_installed
 from iteralign.build.models import base_checkpoint, host, must_be_whole
 from iteralign.build.oracle import caps, must_have_prices, oracle, pair_judge
 from iteralign.build.tasks import LABELS, requested
@@ -61,6 +62,7 @@ def evaluate(
     and harm is given corrected for its errors, too. Raises ``IterAlignError``.
     """
     wanted, folder, files = requested(tasks, data)
+    must_be_installed(recipe, training=False)
     must_have_prices(recipe)
     _must_differ(recipe, parent)
     columns = (recipe.evaluation.columns or {}).get(LABELS)

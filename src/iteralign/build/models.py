@@ -12,6 +12,7 @@ from typing import Final
 
 from iteralign.build.began import began
 from iteralign.build.harness import HARNESS, harness_must_run
+from iteralign.build.installed import must_be_installed
 from iteralign.build.oracle import caps
 from iteralign.engines.facts import Began, Facts, no_run
 from iteralign.engines.weights import commit_of, sampled_hash
@@ -172,6 +173,7 @@ def host(
     A server's requests go through the ledger where the recipe says so; ``expected`` are the log-probabilities
     (nats) that its base must give; ``since`` knows what the run began with.
     """
+    must_be_installed(recipe, training=False)
     match recipe.model.engine:
         case "hf":
             from iteralign.engines.hf.host import HFHost, use_threads
@@ -218,6 +220,7 @@ def trainer(
     began: Recipe | None = None,
 ) -> Trainer:
     """Return what fine-tunes the model. ``began``: the recipe that a run began with."""
+    must_be_installed(recipe, training=True)
     from iteralign.engines.hf.host import use_threads
     from iteralign.training.sft import SFT
 

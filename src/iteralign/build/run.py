@@ -19,6 +19,7 @@ from iteralign.build import self_align as self_align_parts
 from iteralign.build.began import note_libraries
 from iteralign.build.evals import tasks
 from iteralign.build.forecast import must_be_able_to_pass, short_of_disk
+from iteralign.build.installed import must_be_installed
 from iteralign.build.models import built_in_template, must_be_whole
 from iteralign.errors import IterAlignError
 from iteralign.recipe.iteralign import Recipe
@@ -49,9 +50,10 @@ def start(recipe: SelfAlignRecipe, out: Path, listen: Listener | None = ...) -> 
 def start(recipe: AnyRecipe, out: Path, listen: Listener | None = None) -> RunResult | SelfAlignResult:
     """Run a recipe into the directory ``out``; a directory that holds the same run is resumed.
 
-    Tasks are named, their data found, and the gate is one that can pass before the directory is made, so that
-    a corrected recipe may take it. Raises ``IterAlignError``.
+    The libraries are there, tasks are named, their data found, and the gate is one that can pass before the
+    directory is made, so that a corrected recipe may take it. Raises ``IterAlignError``.
     """
+    must_be_installed(recipe, training=True)
     tasks(shared(recipe))
     if not (out / "run.sqlite").exists():
         must_be_whole(recipe)
@@ -86,6 +88,7 @@ def carry_on(
         if (finished := _finished(run)) is not None:
             return finished
         run.event("warning", text=OLDER)
+    must_be_installed(recipe, training=True)
     if isinstance(recipe, SelfAlignRecipe):
         with watched(run, listen, said):
             aligned = self_align(run, recipe, self_align_parts.parts(run, recipe))

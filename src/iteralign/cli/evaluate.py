@@ -98,16 +98,19 @@ def evaluate(
     if listing:
         _list(as_json)
         return
+    from iteralign.recipe.load import load_recipe
+
     if lm_eval is not None:
         from iteralign.build.evaluations_lm_eval import write_lm_eval
         from iteralign.build.tasks import requested
 
-        written = write_lm_eval(*requested(tasks.split(","), data or ()), lm_eval)
-        use = f"lm_eval --include_path {lm_eval} --apply_chat_template --tasks iteralign_..."
+        chosen = load_recipe(recipe, overrides(sets, model=model, seed=seed))
+        wanted = requested(tasks.split(","), data or ())
+        written = write_lm_eval(*wanted, lm_eval, limit=limit, seed=chosen.seed)
+        names = ",".join(p.stem for p in written if p.suffix == ".yaml")
+        use = f"lm_eval --include_path {lm_eval} --apply_chat_template --tasks {names}"
         emit({"files": [str(p) for p in written], "use": use}, as_json)
         return
-    from iteralign.recipe.load import load_recipe
-
     given = overrides(sets, model=model, seed=seed)
     if columns:
         from iteralign.build.tasks import columns_by_task
@@ -123,7 +126,7 @@ def evaluate(
         from iteralign.build.measuring import evaluate as measure
         from iteralign.report.console import Reporter
 
-        with Reporter(sys.stdout, quiet=quiet) as reporter:
+        with Reporter(sys.stdout, quiet=quiet, phase="evaluation") as reporter:
             done = measure(
                 chosen,
                 tasks.split(","),

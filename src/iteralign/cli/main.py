@@ -32,7 +32,6 @@ app = typer.Typer(
     ),
     epilog="Start with `iteralign run`: it needs no GPU, no key and no download. Exit codes: docs/cli.md.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -6,6 +6,7 @@ Knows no command and does no work of its own; heavy modules are imported when a 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -18,20 +19,41 @@ import typer
 import typer.core
 
 from iteralign.cli.signals import interruption
-from iteralign.errors import Interrupted, IterAlignError
+from iteralign.errors import EngineError, Interrupted, IterAlignError, StoreError
 
 if TYPE_CHECKING:
     from iteralign.recipe.load import AnyRecipe
     from iteralign.recipe.yaml import Override
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What the system says where nothing can be written, whatever the file."""
 BROKEN_PIPE = 141
 """The exit code of a command whose reader went away (``| head``): what a shell gives for SIGPIPE."""
 
+
+def _recipes(incomplete: str) -> list[str]:
+    """The shipped recipes, for a shell that completes words; files are the shell's own affair."""
+    from iteralign.recipe.load import shipped
+
+    return [name for name in (*shipped(), *shipped("self-align")) if name.startswith(incomplete)]
+
+
 RecipeArgument = Annotated[
-    str, typer.Argument(metavar="[RECIPE]", help="A shipped recipe's name or a YAML file.", show_default=True)
+    str,
+    typer.Argument(
+        metavar="[RECIPE]",
+        help="A shipped recipe's name or a YAML file.",
+        show_default=True,
+        autocompletion=_recipes,
+    ),
 ]
 RecipeOption = Annotated[
-    str, typer.Option("--recipe", help="A shipped recipe's name or a YAML file: model, oracle and settings.")
+    str,
+    typer.Option(
+        "--recipe",
+        help="A shipped recipe's name or a YAML file: model, oracle and settings.",
+        autocompletion=_recipes,
+    ),
 ]
 OutOption = Annotated[
     Path | None,
@@ -95,13 +117,21 @@ class Commands(typer.core.TyperGroup):
         except IterAlignError as error:
             _say(f"{'' if isinstance(error, Interrupted) else 'error: '}{error}")
             raise typer.Exit(error.exit_code) from None
+        except ModuleNotFoundError as error:
+            _say(f"error: {_not_installed(error)}")
+            raise typer.Exit(EngineError.exit_code) from None
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, sys.stdout.fileno())  # so that the interpreter's last flush is silent
+                raise typer.Exit(BROKEN_PIPE) from None
+            if error.filename is None and error.errno not in FULL:
+                raise
+            _say(f"error: {_of_a_file(error)}")
+            raise typer.Exit(StoreError.exit_code) from None
         except KeyboardInterrupt:
             _say("interrupted")
             raise typer.Exit(interruption().exit_code) from None
-        except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())  # so that the interpreter's last flush does not complain
-            raise typer.Exit(BROKEN_PIPE) from None
 
 
 def overrides(
@@ -159,7 +189,8 @@ def emit(data: Any, as_json: bool) -> None:
         return
     from iteralign.report.tables import lines
 
-    for line in lines(data.items()):
+    told = {k: v for k, v in data.items() if k != "checkpoint"}  # an id of the store's
+    for line in lines(told.items()):
         print(line)
 
 
@@ -182,6 +213,21 @@ def resumable(directory: Path) -> Iterator[None]:
         raise interruption()(
             f"\nstopped; everything that was finished is kept. Continue with: iteralign resume {directory}"
         ) from None
+
+
+def _not_installed(error: ModuleNotFoundError) -> str:
+    """What a missing library asks for. Raises the error where it is none of ours."""
+    from iteralign.build.installed import extra_of, lacking
+
+    if error.name is None or extra_of(error.name) is None:
+        raise error
+    return lacking([error.name.partition(".")[0]])
+
+
+def _of_a_file(error: OSError) -> str:
+    """What the system says of a file or a disk that no part of ours took care of."""
+    where = "" if error.filename is None else f"{error.filename}: "
+    return f"{where}{error.strerror or error}: check the path, its permissions and the space on its disk"
 
 
 def _say(text: str) -> None:

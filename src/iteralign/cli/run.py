@@ -39,6 +39,11 @@ ExtendOption = Annotated[
 ]
 
 
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Only tell what the run would take; nothing is started or written.")
+]
+
+
 def run(
     recipe: RecipeArgument = "embedded",
     out: OutOption = None,
@@ -47,6 +52,7 @@ def run(
     model: ModelOption = None,
     seed: SeedOption = None,
     sets: SetOption = None,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -57,17 +63,27 @@ def run(
     from iteralign.recipe.load import load_recipe
 
     chosen = load_recipe(recipe, overrides(sets, model=model, red_team=red_team, seed=seed, columns=columns))
+    if dry_run:
+        show_plan(chosen, as_json, out=out or default_directory(chosen))
+        return
     start_run(chosen, out, as_json, quiet)
+
+
+def default_directory(recipe: AnyRecipe) -> Path:
+    """Where a run goes that names no directory: the same command given again resumes it."""
+    return Path("runs") / f"{recipe.name}-seed{recipe.seed}"
 
 
 def start_run(recipe: AnyRecipe, out: Path | None, as_json: bool, quiet: bool) -> None:
     """Show the plan of a run of either method, run it, and print what it came to."""
-    directory = out or Path("runs") / f"{recipe.name}-seed{recipe.seed}"
+    directory = out or default_directory(recipe)
     with resumable(directory), stdout_for_json(as_json):
         from iteralign.build.forecast import forecast, free_bytes
+        from iteralign.build.installed import must_be_installed
         from iteralign.build.run import start
         from iteralign.report.console import Reporter
 
+        must_be_installed(recipe, training=True)
         with Reporter(sys.stdout, quiet=quiet) as reporter:
             there = (directory / "run.sqlite").exists()
             plan = forecast(recipe) | {"disk_free": free_bytes(directory)}
@@ -110,22 +126,22 @@ def plan_lines(recipe: AnyRecipe, plan: Mapping[str, Any], out: str | None = Non
     return loop_plan.plan_lines(plan, settings, out)
 
 
-def show_plan(recipe: AnyRecipe, as_json: bool, hardware: str | None = None) -> None:
+def show_plan(recipe: AnyRecipe, as_json: bool, hardware: str | None = None, out: Path | None = None) -> None:
     """Print what a run of either method would take. Nothing is started or written.
 
     Raises ``RecipeError`` after it where no candidate could pass the gate.
     """
     from iteralign.build.forecast import forecast, must_be_able_to_pass
+    from iteralign.report.console import Reporter
 
     plan = forecast(recipe, hardware)
     if as_json:
         emit({"recipe": recipe.name, "plan": plan}, as_json)
     else:
-        print(
-            "\n".join(
-                [*plan_lines(recipe, plan), *([plan["chat_template"], ""] if "chat_template" in plan else [])]
-            )
-        )
+        with Reporter(sys.stdout) as reporter:
+            reporter.lines(plan_lines(recipe, plan, None if out is None else str(out)))
+            if "chat_template" in plan:
+                reporter.lines([plan["chat_template"], ""])
     if recipe.method != "self-align":
         must_be_able_to_pass(recipe)
 

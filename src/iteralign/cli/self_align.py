@@ -117,7 +117,9 @@ def run(
     plan: Annotated[
         bool,
         typer.Option(
-            "--plan", help="Only say what a run would take: calls, tokens, disk, hours. Nothing is started."
+            "--plan",
+            "--dry-run",
+            help="Only say what a run would take: calls, tokens, disk, hours. Nothing is started.",
         ),
     ] = False,
     hardware: Annotated[

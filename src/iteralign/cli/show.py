@@ -216,19 +216,25 @@ def export(
             "--out", metavar="PATH", help="A file, or for model and records a folder. Default: in the run."
         ),
     ] = None,
+    base: Annotated[
+        bool,
+        typer.Option("--base", help="Of the model: the base model that the run began with."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write what a run made.
 
     Its constitution, its training examples or preference pairs (JSONL as TRL reads it), a figure of its
-    scores (SVG, with tables as Markdown and LaTeX), its model, or all its records.
+    scores (SVG, with tables as Markdown and LaTeX), its model, or all its records. Where no candidate was
+    accepted there is no model but the base: that ends with exit code 4, and --base exports the base.
     """
     from iteralign.api import load_run
     from iteralign.build.models import located
     from iteralign.report.products import write
 
     with load_run(run) as found:
-        emit(write(found, product.value, form=format.value, out=out, locate=located(found.locate)), as_json)
+        where = located(found.locate)
+        emit(write(found, product.value, form=format.value, out=out, locate=where, base=base), as_json)
 
 
 @recipe_app.command("list")
@@ -262,9 +268,15 @@ def recipe_show(
 
 @recipe_app.command("check")
 def recipe_check(
-    recipe: RecipeArgument = "embedded", sets: SetOption = None, as_json: JsonOption = False
+    recipe: RecipeArgument = "embedded",
+    model: ModelOption = None,
+    red_team: RedTeamOption = None,
+    seed: SeedOption = None,
+    sets: SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Check a recipe, read its data, and say what a run of it would take. Nothing is started or written."""
     from iteralign.recipe.load import kind_of, load_recipe
 
-    show_plan(load_recipe(recipe, overrides(sets), kind=kind_of(recipe)), as_json)
+    given = overrides(sets, model=model, red_team=red_team, seed=seed)
+    show_plan(load_recipe(recipe, given, kind=kind_of(recipe)), as_json)

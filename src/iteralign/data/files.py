@@ -24,6 +24,7 @@ from typing import Any, Final
 from iteralign.data.rows import Row, table_rows
 from iteralign.data.turns import is_chat
 from iteralign.errors import DataError
+from iteralign.text.printable import count_of
 
 FORMATS: Final = ".jsonl, .json, .csv, .tsv, .parquet, .txt, and each of them with .gz, .bz2, .xz or .zip"
 _PACKED: Final = frozenset({".gz", ".bz2", ".xz", ".zip"})
@@ -336,8 +337,8 @@ def _csv(name: str, content: bytes) -> Iterator[Row]:
                 continue
             if len(cells) > len(columns):
                 raise DataError(
-                    f"{where}: {len(cells)} cells, but the header has {len(columns)} columns. A text with a "
-                    "comma needs quotes."
+                    f"{where}: {count_of(len(cells), 'cell')}, but the header has "
+                    f"{count_of(len(columns), 'column')}. A text with a comma needs quotes."
                 )
             yield Row(where, dict(zip(columns, cells, strict=False)))
     except csv.Error as error:

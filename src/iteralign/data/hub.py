@@ -12,9 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from iteralign.data.away import cache_alone_where_away
 from iteralign.data.rows import Row
 from iteralign.errors import DataError
 
+OFFLINE: Final = (
+    "offline, download the file elsewhere and give its path, or name its folder in the environment variable "
+    "ITERALIGN_DATA"
+)
 _NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
 _FILE: Final = re.compile(
     r"(?P<name>[\w.-]+/[\w.-]+)(?:/(?P<file>[^?]+))?(?:\?revision=(?P<revision>[^&?]+))?"
@@ -61,12 +66,17 @@ def hub_rows(address: str) -> list[Row]:
         raise DataError(
             f"hub:{address}: reading from the hub needs datasets. Install it: pip install 'iteralign[train]'"
         ) from error
+    away: list[str] = []
     try:
-        loaded: Any = datasets.load_dataset(
-            name, options.get("config"), data_dir=options.get("data_dir"), revision=options.get("revision")
-        )
+        with cache_alone_where_away(name) as away:
+            loaded: Any = datasets.load_dataset(
+                name,
+                options.get("config"),
+                data_dir=options.get("data_dir"),
+                revision=options.get("revision"),
+            )
     except Exception as error:  # it raises nearly anything, and network errors of its client
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = _told(error, away)
         if _SCRIPT.search(str(error)):
             raise DataError(
                 f"hub:{address}: the set is made by a loading script, and no code of a set is run here. Take "
@@ -74,9 +84,7 @@ def hub_rows(address: str) -> list[Row]:
                 f"its files (hub:{name}/FILE), or a file of your own ({reason})"
             ) from error
         raise DataError(
-            f"hub:{address}: could not be loaded ({type(error).__name__}: {reason}). Check the name and the "
-            "connection; "
-            f"offline, download the file elsewhere and give its path."
+            f"hub:{address}: could not be loaded ({reason}). Check the name and the connection; {OFFLINE}."
         ) from error
     splits = list(loaded)
     split = options.get("split") or (
@@ -136,23 +144,23 @@ def hub_file(address: str, known: Sequence[str] = ()) -> Path:
         ValueError,
         *HfHubHTTPError.__bases__,
     )  # the last: those of its HTTP client, which has changed before
+    away: list[str] = []
     try:
-        if file is None:
-            file = _chosen(
-                name, huggingface_hub.list_repo_files(name, repo_type="dataset", revision=revision), known
-            )
-        return Path(huggingface_hub.hf_hub_download(name, file, repo_type="dataset", revision=revision))
+        with cache_alone_where_away(name) as away:
+            if file is None:
+                files = huggingface_hub.list_repo_files(name, repo_type="dataset", revision=revision)
+                file = _chosen(name, files, known)
+            return Path(huggingface_hub.hf_hub_download(name, file, repo_type="dataset", revision=revision))
     except DataError:
         raise
     except troubles as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = _told(error, away)
         in_cache = (
             "" if file else " A file that is in the cache is found when it is named: hub:OWNER/NAME/FILE."
         )
         raise DataError(
-            f"hub:{address}: could not be had ({type(error).__name__}: {reason}). Check the name and the "
-            "connection; "
-            f"offline, download the file elsewhere and give its path.{in_cache}"
+            f"hub:{address}: could not be had ({reason}). Check the name and the "
+            f"connection; {OFFLINE}.{in_cache}"
         ) from error
 
 
@@ -171,3 +179,11 @@ def _chosen(name: str, files: Sequence[str], known: Sequence[str]) -> str:
         return data[0]
     held = ", ".join(data[:12]) + (", ..." if len(data) > 12 else "") or "no data file"
     raise DataError(f"hub:{name}: which file is meant? Name it: hub:{name}/FILE. It holds {held}")
+
+
+def _told(error: Exception, away: Sequence[str]) -> str:
+    """Why something could not be had: that the hub is away, where it is, and else what its client says."""
+    if away and ("OfflineModeIsEnabled" in repr(error) or "LocalEntryNotFound" in repr(error)):
+        return f"the hub cannot be reached, and it is not in the cache: {away[0]}"
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"{type(error).__name__}: {reason}"

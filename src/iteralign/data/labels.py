@@ -20,6 +20,7 @@ from iteralign.data.turns import is_chat, part_text, read_turns
 from iteralign.errors import DataError
 from iteralign.records.chat import Message, SamplingParams
 from iteralign.records.iteralign import Exchange, RedTeamPrompt, Response
+from iteralign.text.printable import count_of, kind_of_value
 
 Labelled = tuple[Exchange, bool]
 SAID = "Write a message."
@@ -95,7 +96,8 @@ def load_labelled(
     pairs = _agreed(found, categories, file)
     if found and not pairs:
         raise DataError(
-            f"{file}: each of its {len(found)} answers carries both labels, so that none can be used"
+            f"{file}: each of its {count_of(len(found), 'answer')} carries both labels, so that none can be "
+            "used"
         )
     if not pairs:
         raise DataError(f"{file}: holds no labelled answers")
@@ -186,7 +188,7 @@ def _rows(source: str | Path, columns: Columns | None) -> Iterator[Row]:
     for row in read_source(source, columns).rows:
         if not isinstance(row.value, dict):
             raise DataError(
-                f"{row.where}: is a {type(row.value).__name__}; an object with fields is expected. {_HELP}"
+                f"{row.where}: is {kind_of_value(row.value)}; an object with fields is expected. {_HELP}"
             )
         yield Row(row.where, {str(k).strip().lower(): v for k, v in row.value.items()}, row.path)
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from iteralign.errors import DataError
 from iteralign.records.iteralign import Intent, RedTeamPrompt
+from iteralign.text.printable import count_of
 from iteralign.text.similarity import near_duplicates
 
 _DRAWS: Final = 8
@@ -41,9 +42,9 @@ def split_prompts(
     groups = linked_groups(prompts, near)
     if len(groups) < 2:
         raise DataError(
-            f"{len(prompts)} prompts cannot be split: topics and near-duplicates (cosine of {near} or more) "
-            "link them all, so that "
-            f"each side would know the other. Give prompts of several topics, or raise the threshold."
+            f"{count_of(len(prompts), 'prompt')} cannot be split: topics and near-duplicates (cosine of "
+            f"{near} or more) link them all, so that each side would know the other. Give prompts of several "
+            "topics, or raise the threshold."
         )
     chosen = {
         i for g in _draw(groups, [(p.category, p.intent) for p in prompts], held_out, seed) for i in groups[g]

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from iteralign.chat.format import PROBE, encode_training, end_tokens, prepare
 from iteralign.errors import EngineError, Unavailable
+from iteralign.text.printable import count_of
 
 ADAPTER_FILE = "adapter_config.json"
 NO_GGUF = (
@@ -231,7 +232,7 @@ def _model(place: str, precision: str, warn: Callable[[str], None]) -> Any:
     foreign = sorted(report["unexpected_keys"])
     if foreign:
         warn(
-            f"{folder}: {len(foreign)} tensors are not the model's and were left aside: "
+            f"{folder}: left aside, not being the model's: {count_of(len(foreign), 'tensor')}: "
             f"{', '.join(foreign[:3])}"
         )
     # an adapter that is trained on it names it so, and not by a folder of this machine's cache

@@ -23,6 +23,7 @@ from iteralign.records.base import Record
 from iteralign.records.chat import Message
 from iteralign.records.iteralign import EvalReport
 from iteralign.stats import mean
+from iteralign.text.printable import kind_of_value
 
 _PROMPTS = ("prompt", "instruction", "question")
 _ANSWERS = ("response", "output", "completion", "answer", "text")
@@ -72,7 +73,7 @@ def load(path: str | Path, columns: Columns | None = None) -> list[Reference]:
             item = Reference(prompt=asked, answer=answer)
         else:
             raise DataError(
-                f"{row.where}: is a {type(value).__name__}; a text or an object with a prompt and a "
+                f"{row.where}: is {kind_of_value(value)}; a text or an object with a prompt and a "
                 "response is expected"
             )
         if item.answer.strip():

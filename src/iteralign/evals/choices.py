@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from iteralign.errors import EngineError, LeftOut, PromptTooLong, Unsupported
-from iteralign.exchanges import by_halving, in_full
+from iteralign.exchanges import by_halving, in_full, paced
 from iteralign.protocols import Policy, Recorder, Scorer
 from iteralign.records.base import Record
 from iteralign.records.chat import Chat
@@ -22,7 +22,7 @@ LIMITS = (4_000, 2_000, 1_000, 500, 250)
 """Characters that a long field is cut to, in turn, where a question does not fit the model's context."""
 CUT = " [...]"
 CHUNK = 512
-"""Questions that go to the engine at once, for it to put those of about one length together."""
+"""Questions that go to the engine at once, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,13 @@ def score(
     left out, with its reason: whoever counts leaves its item out. Raises ``Unsupported`` where the
     engine gives no log-probabilities, ``EngineError`` naming a question whose are no numbers.
     """
-    return recorder.each("scores", Scores, _score, questions, policy, shorter, chunk=CHUNK)
+    chunk = paced(policy, _read, most=CHUNK, alike=True)
+    return recorder.each("scores", Scores, _score, questions, policy, shorter, chunk=chunk)
+
+
+def _read(question: Question) -> str:
+    """All that is read for a question."""
+    return "".join([*(m.text for m in question.messages), *question.candidates])
 
 
 def credit(totals: Sequence[float], right: set[int]) -> float:

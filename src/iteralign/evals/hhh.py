@@ -25,6 +25,7 @@ from iteralign.records.base import Record
 from iteralign.records.chat import Message
 from iteralign.records.iteralign import EvalReport
 from iteralign.stats import Estimate, wilson
+from iteralign.text.printable import kind_of_value
 
 SUBSETS = ("harmless", "helpful", "honest", "other")
 LETTERS = ("A", "B")
@@ -76,7 +77,7 @@ def _item(row: Row, number: int, file: Path) -> Item:
     value = row.value
     if not isinstance(value, dict):
         raise DataError(
-            f"{row.where}: is a {type(value).__name__}; an object with subset, input and target_scores is "
+            f"{row.where}: is {kind_of_value(value)}; an object with subset, input and target_scores is "
             "expected"
         )
     subset = value.get("subset", file.parent.name if file.name == "task.json" else None)

@@ -27,6 +27,7 @@ from iteralign.records.base import Record
 from iteralign.records.chat import Message
 from iteralign.records.iteralign import EvalReport
 from iteralign.stats import mean, wilson
+from iteralign.text.printable import count_of, kind_of_value
 
 MODES = ("mc1", "mc2", "dromedary", "dromedary-compat", "binary")
 VERSIONS = {817: "v1", 790: "2025"}
@@ -102,7 +103,7 @@ def load(path: str | Path, columns: Columns | None = None) -> list[Item]:
 
 def version_of(items: Sequence[Item]) -> str:
     """``v1``, ``2025``, or how many questions a file of neither version holds."""
-    return VERSIONS.get(len(items), f"{len(items)} questions")
+    return VERSIONS.get(len(items), count_of(len(items), "question"))
 
 
 def chance(items: Sequence[Item], mode: str) -> float:
@@ -252,7 +253,7 @@ def _user(text: str) -> tuple[Message, ...]:
 def _item(row: Row, number: int, published: bool) -> Item:
     value = row.value
     if not isinstance(value, dict):
-        raise DataError(f"{row.where}: is a {type(value).__name__}; an object with a question is expected")
+        raise DataError(f"{row.where}: is {kind_of_value(value)}; an object with a question is expected")
     if "mc1_targets" in value or "question" in value:
         return _of_task(row, value, number, published)
     return _of_table(row, value, number, published)
@@ -265,7 +266,7 @@ def _of_task(row: Row, value: Mapping[str, Any], number: int, published: bool) -
     best = [text for text, label in one.items() if label == 1]
     if len(best) != 1:
         raise DataError(
-            f"{row.where}, field 'mc1_targets': {len(best)} candidates have the label 1; exactly one must"
+            f"{row.where}, field 'mc1_targets': the label 1 stands {len(best)} times; exactly once it must"
         )
     pair = _targets(row, value, "mc0_targets", published) if "mc0_targets" in value else {}
     return Item(
@@ -288,8 +289,8 @@ def _targets(row: Row, value: Mapping[str, Any], name: str, published: bool) -> 
         texts = [str(t) for t in found["choices"]]
         if len(texts) != len(found["labels"]) or (len(set(texts)) < len(texts)):
             raise DataError(
-                f"{where}: {len(texts)} choices, {len(set(texts))} different ones, and "
-                f"{len(found['labels'])} labels: not one for each"
+                f"{where}: {count_of(len(texts), 'choice')}, {len(set(texts))} of them different, and "
+                f"{count_of(len(found['labels']), 'label')}: not one for each"
             )
         found = dict(zip(texts, found["labels"], strict=True))
     if not found:

@@ -36,7 +36,7 @@ class Recipe(Section):
         description="names the run: letters, digits, `.`, `_` and `-`",
     )
     method: Literal["iteralign"] = Field("iteralign", description="the algorithm")
-    seed: int = Field(0, ge=0, description="of everything that is random")
+    seed: int = Field(0, ge=0, lt=2**32, description="of everything that is random")
     constitution: str | None = Field(
         None,
         min_length=1,

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar, overload
 from pydantic import BaseModel, ValidationError
 
 from iteralign.errors import RecipeError
+from iteralign.log import log
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.messages import explain, section_of
 from iteralign.recipe.self_align import SelfAlignRecipe
@@ -29,6 +30,13 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 KINDS: Final[Mapping[str, type[AnyRecipe]]] = {"iteralign": Recipe, "self-align": SelfAlignRecipe}
 """The recipe's model of each method."""
+UNUSED: Final[Mapping[tuple[str, str], Sequence[str]]] = {
+    ("oracle.kind", "embedded"): ("model", "proposer", "base_url", "jurors"),
+    ("oracle.kind", "chat"): ("jurors",),
+    ("model.engine", "hf"): ("base_url", "served_as"),
+}
+"""Keys of the section that a choice does not use. Beside such a choice on the command line those of the
+recipe are left out; in a recipe they are an error."""
 COMMANDS: Final = {"iteralign": "run", "self-align": "self-align"}
 """The command that starts a recipe of each method."""
 
@@ -53,7 +61,10 @@ def load_recipe(
     """
     text, where = _find(path_or_name, _method(kind))
     draft = read(text, where)
-    lay_over(draft, [override(o) if isinstance(o, str) else o for o in overrides])
+    given = [override(o) if isinstance(o, str) else o for o in overrides]
+    lay_over(draft, given)
+    for key, value in _without_use(draft, given):
+        log(f"{key}={value} does not use {_drop(draft, key, value, given)}: left out")
     return _validated(draft, where, kind)
 
 
@@ -173,6 +184,44 @@ def _method(kind: type[AnyRecipe]) -> str:
 
 def _kind(settings: Mapping[str, Any]) -> type[AnyRecipe]:
     return KINDS.get(settings.get("method", ""), Recipe)
+
+
+# ---- choices that leave keys of the file without use
+
+
+def _without_use(draft: Draft, given: Sequence[Override]) -> list[tuple[str, str]]:
+    """The choices that were given beside the file and that do not use every key of the file."""
+    chosen = {o.key: o.value for o in given if isinstance(o.value, str)}
+    return [
+        (key, value)
+        for (key, value) in UNUSED
+        if chosen.get(key) == value and _left_over(draft, key, value, given)
+    ]
+
+
+def _left_over(draft: Draft, key: str, value: str, given: Sequence[Override]) -> list[str]:
+    """The keys of the file that a choice does not use; what was given beside the file is no oversight."""
+    home = key.partition(".")[0]
+    section = draft.data.get(home)
+    named = {o.key for o in given}
+    if not isinstance(section, Mapping):
+        return []
+    return [k for k in UNUSED[key, value] if section.get(k) and not _is_given(f"{home}.{k}", named)]
+
+
+def _is_given(key: str, named: set[str]) -> bool:
+    return any(n == key or n.startswith(f"{key}.") for n in named)
+
+
+def _drop(draft: Draft, key: str, value: str, given: Sequence[Override]) -> str:
+    """Take the keys that a choice does not use out of the draft, and say which they were and where."""
+    home = key.partition(".")[0]
+    told = []
+    for name in _left_over(draft, key, value, given):
+        place = draft.place([home, name])
+        told.append(f"{home}.{name}" + (f" ({place})" if place else ""))
+        del draft.data[home][name]
+    return ", ".join(told)
 
 
 # ---- checks

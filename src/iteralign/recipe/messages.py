@@ -35,7 +35,7 @@ def allowed(field: FieldInfo) -> str:
         else list(get_args(field.annotation))
     )
     bounds = " and ".join(
-        f"{sign} {getattr(m, name):g}"
+        f"{sign} {_number(getattr(m, name))}"
         for m in field.metadata
         for name, sign in (("ge", ">="), ("gt", ">"), ("lt", "<"), ("le", "<="))
         if hasattr(m, name)
@@ -67,6 +67,10 @@ def allowed(field: FieldInfo) -> str:
             named = {bool: "`true` or `false`", str: "text", types.NoneType: "`null`"}
             words.append(named[kind])  # type: ignore[index]
     return ", or ".join(words)
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def explain(model: type[BaseModel], error: Any, draft: Draft, where: str) -> str:

@@ -176,7 +176,7 @@ class SelfAlignRecipe(Section):
         description="names the run: letters, digits, `.`, `_` and `-`",
     )
     method: Literal["self-align"] = Field("self-align", description="the algorithm")
-    seed: int = Field(0, ge=0, description="of everything that is random")
+    seed: int = Field(0, ge=0, lt=2**32, description="of everything that is random")
     assistant: str = Field(
         "Iris",
         pattern=r"^[A-Za-z][A-Za-z0-9 -]{0,39}$",

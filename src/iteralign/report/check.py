@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from iteralign.text.printable import count_of
+
 
 def summary_lines(result: Mapping[str, Any]) -> list[str]:
     """A result of ``check`` in words, one figure a line."""
     lines = [
-        f"oracle {result['oracle']}: {result['n']} labelled answers, "
+        f"oracle {result['oracle']}: {count_of(result['n'], 'labelled answer')}, "
         f"{result['positive']} of them {result['label']}"
     ]
     if result.get("sample"):

@@ -1,75 +1,44 @@
 """What a person sees while a run works: the plan first, then each step as it goes.
 
 Live on a terminal, else one line per step. A listener of the store's events. Everything that a model or a
-data file wrote goes through ``safe`` and is never read as markup. Knows the names of the run's steps, and
-nothing of what is in them.
+data file wrote goes through ``safe`` and is never read as markup. Knows nothing of what is
+in the steps.
 """
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Self, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.text import Text
+from rich.progress import Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from iteralign.records.iteralign import Decision
 from iteralign.report.decisions import told
-from iteralign.report.plan import plan_lines
+from iteralign.report.page import whole
+from iteralign.report.plan import plan_lines, time_words
+from iteralign.report.step_words import step_words
 from iteralign.store.run import Event
-from iteralign.text.printable import safe
+from iteralign.text.printable import count_of, safe
 
 PLAIN_WIDTH = 110
-HEARTBEAT = 60.0
+HEARTBEAT = 30.0
 """Seconds after which a step that is not finished says where it is, where no live display does."""
-
-_STEPS = {
-    ("benign", "responses"): "answers to benign prompts",
-    ("benign", "verdicts"): "oracle judges them",
-    ("evaluation", "responses"): "held-out prompts: answers",
-    ("evaluation", "verdicts"): "held-out prompts: oracle judges",
-    ("iteration", "red_team"): "1 red teaming",
-    ("iteration", "judge"): "2 oracle evaluation",
-    ("iteration", "propose"): "3 constitution proposal",
-    ("iteration", "revise"): "4 self-reflection",
-    ("iteration", "screen"): "4 oracle checks the revisions",
-    ("checkpoints", "iteration"): "5 fine-tuning",
-    ("data", "prompts"): "reading and splitting the prompts",
-    ("self-instruct", "drafts"): "1 writes instructions",
-    ("topics", "drafts"): "1 names topics",
-    ("topic-requests", "drafts"): "1 writes instructions by topic",
-    ("align", "answers"): "2 thinks and answers under the rules",
-    ("clone", "answers"): "4 answers at length",
-    ("ablate", "answers"): "answers without a rule",
-    ("checkpoints", "engraved"): "3 engraves the answers",
-    ("checkpoints", "cloned"): "4 clones the extensive answers",
-}
-"""Scope and step without their numbers -> words. Steps that are not here take no time worth a line."""
-ROOMS = (
-    "evaluation",
-    "iteration",
-    "benign",
-    "self-instruct",
-    "topics",
-    "topic-requests",
-    "align",
-    "clone",
-    "ablate",
-)
-"""Scopes whose names go on with a number or an id."""
 
 
 def console(stream: TextIO) -> Console:
-    """A console that reads no markup; of a fixed width where the stream is no terminal."""
+    """A console that reads no markup; where the stream is no terminal, as wide as COLUMNS says, or 110."""
     plain = not stream.isatty()
+    told = os.environ.get("COLUMNS", "")
+    asked = int(told) if told.isdecimal() and int(told) > 0 else PLAIN_WIDTH
     return Console(
         file=stream,
         markup=False,
         highlight=False,
         emoji=False,
-        width=PLAIN_WIDTH if plain else None,
+        width=asked if plain else None,
         soft_wrap=plain,
     )
 
@@ -77,13 +46,14 @@ def console(stream: TextIO) -> Console:
 class Reporter:
     """A listener for ``Run.listen``; a context manager that ends its live display however the run ends."""
 
-    def __init__(self, stream: TextIO, *, quiet: bool = False) -> None:
+    def __init__(self, stream: TextIO, *, quiet: bool = False, phase: str = "before training") -> None:
         self._console = console(stream)
         self._quiet = quiet
         self._live = self._progress() if self._console.is_terminal and not quiet else None
         self._task: TaskID | None = None
-        self._phase = "before training"
+        self._phase = phase
         self._said = 0.0
+        self._found = 0  # items of the step under way that were there when it began
         # None once the run works on something new: evaluations of one checkpoint share steps
         self._reused: int | None = 0
 
@@ -125,14 +95,12 @@ class Reporter:
         state = str(event.fields["state"])
         if scope.startswith("iteration-"):
             self._phase = f"iteration {int(scope.removeprefix('iteration-'))}"
-        words = _words(scope, name)
+        words = step_words(scope, name)
         if state == "reused" and self._reused is not None:
             self._reused += 1
         elif words is not None and state != "reused":
             if self._reused:
-                self._line(
-                    f"finished before and taken from the run: {self._reused} step{'s'[: self._reused > 1]}"
-                )
+                self._line(f"finished before and taken from the run: {count_of(self._reused, 'step')}")
             self._reused = None
             self._show(event, f"{self._phase:<16} {words}", state)
 
@@ -144,16 +112,25 @@ class Reporter:
             count = f"{total:>6}" if total != 1 else " " * 6
             self._line(f"{words:<50} {count} {float(event.fields['seconds']):>8.1f} s")
             self._said = event.time
-        elif self._live is not None:
+            return
+        if state == "started":
+            self._found = done
+            self._said = event.time
+        left = self._left(done, total, float(event.fields["seconds"]))
+        if self._live is not None:
             if self._task is None or state == "started":
                 self._finish()
-                self._task = self._live.add_task(words, total=total, completed=done)
-            self._live.update(self._task, completed=done)
-        elif state == "started":
+                self._task = self._live.add_task(words, total=total)
+            count = f"  {done} of {total}{left}" if total > 1 else ""
+            self._live.update(self._task, completed=done, description=f"{words}{count}")
+        elif state != "started" and event.time - self._said >= HEARTBEAT and done < total:
+            self._line(f"{words:<50} {done:>6} of {total}{left}")
             self._said = event.time
-        elif event.time - self._said >= HEARTBEAT and done < total:
-            self._line(f"{words:<50} {done:>6} of {total}")
-            self._said = event.time
+
+    def _left(self, done: int, total: int, seconds: float) -> str:
+        """How long the rest of a step may take, at the pace since it began here."""
+        new = done - self._found
+        return f", {time_words(seconds / new * (total - done))} left" if new > 0 and seconds > 0 else ""
 
     def _finish(self) -> None:
         if self._live is not None and self._task is not None:
@@ -161,27 +138,12 @@ class Reporter:
             self._task = None
 
     def _line(self, text: str, style: str = "") -> None:
-        self._console.print(Text(text, style=style), soft_wrap=True)
+        whole(self._console, text, style)
 
     def _progress(self) -> Progress:
+        words = Column(no_wrap=False, overflow="fold")
         columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.description}", markup=False, table_column=words),
             TimeElapsedColumn(),
         )
         return Progress(*columns, console=self._console, transient=True)
-
-
-def _words(scope: str, name: str) -> str | None:
-    room = next((r for r in ROOMS if scope.startswith(f"{r}-")), scope)
-    attempt = re.fullmatch(r"(revise|screen)-(\d+)", name)
-    if attempt:
-        known = _STEPS[room, attempt[1]]
-        number = int(attempt[2])
-        return known if number == 1 else f"{known}, try {number}"
-    if (room, name) == ("iteration", "screen"):
-        return None  # the summary of the tries
-    return _STEPS.get(
-        (room, "iteration" if room == "checkpoints" and name.startswith("iteration-") else name)
-    )

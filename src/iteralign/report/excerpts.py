@@ -11,7 +11,8 @@ from typing import Any
 from rich.console import Console
 
 from iteralign.report.page import say
-from iteralign.text.printable import safe
+from iteralign.report.step_words import scope_words
+from iteralign.text.printable import count_of, safe
 
 
 def print_before_after(console: Console, examples: Sequence[Mapping[str, Any]]) -> None:
@@ -40,7 +41,7 @@ def print_failures(console: Console, rows: Sequence[Mapping[str, Any]], limit: i
     """The first ``limit`` improper answers with the oracle's reason, and how many there are."""
     say(
         console,
-        f"Failures: {len(rows)} improper answers to fresh red-team prompts, "
+        f"Failures: {count_of(len(rows), 'improper answer')} to fresh red-team prompts, "
         "and why the oracle found them so.",
         "bold",
     )
@@ -57,8 +58,8 @@ def print_revised(console: Console, rows: Sequence[Mapping[str, Any]], limit: in
     kept = sum(bool(r["kept"]) for r in rows)
     say(
         console,
-        f"Revisions: {len(rows)} tries of the model to mend its improper answers; "
-        f"{kept} were kept as training examples.",
+        f"Revisions: {count_of(len(rows), 'try', 'tries')} of the model to mend its improper answers; "
+        + ("1 was kept as a training example." if kept == 1 else f"{kept} were kept as training examples."),
         "bold",
     )
     for row in rows[:limit]:
@@ -80,11 +81,11 @@ def print_unjudged(console: Console, rows: Sequence[Mapping[str, Any]], limit: i
     """The first ``limit`` answers that nobody has judged, for a person, and how many there are."""
     say(
         console,
-        f"Unjudged: {len(rows)} answers without a judgement; they count neither as proper nor as improper.",
+        f"Unjudged: {count_of(len(rows), 'answer')} without a judgement, neither proper nor improper.",
         "bold",
     )
     for row in rows[:limit]:
-        say(console, f"\n  [{safe(row['scope'], 40)}] {safe(row['prompt'], 300)}")
+        say(console, f"\n  [{scope_words(row['scope'])}] {safe(row['prompt'], 300)}")
         say(console, f"    answer: {safe(row['response'], 300)}")
         say(console, f"    why:    {safe(row['rationale'], 300)}")
     _print_rest(console, len(rows) - limit)

@@ -138,12 +138,14 @@ def final_checkpoint(run: Run) -> Checkpoint | None:
     return records[-1].after if records else None
 
 
-def model(run: Run, out: Path, locate: Callable[[Checkpoint], str] | None = None) -> Path:
-    """Copy the final accepted model into the folder ``out``; returns the folder.
+def model(
+    run: Run, out: Path, locate: Callable[[Checkpoint], str] | None = None, *, base: bool = False
+) -> Path:
+    """Copy the final accepted model, or the ``base`` model, into the folder ``out``; returns the folder.
 
-    ``transformers`` loads it as it is. Where nothing was accepted the final model is the base model: a local
-    folder is copied like any other, a name cannot be. ``locate`` says where weights lie (the run's own place
-    by default). Raises ``StoreError``, ``CheckpointCorrupt``.
+    ``transformers`` loads it as it is. A base model that is a name, not a folder here, cannot be copied.
+    ``locate`` says where weights lie (the run's own place by default). Raises ``StoreError``, also where no
+    candidate was accepted, and ``CheckpointCorrupt``.
     """
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -151,16 +153,21 @@ def model(run: Run, out: Path, locate: Callable[[Checkpoint], str] | None = None
             f"{out} is there already and not an empty folder: "
             "choose another place, so that nothing is overwritten"
         )
-    checkpoint = final_checkpoint(run)
+    checkpoint = Checkpoint(path=run.settings["model"]["name"]) if base else final_checkpoint(run)
     if checkpoint is None:
         raise StoreError(
             f"{run.directory} has no finished iteration yet, so there is no model to export: resume it first"
         )
+    if not base and checkpoint.parent is None:
+        raise StoreError(
+            f"no candidate of {run.directory} was accepted, so its model is the base model "
+            f"{checkpoint.path!r} as it was: see why with `iteralign show {run.directory} iterations`, or "
+            "export the base with --base"
+        )
     source = Path((locate or run.locate)(checkpoint))
     if not source.is_dir():
         raise StoreError(
-            f"no iteration of {run.directory} was accepted, so its final model is the base model "
-            f"{checkpoint.path!r} itself: load it by that name"
+            f"the base model {checkpoint.path!r} is no folder here that could be copied: load it by that name"
         )
     _copy(source, out)
     return out

@@ -18,7 +18,7 @@ from iteralign.errors import RecipeError
 from iteralign.recipe.sections import TrainingSection
 from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.report.plan import left_out_lines
-from iteralign.text.printable import safe
+from iteralign.text.printable import count_of, safe
 
 CHARS_PER_TOKEN: Final = 4
 INSTRUCTION_TOKENS: Final = 25
@@ -319,7 +319,7 @@ def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | 
     if (free := plan.get("disk_free")) is not None:
         disk += f" ({_bytes(free)} free)"
     lines.append(
-        f"  in all {plan['requests']:,} requests, {_tokens(plan['prompt_tokens'])} tokens read, "
+        f"  in all {count_of(plan['requests'], 'request')}, {_tokens(plan['prompt_tokens'])} tokens read, "
         f"{_tokens(plan['new_tokens'])} written; disk {disk}"
     )
     if plan["oracle_calls"]:

@@ -6,6 +6,7 @@ Reads a run that is finished or not. Knows the names of the run's steps.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,8 @@ from iteralign.report.page import say
 from iteralign.store.run import Run
 from iteralign.text.printable import count_of, safe
 
+_ID = re.compile(r"[a-z]+-[0-9a-f]{16,}")
+"""An item that is known by its id alone: the reason says which chat it is."""
 MARK = '"finish":"left_out"'
 _STAGES = {
     "benign": "answers to benign prompts",
@@ -105,7 +108,8 @@ def print_rows(console: Console, rows: Sequence[Mapping[str, Any]], limit: int) 
     say(console, f"Left out: {count_of(len(rows), 'item')} that could not be asked or learnt.", "bold")
     for row in rows[:limit]:
         where = safe(row["stage"]) + (f", iteration {row['iteration']}" if row["iteration"] else "")
-        say(console, f"\n  [{where}] {safe(row['item'], 300)}")
+        item = "" if _ID.fullmatch(row["item"]) else f" {safe(row['item'], 300)}"
+        say(console, f"\n  [{where}]{item}")
         say(console, f"    why: {safe(row['reason'], 400)}")
     if len(rows) > limit:
         say(console, f"\n  ... and {len(rows) - limit} more: --limit N shows N of them, --json all")

@@ -28,8 +28,9 @@ def plan_lines(
         else f", into {safe(out)} ({'resuming the run that is there' if resumed else 'a new run'})"
     )
     seconds = plan.get("seconds")
-    time = "not known for this model" if seconds is None else f"<= about {_time(seconds)}"
-    asked = f"{plan['judgements']:,} judgements, {plan['proposals']:,} proposals{_not_counted(plan)}"
+    time = "not known for this model" if seconds is None else f"<= about {time_words(seconds)}"
+    proposals = count_of(plan["proposals"], "proposal")
+    asked = f"{count_of(plan['judgements'], 'judgement')}, {proposals}{_not_counted(plan)}"
     lines = [
         f"iteralign: recipe {settings['name']}, seed {settings['seed']}{where}",
         f"model {safe(_model(settings['model']))}, oracle {safe(_oracle(settings['oracle']), 200)}, "
@@ -37,14 +38,14 @@ def plan_lines(
         "Plan (figures marked <= are upper bounds, as if every answer failed)",
         f"  red-team prompts  {plan['prompts']} to learn from, "
         f"{settings['red_team']['prompts_per_iteration']} an iteration; "
-        f"{plan['held_out']} others only for measuring",
+        f"{plan['held_out']} more, only for measuring",
         f"  benign prompts    {plan['benign']} to replay; "
-        f"{plan['held_out_benign']} others to measure {metric('over_refusal').label}",
+        f"{plan['held_out_benign']} more to measure {metric('over_refusal').label}",
         *_test_part(plan),
         *left_out_lines(plan.get("left_out", ())),
         *gate_lines(plan["gate"], enabled=settings["accept"]["enabled"]),
         f"  iterations        <= {plan['iterations']}, each with one training "
-        f"({training['method']}, {training['epochs']} epochs) on at least "
+        f"({training['method']}, {count_of(training['epochs'], 'epoch')}) on at least "
         f"{count_of(training.get('min_lessons', 1), 'lesson')}",
         f"  model answers     <= {plan['generations']:,}",
         f"  oracle calls      <= {plan['oracle_calls']:,} ({asked})",
@@ -148,7 +149,8 @@ def in_bytes(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def _time(seconds: float) -> str:
+def time_words(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3.5 h``."""
     if seconds < 90:
         return f"{max(1, round(seconds)):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

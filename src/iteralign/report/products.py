@@ -29,11 +29,15 @@ def write(
     form: str = "markdown",
     out: Path | None = None,
     locate: Callable[[Checkpoint], str] | None = None,
+    base: bool = False,
 ) -> dict[str, Any]:
     """Write one product and say where it is and how much.
 
-    ``form`` is the constitution's. Raises ``StoreError`` and ``RecipeError``.
+    ``form`` is the constitution's, ``base`` the model's: the one that the run began with. Raises
+    ``StoreError`` and ``RecipeError``.
     """
+    if base and product != "model":
+        raise RecipeError(f"--base: it goes with model, not with {product}; leave it away")
     folder = run.directory / "exports"
     self_align = run.settings.get("method") == "self-align"
     match product:
@@ -57,7 +61,7 @@ def write(
         case "figure":
             return _figure(run, out or folder)
         case "model":
-            return {"path": str(export.model(run, out or folder / "model", locate))}
+            return {"path": str(export.model(run, out or folder / "model", locate, base=base))}
         case "records":
             if out is not None:
                 raise RecipeError(

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from iteralign.text.printable import safe
+from iteralign.report.page import new_table, print_table, whole
+from iteralign.text.printable import count_of, safe
 
 LEFT_OUT = "trained_on"
 """The fact that says how many prompts were left out since the model was trained on them."""
@@ -21,34 +20,32 @@ LEFT_OUT = "trained_on"
 
 def print_evaluation(console: Console, done: Sequence[Mapping[str, Any]], out: str) -> None:
     """One row for each metric of each task; what a task's data and prompt were stands below."""
-    table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
-    for name in ("task", "value [95% interval]", "n", "chance", "parent", "change [95% interval]", "p"):
-        table.add_column(name, justify="left" if name == "task" else "right", overflow="fold")
+    against = any("parent" in task for task in done)
+    more = ("parent", "change [95% interval]", "p") if against else ()
+    table = new_table("task", "value [95% interval]", "n", "chance", *more)
     for task in done:
         for name, metric in task["metrics"].items():
             main = name == next(iter(task["metrics"]))
             shown = safe(task["task"], 60) if main else "  " + safe(name.partition("/")[2] or name, 58)
-            change = _change(task) if main else ("", "", "")
+            change = (_change(task) if main else ("", "", "")) if against else ()
             chance = "" if task["chance"] is None or not main else f"{task['chance']:.4f}"
             table.add_row(Text(shown), _value(metric), str(metric["n"]), chance, *change)
-    console.print(table)
+    print_table(console, table)
+    console.print()
     for task in done:
         facts = ", ".join(
             f"{k} {v[:12] if k == 'sha256' else v}" for k, v in task["facts"].items() if k != LEFT_OUT
         )
-        console.print(
-            Text(f"  {safe(task['task'])}: {safe(facts, 300)}; {task['seconds']:.1f} s"), soft_wrap=True
-        )
+        whole(console, f"  {safe(task['task'])}: {safe(facts, 300)}; {task['seconds']:.1f} s")
     for task in done:
         if LEFT_OUT in task["facts"]:
-            say = f"  {safe(task['task'])}: {safe(task['facts'][LEFT_OUT], 300)}"
-            console.print(Text(say), soft_wrap=True)
+            whole(console, f"  {safe(task['task'])}: {safe(task['facts'][LEFT_OUT], 300)}")
     for task in done:
         for line in _trust(task):
-            console.print(Text(f"  {safe(line, 300)}"), soft_wrap=True)
+            whole(console, f"  {safe(line, 300)}")
     for text in dict.fromkeys(text for task in done for text in task["warnings"]):
-        console.print(Text(f"Warning: {safe(text, 300)}."), soft_wrap=True)
-    console.print(Text(f"Kept in {safe(out)}"), soft_wrap=True)
+        whole(console, f"Warning: {safe(text, 300)}.")
+    whole(console, f"Kept in {safe(out)}")
 
 
 def _trust(task: Mapping[str, Any]) -> list[str]:
@@ -69,7 +66,7 @@ def _trust(task: Mapping[str, Any]) -> list[str]:
         f"{rate} {_value(agreement[rate])} (n={agreement[rate]['n']})"
         for rate in ("sensitivity", "specificity")
     )
-    against = f"judge {agreement['oracle']} against {agreement['n']} labels of people"
+    against = f"judge {agreement['oracle']} against {count_of(agreement['n'], 'label')} of people"
     lines = [f"{name}, {against}: {rates}, kappa {kappa}"]
     if "corrected" in task:
         better = task["corrected"]

@@ -19,11 +19,11 @@ from iteralign.metrics import metric
 from iteralign.records.iteralign import EvalReport
 from iteralign.records.self_align import Aligned, Harvest, Instruction, SelfAlignResult, Tally
 from iteralign.report import left_out
-from iteralign.report.page import new_table, say, titled
+from iteralign.report.page import new_table, print_next, say, titled, whole
 from iteralign.report.summary import STAGES, spent, status
 from iteralign.stats import Estimate, bootstrap, paired
 from iteralign.store.run import Run
-from iteralign.text.printable import safe
+from iteralign.text.printable import count_of, safe
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -133,16 +133,17 @@ def print_result(console: Console, data: Mapping[str, Any]) -> None:
         say(
             console,
             f"Judged helpfulness, cloned against engraved (a tie one half): "
-            f"{_share(won)} of {won['n']} questions{controlled}.",
+            f"{_share(won)} of {count_of(won['n'], 'question')}{controlled}.",
         )
     print_stage(console, data)
     print_human_lines(console, data["human_lines"])
     left_out.print_counts(console, data.get("left_out", ()))
     console.print(Text("Written", style="bold"))
     for name, path in data["paths"].items():
-        say(console, f"  {name:<13} {safe(path)}")
+        whole(console, f"  {name:<13} {safe(path)}")
     if data["state"] != "finished":
         say(console, f"\nThe run is not finished ({data['state']}).")
+    print_next(console, data["paths"]["run"], data["state"], "answers", "model" in data["paths"])
 
 
 def print_changes(console: Console, changes: Sequence[Mapping[str, Any]]) -> None:
@@ -195,7 +196,7 @@ def print_rules(console: Console, found: Mapping[str, Any] | None) -> None:
         )
     console.print()
     titled(
-        console, f"Rules named in the internal thoughts of the {found['kept']} answers that were kept.", table
+        console, f"Rules named in the internal thoughts of {count_of(found['kept'], 'kept answer')}.", table
     )
 
 
@@ -253,7 +254,7 @@ def print_human_lines(console: Console, lines: Mapping[str, int]) -> None:
     """How much people wrote."""
     if lines:
         kinds = ", ".join(f"{n} {safe(k)}" for k, n in lines.items())
-        say(console, f"Written by people: {sum(lines.values())} lines ({kinds}).")
+        say(console, f"Written by people: {count_of(sum(lines.values()), 'line')} ({kinds}).")
         console.print()
 
 

@@ -16,9 +16,10 @@ from rich.text import Text
 from iteralign.metrics import ORDER_CONSISTENCY, metric
 from iteralign.report.excerpts import print_before_after
 from iteralign.report.left_out import print_counts
-from iteralign.report.page import new_table, say, titled
+from iteralign.report.page import new_table, print_next, say, titled, whole
+from iteralign.report.step_words import place_words
 from iteralign.report.trust import doubts
-from iteralign.text.printable import safe
+from iteralign.text.printable import count_of, safe
 
 ASKED = {
     "test": "held-out items of the test part, which decided nothing and was asked only at the end",
@@ -43,11 +44,13 @@ def print_result(console: Console, data: Mapping[str, Any], examples: Sequence[M
     print_spent(console, data["spent"])
     console.print(Text("Written", style="bold"))
     for name, path in data["paths"].items():
-        say(console, f"  {name:<13} {safe(path)}")
+        whole(console, f"  {name:<13} {safe(path)}")
     if data["stop_reason"]:
         say(console, f"\nThe run ended: {safe(data['stop_reason'])}.")
     else:
         say(console, f"\nThe run is not finished ({data['state']}).")
+    kept = "model" in data["paths"]
+    print_next(console, data["paths"]["run"], data["state"], "scores" if kept else "iterations", kept)
 
 
 def print_iterations(console: Console, data: Mapping[str, Any]) -> None:
@@ -90,7 +93,7 @@ def print_iterations(console: Console, data: Mapping[str, Any]) -> None:
         )
     passed = " -: not measured in this iteration." if not all(r["scores"] for r in data["iterations"]) else ""
     n = ", ".join(
-        f"{s['n']} prompts for {_label(k)}"
+        f"{count_of(s['n'], 'prompt')} for {_label(k)}"
         for k, s in data["gate"]["baseline"].items()
         if k in {"harm", "over_refusal"}
     )
@@ -291,7 +294,7 @@ def print_status(console: Console, data: Mapping[str, Any]) -> None:
     if step:
         say(
             console,
-            f"  last step     {safe(step['scope'])} {safe(step['name'])}: {safe(step['state'])}, "
+            f"  last step     {place_words(step['scope'], step['name'])}: {safe(step['state'])}, "
             f"{step['done']} of {step['total']}",
         )
     for name in ("harm", "over_refusal"):
@@ -322,7 +325,7 @@ def print_spent(console: Console, spent: Mapping[str, Any]) -> None:
             f"{n:,}" for n in (row["calls"], failed, row["lost"], row["input_tokens"], row["output_tokens"])
         ]
         table.add_row(
-            safe(f"{row['scope']} {row['step']}", 60), safe(row["model"], 60), *counts, _cost(row["cost"])
+            place_words(row["scope"], row["step"]), safe(row["model"], 60), *counts, _cost(row["cost"])
         )
     titled(console, f"Spent on paid servers: {_spent(spent)}.", table)
 
@@ -332,7 +335,7 @@ def _spent(spent: Mapping[str, Any]) -> str:
     failed = f"{spent['unanswered'] - spent['lost']:,} failed" + (
         f", {spent['lost']:,} without a reply yet" if spent["lost"] else ""
     )
-    return f"{spent['calls']:,} requests ({failed}), {tokens}, cost {_cost(spent['cost'])}"
+    return f"{count_of(spent['calls'], 'request')} ({failed}), {tokens}, cost {_cost(spent['cost'])}"
 
 
 def _cost(cost: float | None) -> str:
@@ -362,4 +365,6 @@ def _plain(value: Any) -> str:
         return f"{_rate(value)} (n={value['n']})"
     if isinstance(value, Mapping):
         return ", ".join(f"{safe(k)} {_plain(v)}" for k, v in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
     return safe(value)

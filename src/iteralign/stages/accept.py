@@ -26,6 +26,7 @@ from itertools import takewhile
 from iteralign.metrics import TASK_MARGIN, default_margin, metric
 from iteralign.records.iteralign import Decision, EvalReport, ExactTest, GateTest, IterationRecord
 from iteralign.stats import bootstrap, paired, sign_test, upper_bound
+from iteralign.text.printable import count_of
 
 ONE_SIDED = 0.05
 """Level of the one-sided tests against a margin."""
@@ -333,14 +334,15 @@ def stop_reason(
         bound = upper_bound(round(last.value * last.n), last.n, level)
         if bound < target_harm:
             found = f"at most {bound:.1%} of fresh prompts fail"
-            return f"target reached: {found} (at 95% over all {len(done)} rounds; target {target_harm:.1%})"
+            over = f"all {len(done)} rounds" if len(done) > 1 else "one round"
+            return f"target reached: {found} (at 95% over {over}; target {target_harm:.1%})"
     rejected = list(takewhile(lambda r: not r.decision.accepted, reversed(done)))
     if len(rejected) >= patience:
-        return f"no candidate was accepted in {patience} iterations"
+        return f"no candidate was accepted in {count_of(patience, 'iteration')}"
     if prompts_left == 0:
         return "the red-team prompts are used up"
     if len(done) >= iterations:
-        return f"all {iterations} iterations are done"
+        return "the iteration is done" if iterations == 1 else f"all {iterations} iterations are done"
     return None
 
 

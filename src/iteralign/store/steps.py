@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from iteralign.canonical import canonical, from_json
 from iteralign.errors import StoreError
+from iteralign.protocols import Cut
 from iteralign.records.base import Record
 from iteralign.store.database import Database
 from iteralign.store.keys import key_of, must_be_plain
@@ -237,18 +238,19 @@ class Scope:
         items: Sequence[Item],
         /,
         *args: Any,
-        chunk: int = 96,
+        chunk: int | Cut = 96,
         **kwargs: Any,
     ) -> list[R]:
         """One stored result per item, in the items' order; items with one id are computed once, by
         ``function(part of the items, *args, **kwargs)``.
 
-        Items are cut into fixed chunks in their order, so that a resumed run asks for the very same batches;
-        each chunk is stored in one transaction as it arrives. A chunk that lacks a result is asked again as a
-        whole, and what is stored stays. Raises ``StoreError`` where the function gives another number of
-        results than items, or a stored value is damaged, and ``TypeError`` as ``once`` does.
+        Items are cut into fixed chunks in their order, or as ``chunk`` cuts them, so that a resumed run asks
+        for the very same batches; each chunk is stored in one transaction as it arrives. A chunk that lacks a
+        result is asked again as a whole, and what is stored stays. Raises ``StoreError`` where the function
+        gives another number of results than items, or a stored value is damaged, and ``TypeError`` as
+        ``once`` does.
         """
-        if chunk < 1:
+        if isinstance(chunk, int) and chunk < 1:
             raise ValueError(f"chunk = {chunk}: must be at least 1")
         must_be_plain(function, f"{self.name}/{name}")
         key = self.key_of(function, args, kwargs, given=1)
@@ -263,8 +265,12 @@ class Scope:
         self.must_be_writable(name)
         self._event(name, "started", len(values), total)
         started = time.monotonic()
-        for first in range(0, total, chunk):
-            part = unique[first : first + chunk]
+        parts = (
+            [unique[first : first + chunk] for first in range(0, total, chunk)]
+            if isinstance(chunk, int)
+            else chunk(unique)
+        )
+        for part in parts:
             if all(item.id in values for item in part):
                 continue
             results = function(part, *args, **kwargs)

@@ -22,9 +22,17 @@ def one_line(text: str, limit: int | None = 300) -> str:
     return line if limit is None or len(line) <= limit else f"{line[: limit - 3]}..."
 
 
-def count_of(number: int, thing: str) -> str:
-    """``1 answer``, ``2 answers``, ``1,200 answers``."""
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+def count_of(number: int, thing: str, plural: str = "") -> str:
+    """``1 answer``, ``2 answers``, ``1,200 answers``; ``plural`` where an s does not make it."""
+    return f"{number:,} {thing if number == 1 else plural or f'{thing}s'}"
+
+
+def kind_of_value(value: object) -> str:
+    """What a value of a data file is, in a reader's words: ``a list``, ``a text``, ``nothing``."""
+    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list"}
+    if value is None:
+        return "nothing"
+    return names.get(type(value), "an object")
 
 
 def safe(text: object, limit: int | None = None) -> str:

@@ -16,6 +16,7 @@ from iteralign.engines.digests import digests
 from iteralign.engines.probe import Memory, probe_total
 from iteralign.engines.weights import ADAPTER_FILE
 from iteralign.errors import TrainingError
+from iteralign.text.printable import count_of
 from iteralign.training.arguments import diverged
 from iteralign.training.as_it_was import AsItWas
 
@@ -61,7 +62,9 @@ def must_be_finite(model: Any, losses: Sequence[dict[str, float]], learning_rate
     bad = [n for n, p in model.named_parameters() if not bool(torch.isfinite(p).all())]
     if bad:
         raise TrainingError(
-            diverged(f"{len(bad)} tensors hold values that are no numbers ({bad[0]})", learning_rate)
+            diverged(
+                f"values that are no numbers in {count_of(len(bad), 'tensor')} ({bad[0]})", learning_rate
+            )
         )
 
 

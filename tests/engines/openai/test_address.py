@@ -15,13 +15,14 @@ from iteralign.engines.openai.generator import OpenAIEngine
 from iteralign.errors import EngineError, RecipeError, Unavailable
 from iteralign.recipe.load import load_recipe
 from iteralign.records.chat import SamplingParams
+from patience import PATIENCE
 from scripted_server import KEY, Reply, Serve, bad, chats, good
 
 PARAMS = SamplingParams(max_new_tokens=16, temperature=0.0)
 
 
 def engine(url: str, model: str = "m") -> OpenAIEngine:
-    return OpenAIEngine(model, url, "TEST_KEY", warn=lambda text: None, backoff=0.01, timeout=5.0)
+    return OpenAIEngine(model, url, "TEST_KEY", warn=lambda text: None, backoff=0.01, timeout=PATIENCE)
 
 
 # ---- Azure

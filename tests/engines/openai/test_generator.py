@@ -19,6 +19,7 @@ from iteralign.engines.openai.said import retry_after
 from iteralign.errors import EngineError, Filtered, PromptTooLong, RateLimited, Unavailable
 from iteralign.protocols import StructuredGenerator
 from iteralign.records.chat import Completion, Message, SamplingParams
+from patience import PATIENCE
 from scripted_server import KEY, Reply, Serve, Server, bad, chat, chats, good
 
 PARAMS = SamplingParams(max_new_tokens=16, temperature=0.0, seed=5)
@@ -34,7 +35,7 @@ SCHEMA = {
 def engine(server: Server, warnings: list[str] | None = None, **settings: Any) -> OpenAIEngine:
     heard = [] if warnings is None else warnings
     return OpenAIEngine(
-        "m", server.url, "TEST_KEY", warn=heard.append, **{"backoff": 0.01, "timeout": 5.0, **settings}
+        "m", server.url, "TEST_KEY", warn=heard.append, **{"backoff": 0.01, "timeout": PATIENCE, **settings}
     )
 
 
@@ -81,10 +82,8 @@ def test_equal_chats_have_random_streams_of_their_own(serve: Serve) -> None:
 
 def test_no_more_requests_are_in_flight_than_allowed(serve: Serve) -> None:
     server = serve(lambda r, _: Reply(body=good("x"), stall=0.03))
-    started = time.monotonic()
     engine(server, concurrency=4).generate(chats(24), PARAMS)
-    assert server.busiest == 4
-    assert time.monotonic() - started < 24 * 0.03  # they do overlap
+    assert server.busiest == 4, "they do overlap"
 
 
 def test_an_answer_that_was_cut_says_so(serve: Serve) -> None:
@@ -129,7 +128,7 @@ PASSING = {
     "503": Reply(503, b"<html>busy</html>"),
     "408": Reply(408, bad("late")),
     "reset": Reply(reset=True),
-    "stall": Reply(body=good("x"), stall=0.6),
+    "stall": Reply(body=good("x"), stall=4.0),
     "trickle": Reply(body=good("x"), trickle=0.02),
     "truncated": Reply(body=good("x")[:20]),
     "html": Reply(body=b"<html>hello</html>", **{"Content-Type": "text/html"}),
@@ -144,7 +143,8 @@ PASSING = {
 def test_what_passes_is_tried_again(serve: Serve, name: str) -> None:
     server = serve(lambda r, n: PASSING[name] if n < 2 else None)
     heard: list[str] = []
-    assert engine(server, heard, timeout=0.3).generate(chats(1), PARAMS)[0].text == "echo q0"
+    limit = 2.0 if name in ("stall", "trickle") else PATIENCE
+    assert engine(server, heard, timeout=limit).generate(chats(1), PARAMS)[0].text == "echo q0"
     assert len(server.requests) == 3
     assert len(heard) == 1  # the second of the same kind is counted, not repeated
     assert "try 1 of 6" in heard[0]
@@ -165,30 +165,22 @@ def test_retries_are_bounded_and_the_reason_is_told(
     )  # does it answer anything at all?
 
 
-def test_pauses_grow(serve: Serve) -> None:
-    times: list[float] = []
-    server = serve(
-        lambda r, n: (times.append(time.monotonic()), Reply(500, bad("oops")))[1] if n < 4 else None
-    )
+def test_pauses_grow(serve: Serve, pauses: list[float]) -> None:
+    server = serve(lambda r, n: Reply(500, bad("oops")) if n < 4 else None)
     engine(server, backoff=0.04).generate(chats(1), PARAMS)
-    first, last = times[1] - times[0], times[3] - times[2]
-    assert 0.02 <= first <= 0.2
-    assert last >= 0.08
+    assert 0.02 <= pauses[0] <= 0.06
+    assert 0.08 <= pauses[2] <= 0.24
 
 
 @pytest.mark.parametrize("header", [{"Retry_After": "0.4"}, {"retry_after_ms": "400", "Retry_After": "99"}])
-def test_a_server_that_asks_for_patience_gets_it_from_everybody(serve: Serve, header: dict[str, str]) -> None:
-    times: list[float] = []
-    server = serve(
-        lambda r, n: (
-            times.append(time.monotonic()),
-            Reply(429, bad("slow down"), **header) if n == 0 else None,
-        )[1]
-    )
+def test_a_server_that_asks_for_patience_gets_it_from_everybody(
+    serve: Serve, header: dict[str, str], pauses: list[float]
+) -> None:
+    server = serve(lambda r, n: Reply(429, bad("slow down"), **header) if n == 0 else None)
     heard: list[str] = []
     made = engine(server, heard, concurrency=1)
     assert len(made.generate(chats(3), PARAMS)) == 3
-    assert times[1] - times[0] >= 0.39
+    assert max(pauses) >= 0.39
     assert any("asks to wait 0.4 s" in text for text in heard)
 
 
@@ -260,13 +252,11 @@ def test_what_cannot_pass_is_asked_once_and_told_with_the_remedy(
     serve: Serve, status: int, body: bytes, kind: type[EngineError], told: str
 ) -> None:
     server = serve(lambda r, _: Reply(status, body))
-    started = time.monotonic()
     with pytest.raises(kind, match=told):
         engine(server, concurrency=1).generate(chats(20), PARAMS)
     # a refused request may be its chat's own trouble: a plain one tells, also without what may be refused
     plain = {400: 4, 422: 4, 403: 1, 501: 1}.get(status, 0)
     assert server.asked() == ["q0"] + ["Say yes."] * plain
-    assert time.monotonic() - started < 3
 
 
 def test_without_a_key_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:

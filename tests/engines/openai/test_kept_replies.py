@@ -17,6 +17,7 @@ from iteralign.ledger import Facts, Request, Scores
 from iteralign.ledger import Reply as Kept
 from iteralign.records.chat import Completion, SamplingParams
 from iteralign.store.run import Run
+from patience import PATIENCE
 from scripted_server import Reply, Serve, Server, chats, good
 
 PARAMS = SamplingParams(max_new_tokens=16, temperature=0.0, seed=5)
@@ -29,7 +30,9 @@ def run(tmp_path: Path) -> Iterator[Run]:
 
 
 def engine(server: Server, run: Run) -> OpenAIEngine:
-    return OpenAIEngine("m", server.url, "TEST_KEY", warn=lambda text: None, ledger=run.calls, timeout=5.0)
+    return OpenAIEngine(
+        "m", server.url, "TEST_KEY", warn=lambda text: None, ledger=run.calls, timeout=PATIENCE
+    )
 
 
 def test_a_reply_that_is_no_text_of_a_file_is_kept_as_it_is(serve: Serve, run: Run) -> None:

@@ -620,7 +620,7 @@ def test_a_proposer_without_a_usable_reply_proposes_nothing_and_says_so() -> Non
     heard: list[str] = []
     assert oracle(lambda chat: "no idea", warn=heard.append).propose([failure()], Constitution()) == []
     assert len(heard) == 1
-    assert "scripted proposed nothing for 1 failures (theft): no usable reply" in heard[0]
+    assert "scripted proposed nothing for 1 failure (theft): no usable reply" in heard[0]
     assert oracle(lambda chat: principles(chat), warn=heard.append).propose([failure()], Constitution()) == []
     assert oracle(naive).propose([], Constitution()) == []
     assert len(heard) == 1

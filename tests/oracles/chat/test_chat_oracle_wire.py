@@ -18,6 +18,7 @@ from iteralign.oracles.chat.pair import ChatPairJudge
 from iteralign.oracles.jury import Jury
 from iteralign.records.iteralign import Constitution, Failure, Verdict
 from iteralign.records.pairs import Contest
+from patience import PATIENCE
 from scripted_server import Reply, Serve, Server, bad, good
 
 Script = Callable[[dict[str, Any]], Reply]
@@ -43,7 +44,9 @@ def right(request: dict[str, Any], **fields: Any) -> str:
 
 def oracle(server: Server, heard: list[str] | None = None, **settings: Any) -> ChatOracle:
     warn = (lambda text: None) if heard is None else heard.append
-    engine = OpenAIEngine("m", server.url, "TEST_KEY", warn=warn, backoff=0.01, max_retries=1, timeout=5.0)
+    engine = OpenAIEngine(
+        "m", server.url, "TEST_KEY", warn=warn, backoff=0.01, max_retries=1, timeout=PATIENCE
+    )
     return ChatOracle(engine, engine, name="m", categories={}, warn=warn, **settings)
 
 

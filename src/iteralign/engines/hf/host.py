@@ -7,6 +7,8 @@ probe. What happens in one batch is in ``model``. Knows nothing of what the answ
 from __future__ import annotations
 
 import gc
+import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -25,6 +27,8 @@ from iteralign.records.iteralign import Checkpoint
 
 TOKENS = 64
 """Per row of a generation batch, that a batch of trees of continuations may hold."""
+CPU_WORK = 4e11
+"""Floating-point operations of some 20 seconds on two cores; a token takes two for each weight."""
 KEEP_WARM = 2 << 30
 """Bytes: smaller models stay loaded between two ``serve`` of one checkpoint.
 
@@ -162,6 +166,14 @@ class HFPolicy:
         found = dict(zip(asked, self._in_batches([len(prompts[i]) for i in asked], work), strict=True))
         opened = thought_opened(loaded.tokenizer)
         return [self._host.apart(found[i], opened) if i in found else left_out[i] for i in range(len(chats))]
+
+    def pace(self) -> tuple[float, int]:
+        """Tokens and chats of some 20 seconds (``protocols.Paced``): on a CPU by the model's size, elsewhere
+        as many as there are."""
+        loaded = self._host.load(self.checkpoint)
+        if loaded.device != "cpu":
+            return math.inf, sys.maxsize
+        return CPU_WORK / (2 * loaded.parameters), sys.maxsize
 
     def weights(self) -> tuple[Any, Any]:
         """Model and tokenizer, loaded and proven (``protocols.Weighty``)."""

@@ -57,6 +57,7 @@ class Loaded:
             model.config.get_text_config().output_router_logits = False
         limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         self.context = min(x for x in (max_context, limit, 1 << 30) if x)
+        self.parameters = sum(p.numel() for p in model.parameters())
         self.bytes = sum(p.numel() * p.element_size() for p in model.parameters())
         taken = inspect.signature(model.forward).parameters
         self._spellings: dict[int, str] = {}

@@ -8,6 +8,7 @@ nothing of what the answers are for, and never starts or stops a server.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -87,6 +88,7 @@ class ServerHost:
         self._warn = warn
         self.apart = Apart(thoughts, warn)
         self._expected = expected
+        self.concurrency: int = wire.get("concurrency", 8)
         self.endpoint = Completions(
             served_as, place=place, template=chat_template, warn=warn, ledger=ledger, **wire
         )
@@ -261,6 +263,10 @@ class ServedPolicy:
     def fingerprint(self) -> str:
         """The checkpoint's id, and what changed of template and precision since the run began."""
         return self._host.facts.fingerprint(self.checkpoint)
+
+    def pace(self) -> tuple[float, int]:
+        """Chats of two rounds of requests (``protocols.Paced``)."""
+        return math.inf, 2 * self._host.concurrency
 
     def generate(self, chats: Sequence[Chat], params: SamplingParams) -> list[Completion]:
         """One completion per chat, in order. Raises the first chat's ``EngineError``."""

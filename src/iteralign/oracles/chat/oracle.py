@@ -25,7 +25,7 @@ from iteralign.prompts.render import render, version
 from iteralign.protocols import Generator
 from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.iteralign import Constitution, Exchange, Failure, Principle, Verdict
-from iteralign.text.printable import one_line
+from iteralign.text.printable import count_of, one_line
 from iteralign.text.words import runs
 
 OTHER = "other"
@@ -154,8 +154,8 @@ class ChatOracle:
                 )
         if reason is not None:
             self._warn(
-                f"{self._name} proposed nothing for {len(failures)} failures ({failures[0].category}): "
-                f"{_shown(reason)}"
+                f"{self._name} proposed nothing for {count_of(len(failures), 'failure')} "
+                f"({failures[0].category}): {_shown(reason)}"
             )
         return []
 

@@ -1,0 +1,61 @@
+"""Whether the libraries that a recipe needs are installed: asked before anything is made.
+
+Imports none of them. A part of the composition root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Final
+
+from iteralign.errors import EngineError
+from iteralign.recipe.load import AnyRecipe
+
+EXTRAS: Final = {
+    "train": ("torch", "transformers", "trl", "peft", "datasets", "accelerate"),
+    "qlora": ("bitsandbytes",),
+    "eval": ("lm_eval",),
+}
+"""The libraries that each extra of the package installs."""
+BROUGHT: Final = {"train": ("huggingface_hub", "tokenizers", "safetensors", "pyarrow", "pandas")}
+"""What they bring along."""
+_ANSWERS: Final = ("torch", "transformers")
+
+
+def must_be_installed(recipe: AnyRecipe, *, training: bool) -> None:
+    """Check that the recipe's model can answer here, and with ``training`` that it can be trained here.
+
+    Raises ``EngineError`` that says in one line what to install.
+    """
+    if training:
+        names = EXTRAS["train"]
+    elif recipe.model.engine == "server" and recipe.model.api == "chat":
+        names = ()
+    else:
+        names = _ANSWERS
+    missing = [name for name in names if not _is_there(name)]
+    if missing:
+        raise EngineError(lacking(missing, "training a model" if training else "a model here"))
+
+
+def lacking(missing: Sequence[str], purpose: str = "this") -> str:
+    """Say what is not installed, and how to install it."""
+    extra = extra_of(missing[0]) or "train"
+    verb = "is" if len(missing) == 1 else "are"
+    return (
+        f"{purpose} needs {', '.join(missing)}, which {verb} not installed: pip install 'iteralign[{extra}]'"
+    )
+
+
+def extra_of(module: str) -> str | None:
+    """Return the extra that installs a library; None for one that no extra does."""
+    top = module.partition(".")[0]
+    return next((e for e, names in EXTRAS.items() if top in (*names, *BROUGHT.get(e, ()))), None)
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):  # an import hook, or a half-removed package
+        return False
