@@ -7,7 +7,6 @@ A message names the file and the line. Knows no stage.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -16,8 +15,10 @@ from iteralign.canonical import canonical
 from iteralign.data.columns import Columns
 from iteralign.data.sources import HUB, read_source
 from iteralign.data.turns import is_chat
-from iteralign.errors import DataError, StoreError
+from iteralign.errors import DataError
 from iteralign.records.base import Record
+from iteralign.store.files import write_for_user
+from iteralign.text.printable import readable_json
 
 T = TypeVar("T", bound=Record)
 _WHOLE: Final = frozenset(
@@ -101,21 +102,7 @@ def write_lines(out: Path, rows: Iterable[object]) -> dict[str, Any]:
         nonlocal count
         for row in rows:
             count += 1
-            yield canonical(row) + "\n"
+            yield readable_json(canonical(row)) + "\n"
 
-    write_texts(out, lines())
+    write_for_user(out, lines())
     return {"path": str(out), "rows": count}
-
-
-def write_texts(out: Path, texts: Iterable[str]) -> None:
-    """Write texts one after the other; the file appears when it is whole. Raises ``StoreError``."""
-    partial = out.with_name(f".{out.name}.partial")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as file:
-            file.writelines(texts)
-        os.replace(partial, out)
-    except OSError as error:
-        raise StoreError(f"{out} cannot be written: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)

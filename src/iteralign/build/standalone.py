@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
-from iteralign.build.lines import json_lines, read_records, write_lines, write_texts
+from iteralign.build.lines import json_lines, read_records, write_lines
 from iteralign.build.models import base_checkpoint, built_in_template, host, must_be_whole, trainer
 from iteralign.build.oracle import oracle
 from iteralign.constitution.export import from_file, to_json
@@ -47,6 +47,7 @@ from iteralign.stages.propose import propose
 from iteralign.stages.red_team import red_team
 from iteralign.stages.revise import revise
 from iteralign.stages.screen import revised_exchanges, screen, unresolved
+from iteralign.store.files import write_for_user
 from iteralign.training.saving import TRAINING_LOG
 
 _OF_EXCHANGE: Final = frozenset({"id", "prompt", "response"})
@@ -105,7 +106,7 @@ def stage_propose(
         **recipe.propose.model_dump(exclude={"aspects", "benign_prompts"}),
     )
     merged = consolidate(known, proposed, **recipe.consolidate.model_dump())
-    write_texts(out, [to_json(merged)])
+    write_for_user(out, to_json(merged))
     active = sum(p.status == "active" for p in merged.principles)
     return {"path": str(out), "proposed": len(proposed), "principles": active}
 

@@ -37,6 +37,9 @@ class Recipe(Section):
     )
     method: Literal["iteralign"] = Field("iteralign", description="the algorithm")
     seed: int = Field(0, ge=0, lt=2**32, description="of everything that is random")
+    shared: bool = Field(
+        False, description="others on this machine may read the run's directory, as the umask says"
+    )
     constitution: str | None = Field(
         None,
         min_length=1,

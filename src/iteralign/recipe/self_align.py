@@ -177,6 +177,9 @@ class SelfAlignRecipe(Section):
     )
     method: Literal["self-align"] = Field("self-align", description="the algorithm")
     seed: int = Field(0, ge=0, lt=2**32, description="of everything that is random")
+    shared: bool = Field(
+        False, description="others on this machine may read the run's directory, as the umask says"
+    )
     assistant: str = Field(
         "Iris",
         pattern=r"^[A-Za-z][A-Za-z0-9 -]{0,39}$",

@@ -25,6 +25,7 @@ from iteralign.records.iteralign import (
 )
 from iteralign.records.self_align import Aligned, Harvest, SelfAlignResult
 from iteralign.report.stored import failures_in
+from iteralign.store.files import write_for_user
 from iteralign.store.run import Run
 from iteralign.text.printable import readable_json
 
@@ -108,20 +109,7 @@ def write_jsonl(rows: Iterable[Mapping[str, Any]], out: Path) -> int:
             count += 1
             yield _line(row)
 
-    partial = out.with_name(f".{out.name}.partial")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(lines())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, out)
-    except OSError as error:
-        raise StoreError(
-            f"{out} cannot be written: {error.strerror or error}; make room, or choose another place"
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
+    write_for_user(out, lines())
     return count
 
 

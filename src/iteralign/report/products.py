@@ -6,17 +6,17 @@ go by default (into the run's ``exports`` folder), not how they are made.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from iteralign.constitution.export import to_json, to_markdown, to_yaml
-from iteralign.errors import RecipeError, StoreError
+from iteralign.errors import RecipeError
 from iteralign.records.iteralign import Checkpoint, Constitution, Principle
 from iteralign.report import export, figure
 from iteralign.report.summary import constitution, score_rows, summary
 from iteralign.report.summary import judge as judge_of
+from iteralign.store.files import must_be_folder, write_for_user
 from iteralign.store.run import Run
 
 ENDINGS = {"markdown": "md", "yaml": "yaml", "json": "json"}
@@ -39,13 +39,14 @@ def write(
     if base and product != "model":
         raise RecipeError(f"--base: it goes with model, not with {product}; leave it away")
     folder = run.directory / "exports"
+    must_be_folder(folder)
     self_align = run.settings.get("method") == "self-align"
     match product:
         case "constitution":
             found = rules(run) if self_align else constitution(run)
             text = {"markdown": to_markdown, "yaml": to_yaml, "json": to_json}[form](found)
             path = out or folder / f"constitution.{ENDINGS[form]}"
-            _write(path, text)
+            write_for_user(path, text)
             return {"path": str(path), "principles": sum(p.status == "active" for p in found.principles)}
         case "preferences" if self_align:
             raise RecipeError(
@@ -100,17 +101,5 @@ def _figure(run: Run, folder: Path) -> dict[str, Any]:
         "tex": figure.latex(rows, title, judge),
     }
     for ending, text in texts.items():
-        _write(folder / f"scores.{ending}", text)
+        write_for_user(folder / f"scores.{ending}", text)
     return {"path": str(folder / "scores.svg"), "files": [str(folder / f"scores.{e}") for e in texts]}
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise StoreError(
-            f"{path} cannot be written: {error.strerror or error}; make room, or choose another place"
-        ) from error

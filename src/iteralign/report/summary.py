@@ -236,7 +236,8 @@ def worked_on_by(directory: Path) -> str | None:
     import fcntl
 
     try:
-        descriptor = os.open(directory / "run.lock", os.O_RDONLY | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(directory / "run.lock", flags)
     except OSError:
         return None
     try:

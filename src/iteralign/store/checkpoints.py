@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 from iteralign.canonical import content_hash
 from iteralign.errors import CheckpointCorrupt, StoreError
 from iteralign.records.iteralign import Checkpoint
-from iteralign.store.database import flush_folder
+from iteralign.store.files import close_to_others, flush_folder, kind_of, links_in, remove_tree
 
 FOLDER = "checkpoints"
 PARTIAL = ".partial-"
@@ -104,8 +103,9 @@ def prepare(folder: Path) -> None:
     """Make the folder that weights are built in. What an interrupted trainer left to go on from is kept,
     anything else is not.
     """
-    if folder.exists() and not any(p.is_dir() for p in folder.glob(f"{TRAINER_CHECKPOINT}*")):
-        shutil.rmtree(folder)
+    begun = any(p.is_dir() for p in folder.glob(f"{TRAINER_CHECKPOINT}*"))
+    if folder.is_symlink() or (folder.exists() and (not begun or any(links_in(folder)))):
+        remove_tree(folder)
     folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -118,15 +118,16 @@ def finish(partial: Path, final: Path) -> None:
         elif path.is_dir():
             flush_folder(path)
     flush_folder(partial)
-    if final.exists():
-        shutil.rmtree(final)
+    close_to_others(partial)
+    if final.exists() or final.is_symlink():
+        remove_tree(final)
     os.replace(partial, final)
     flush_folder(final.parent)
 
 
 def remove(folder: Path) -> None:
     """Delete a checkpoint's folder."""
-    shutil.rmtree(folder)
+    remove_tree(folder)
     flush_folder(folder.parent)
 
 
@@ -134,7 +135,7 @@ def clear_partial(directory: Path, keep: Path | None = None) -> None:
     """Delete half-built folders of a run, all but ``keep``."""
     for folder in (directory / FOLDER).glob(f"{PARTIAL}*"):
         if folder != keep:
-            shutil.rmtree(folder)
+            remove_tree(folder)
 
 
 def _weights(folder: Path) -> list[tuple[str, Path]]:
@@ -142,7 +143,12 @@ def _weights(folder: Path) -> list[tuple[str, Path]]:
     for path in folder.rglob("*"):
         within = path.relative_to(folder)
         aside = any(part.startswith((".", TRAINER_CHECKPOINT)) for part in within.parts[:-1])
-        if path.is_file() and path.suffix in WEIGHTS and path.name not in NOT_WEIGHTS and not aside:
+        if (
+            kind_of(path) == "a file"
+            and path.suffix in WEIGHTS
+            and path.name not in NOT_WEIGHTS
+            and not aside
+        ):
             found.append((within.as_posix(), path))
     return sorted(found)
 

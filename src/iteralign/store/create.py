@@ -13,10 +13,12 @@ from typing import Any
 
 from iteralign.canonical import canonical
 from iteralign.errors import StoreError
-from iteralign.store.database import flush_folder, sha256, write_whole
+from iteralign.store.database import sha256
+from iteralign.store.files import flush_folder, must_be_file, must_be_folder, write_whole
 from iteralign.store.lock import LOCK
 from iteralign.store.schema import SCHEMA, SCHEMA_VERSION
 
+FOLDERS = ("checkpoints", "exports")
 KEYS = "ids"
 """How a new run's steps tell records in their keys (``keys.key_of``)."""
 DATABASE, RECIPE = "run.sqlite", "recipe.yaml"
@@ -41,6 +43,17 @@ def must_be_free(directory: Path) -> None:
         raise StoreError(
             f"{directory} is not empty and holds no run (it holds {shown}): choose another directory"
         )
+
+
+def must_hold_own(directory: Path) -> None:
+    """Raises ``StoreError`` where a link, a pipe or the like lies in the place of a run's file or folder."""
+    for name in (LOCK, DATABASE, RECIPE, UNBORN, UNBORN_RECIPE):
+        must_be_file(directory / name)
+    for name in (DATABASE, UNBORN):
+        for suffix in ("-journal", "-wal", "-shm"):
+            must_be_file(directory / (name + suffix))
+    for name in FOLDERS:
+        must_be_folder(directory / name)
 
 
 def write_new(directory: Path, settings: Mapping[str, Any], recipe_text: str) -> None:

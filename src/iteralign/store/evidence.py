@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from iteralign.canonical import canonical
-from iteralign.store.database import Database, storage, write_whole
+from iteralign.store.database import Database, storage
+from iteralign.store.files import must_be_folder, write_whole
+from iteralign.text.printable import readable_json
 
 _AT_ONCE = 500
 
@@ -32,6 +34,7 @@ def export(database: Database, folder: Path) -> list[Path]:
     for (kind,) in database.rows("SELECT DISTINCT kind FROM steps WHERE current"):
         kinds.setdefault(_file_name(kind), []).append(kind)
     with storage(folder):
+        must_be_folder(folder)
         folder.mkdir(exist_ok=True)
         for name, own in kinds.items():
             write_whole(folder / name, _lines(database, own))
@@ -45,7 +48,7 @@ def _lines(database: Database, kinds: Sequence[str]) -> Iterator[bytes]:
         for record in data if isinstance(data, list) else [data]:
             fields = record if isinstance(record, dict) else {"value": record}
             line = json.dumps({"scope": scope, "step": step, **fields}, ensure_ascii=False)
-            yield line.encode() + b"\n"
+            yield readable_json(line).encode() + b"\n"
 
 
 def _current(

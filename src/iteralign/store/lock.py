@@ -35,7 +35,8 @@ class Lock:
         """
         import fcntl
 
-        descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(directory / LOCK, flags, 0o644)
         try:
             for _ in range(20):  # a reader that looks whether somebody holds it does so for an instant
                 try:

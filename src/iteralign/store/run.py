@@ -18,7 +18,7 @@ from iteralign.errors import CheckpointCorrupt, RunMismatch, StoreError
 from iteralign.records.iteralign import Checkpoint
 from iteralign.store import checkpoints as weights
 from iteralign.store.calls import Calls
-from iteralign.store.create import DATABASE, must_be_free, write_new
+from iteralign.store.create import DATABASE, must_be_free, must_hold_own, write_new
 from iteralign.store.database import REMEDIES, Database, is_full, storage
 from iteralign.store.evidence import digest, export
 from iteralign.store.keys import BEGINNING, must_be_plain
@@ -30,6 +30,10 @@ from iteralign.store.steps import ONLY, Event, Log, Memory, Scope, spelled
 __all__ = ["Event", "Run", "Scope"]
 
 EXPORTS = "exports"
+PRIVATE = 0o700
+"""Of a new run's directory: prompts and answers in it are nobody else's affair."""
+OPEN = 0o777
+"""The same, where the recipe says ``shared``; less what the umask takes."""
 
 
 class Run:
@@ -71,7 +75,9 @@ class Run:
         with storage(directory):
             if not (directory / DATABASE).exists():
                 must_be_free(directory)
-                directory.mkdir(parents=True, exist_ok=True)
+                directory.parent.mkdir(parents=True, exist_ok=True)
+                directory.mkdir(mode=OPEN if settings.get("shared") else PRIVATE, exist_ok=True)
+                must_hold_own(directory)
                 with ExitStack() as undo:
                     lock = Lock.take(directory)
                     undo.callback(lock.release)
@@ -129,6 +135,7 @@ class Run:
                     f"{directory} {what}: name a run's directory, or start one there with `iteralign "
                     f"run --out {directory}`"
                 )
+            must_hold_own(directory)
             with ExitStack() as undo:
                 lock = None if readonly else Lock.take(directory)
                 if lock is not None:

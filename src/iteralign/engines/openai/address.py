@@ -94,12 +94,16 @@ class Address:
             raise Unavailable(_why_no_client(error, server)) from None
 
     def options(self, server: Server) -> dict[str, Any]:
-        """What each request says beside its body: Azure's classic API wants keys in a header of its own."""
+        """What each request says beside its body: Azure's classic API wants keys in a header of its own.
+
+        Nothing is sent on to another address, prompts neither.
+        """
+        stay = {"follow_redirects": False}
         if self.version is None or not server.key or _TOKEN.fullmatch(server.key):
-            return {}  # a token of Entra goes as any other key
+            return stay  # a token of Entra goes as any other key
         from openai import Omit
 
-        return {"headers": {"api-key": server.key, "Authorization": Omit()}}
+        return {**stay, "headers": {"api-key": server.key, "Authorization": Omit()}}
 
 
 def _why_no_client(error: Exception, server: Server) -> str:

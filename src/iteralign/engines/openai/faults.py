@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from iteralign.engines.openai.parameters import refused_in
 from iteralign.engines.openai.proxies import proxy_for
@@ -197,13 +197,14 @@ def _of_status(error: Any, server: Server) -> Fault:
     other = _of_protocol(said.text, server) if _TO_TLS.search(said.text) else None
     if other is not None:
         return Fault("fatal", other, "another protocol", status)
-    fault = _of_chat(status, said, server) or _of_said(status, said, server, error.response.headers)
-    asked = urlsplit(str(error.response.url))
-    if fault.kind == "fatal" and error.response.history and asked.hostname:
-        moved = f"{asked.scheme}://{asked.netloc.rpartition('@')[2]}"
-        text = f"{fault.error} (the server sent the request on to {moved}: give that address as base_url)"
-        return replace(fault, error=type(fault.error)(text))
-    return fault
+    if 300 <= status < 400:
+        moved = server.clean(urljoin(str(error.response.url), error.response.headers.get("location", "")))
+        text = (
+            f"{server.place}: the server sends requests on to {moved} ({status}), where nothing was sent: "
+            "give that address as base_url, if it is the one that you mean"
+        )
+        return Fault("fatal", Unavailable(text), "another address", status)
+    return _of_chat(status, said, server) or _of_said(status, said, server, error.response.headers)
 
 
 def _of_chat(status: int, said: Said, server: Server) -> Fault | None:

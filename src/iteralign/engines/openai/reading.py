@@ -19,6 +19,7 @@ _BLOCKED = frozenset(
     | {"sensitive", "blocked", "guardrail_intervened"}
 )
 """Words for a filter where others say why the answer ended."""
+_LEAST_SECRET = 8
 _MOST_TOKENS = 10**9
 """More than that for one request is no count."""
 
@@ -37,6 +38,22 @@ def as_json(reply: Any) -> Any:
     """A reply as JSON, also where its server calls it plain text."""
     if isinstance(reply, str) and reply.lstrip().startswith("{"):
         return json.loads(reply)
+    return reply
+
+
+def without_key(reply: Any, key: str | None) -> Any:
+    """The reply with ``***`` where it repeats the key that it was asked with: it is stored and shown.
+
+    A word of fewer than eight characters is no secret that a text could not hold by chance.
+    """
+    if key is None or len(key) < _LEAST_SECRET:
+        return reply
+    if isinstance(reply, str):
+        return reply.replace(key, "***")
+    if isinstance(reply, list):
+        return [without_key(item, key) for item in reply]
+    if isinstance(reply, dict):
+        return {without_key(name, key): without_key(value, key) for name, value in reply.items()}
     return reply
 
 

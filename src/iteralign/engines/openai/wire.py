@@ -22,7 +22,7 @@ from iteralign.engines.openai.address import Address
 from iteralign.engines.openai.faults import Fault, Server, classify
 from iteralign.engines.openai.pace import Pace
 from iteralign.engines.openai.parameters import LENGTH, SPARE, next_to_go, without
-from iteralign.engines.openai.reading import as_json, trouble
+from iteralign.engines.openai.reading import as_json, trouble, without_key
 from iteralign.engines.openai.session import Ask, Session
 from iteralign.engines.openai.size import Size
 from iteralign.errors import BudgetExceeded, EngineError, RateLimited
@@ -331,7 +331,7 @@ class Wire:
                     if body
                     else session.client.get(ask.path, cast_to=object, options=options)
                 )
-                reply = as_json(await send)
+                reply = without_key(as_json(await send), session.server.key)
                 return (ask.kind is not Facts and trouble(reply, session.server)) or ask.read(reply)
         except (OpenAIError, ValueError, TimeoutError, RecursionError) as error:
             return classify(error, session.server, self._timeout)

@@ -23,8 +23,19 @@ _INVISIBLE = re.compile(
     r"\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff"  # no width, or another writing direction
     r"\ufff9-\ufffb\U000e0000-\U000e0fff]"  # annotations, and tags: invisible text of its own
 )
-_TOKENS = re.compile(r"<(?=[|\uff5c]|/?[A-Za-z_][\w-]{0,30}>|</?SYS>>)|\[(?=/?[A-Za-z]{0,3}[A-Z_]{3,30}\])")
-"""Where a control token of some chat template may begin: ``<|...``, ``<word>``, ``[WORD]``."""
+_TOKENS = re.compile(
+    r"<(?=[|\uff5c]|/?[A-Za-z_][\w:.-]{0,30}>|</?SYS>>)"
+    r"|\[(?=/?[A-Za-z]{0,3}[A-Z_]{3,30}(?:_\d{1,4})?\]|\||[a-z]~\[)"
+    r"|\](?=~!?[a-z]\]|~!?[a-z]\[)"
+    r"|>(?=>[A-Z]{3,20}<<)"
+)
+"""Where a control token of some chat template may begin.
+
+``<|...``, ``<word>``, ``<name:word>``, ``[WORD]``, ``[WORD_1]``, ``[|...``, ``[e~[``, ``]~b]``, ``]~!b[``,
+``>>WORD<<``.
+"""
+_END = re.compile(r"\s*(?:`{3,}|~{3,}|</?[A-Za-z_|]{1,20}>)?\s*")
+"""What may follow the object of a reply: the end of a fence, or of a tag around it."""
 _REPLY_LIMIT = 20_000  # characters of a reply that are read
 T = TypeVar("T", bound=BaseModel)
 
@@ -71,9 +82,11 @@ def mark_for(texts: Sequence[str], seed: int) -> str:
 def read(reply: str, mark: str, shape: type[T]) -> T:
     """The last JSON object of the reply that bears the mark, validated. Raises ``Unusable``.
 
-    Objects without the mark are quotations of the material, or inventions of it, and are passed over.
+    Objects without the mark are quotations of the material, or inventions of it, and are passed over. Nothing
+    may follow the object: where a judge quotes without escaping, the material may close it.
     """
     found: dict[str, Any] | None = None
+    rest = ""
     # not strict: small models put line feeds and tabs into strings as they are
     decoder = json.JSONDecoder(object_pairs_hook=_without_repeats, strict=False)
     text = reply[-_REPLY_LIMIT:]
@@ -86,10 +99,13 @@ def read(reply: str, mark: str, shape: type[T]) -> T:
             continue
         if isinstance(value, dict) and value.get("mark") == mark:
             found = value
+            rest = text[at:]
     if found is None:
         raise Unusable(
             "it is empty" if not reply.strip() else "it holds no JSON object with the mark of the request"
         )
+    if not _END.fullmatch(rest):
+        raise Unusable(f"something follows the JSON object: {one_line(rest, 60)!r}")
     try:
         return shape.model_validate(found)
     except ValidationError as error:

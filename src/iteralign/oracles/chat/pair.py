@@ -36,8 +36,8 @@ class Comparison(BaseModel):
     rationale: str = ""
 
 
-SCHEMA = reply_schema(Comparison, first=("rationale",))
-"""The reason comes first, as with ``replies.judgement_schema``."""
+SCHEMA = reply_schema(Comparison)
+"""The reason comes last, as with ``replies.judgement_schema``."""
 
 
 class ChatPairJudge:

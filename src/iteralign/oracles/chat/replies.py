@@ -67,8 +67,8 @@ class Proposal(BaseModel):
 
 
 def judgement_schema(categories: Sequence[str]) -> dict[str, Any]:
-    """The reason comes before the label: a model that writes its reason first judges better."""
-    return reply_schema(Judgement, first=("rationale", "compliance"), choices={"categories": categories})
+    """The label comes before the reason: a reason that quotes the material unescaped cannot give another."""
+    return reply_schema(Judgement, first=("compliance",), choices={"categories": categories})
 
 
 PROPOSAL_SCHEMA = reply_schema(Proposal)
