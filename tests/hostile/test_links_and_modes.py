@@ -13,7 +13,7 @@ from iteralign.build.lines import write_lines
 from iteralign.errors import StoreError
 from iteralign.records.chat import Message
 from iteralign.records.iteralign import Checkpoint, RedTeamPrompt
-from iteralign.report.export import write_jsonl
+from iteralign.report.export import _copy, write_jsonl
 from iteralign.report.products import write
 from iteralign.report.summary import worked_on_by
 from iteralign.store.run import Run
@@ -229,3 +229,42 @@ def test_checkpoints_are_never_writable_by_others(tmp_path: Path, umask: int) ->
     for path in [folder, *folder.rglob("*")]:
         assert not stat.S_IMODE(path.stat().st_mode) & 0o022, path
     assert stat.S_IMODE(exported.stat().st_mode) == 0o666 & ~umask
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_an_exported_model_is_the_model_and_nothing_else(tmp_path: Path, victim: Path, umask: int) -> None:
+    """A checkpoint that somebody handed on: links to a user's files, code, pickles, pipes."""
+    source = tmp_path / "source"
+    source.mkdir()
+    build(source)
+    (source / "tokenizer.json").symlink_to(source / "config.json")
+    for name in ("pytorch_model.bin", "adapter_model.bin", "modeling_x.py", "training_args.bin", "notes.md"):
+        (source / name).write_text("foreign")
+    put(to_file, victim, source / "vocab.txt")
+    put(to_nothing, victim, source / "merges.txt")
+    put(pipe, victim, source / "special.json")
+    (source / "inner").mkdir()
+    before = os.umask(umask)
+    try:
+        _copy(source, tmp_path / "out")
+    finally:
+        os.umask(before)
+    exported = sorted((tmp_path / "out").iterdir())
+    assert [p.name for p in exported] == ["config.json", "model.safetensors", "tokenizer.json"]
+    for path in exported:
+        assert not path.is_symlink()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+
+
+def test_a_model_of_the_hubs_cache_is_exported_whole(tmp_path: Path) -> None:
+    snapshot = tmp_path / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (tmp_path / "blobs").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / "blobs" / f"sha-{name}").write_text(name)
+        (snapshot / name).symlink_to(Path("..", "..", "blobs", f"sha-{name}"))
+    _copy(snapshot, tmp_path / "out")
+    assert {p.name: p.read_text() for p in (tmp_path / "out").iterdir()} == {
+        "config.json": "config.json",
+        "model.safetensors": "model.safetensors",
+    }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,14 +24,12 @@ from iteralign.records.iteralign import (
 )
 from iteralign.records.self_align import Aligned, Harvest, SelfAlignResult
 from iteralign.report.stored import failures_in
-from iteralign.store.files import write_for_user
+from iteralign.store.checkpoints import files_of
+from iteralign.store.files import remove_tree, write_for_user
 from iteralign.store.run import Run
 from iteralign.text.printable import readable_json
 
 Row = dict[str, list[dict[str, str]]]
-_LEFTOVERS = re.compile(
-    r"training_args\.bin|(optimizer|scheduler|scaler)\.(pt|bin)|rng_state.*\.pth|trainer_state\.json|\..*"
-)
 
 
 def training_examples(run: Run) -> list[Row]:
@@ -157,21 +154,19 @@ def model(
         raise StoreError(
             f"the base model {checkpoint.path!r} is no folder here that could be copied: load it by that name"
         )
-    _copy(source, out)
+    _copy(source, out, base=base)
     return out
 
 
-def _copy(source: Path, out: Path) -> None:
-    """The model's files, readable by everybody, whole or not at all."""
+def _copy(source: Path, out: Path, *, base: bool = False) -> None:
+    """The model's files alone, with the modes of new files, whole or not at all."""
     partial = out.with_name(f".{out.name}.partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)
+        remove_tree(partial)
         partial.mkdir()
-        for file in sorted(source.iterdir()):
-            if file.is_file() and not _LEFTOVERS.fullmatch(file.name):
-                shutil.copyfile(file, partial / file.name)
-                (partial / file.name).chmod(0o644)
+        for name, file in files_of(source, base=base):
+            shutil.copyfile(file, partial / name)
         if out.exists():
             out.rmdir()
         os.replace(partial, out)

@@ -22,6 +22,7 @@ PARTIAL = ".partial-"
 WEIGHTS = (".safetensors", ".json", ".jinja", ".model", ".txt")
 NOT_WEIGHTS = ("training_log.json", "trainer_state.json")
 TRAINER_CHECKPOINT = "checkpoint-"
+_PICKLED = re.compile(r"pytorch_model(-\d{5}-of-\d{5})?\.bin")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -61,6 +62,27 @@ def manifest(folder: Path) -> list[File]:
     checkpoints do not count.
     """
     return [File(name, path.stat().st_size, _sha256(path)) for name, path in _weights(folder)]
+
+
+def files_of(folder: Path, *, base: bool = False) -> list[tuple[str, Path]]:
+    """Name and place of each file directly in a model's folder that the model is made of.
+
+    A link counts where it stays in the folder, or leads to the blobs of the hub client's cache, whose folders
+    hold nothing but links. Others, code and pickles are no part of a model; ``base``: a user's own may have
+    its weights in one, as ``transformers`` names and reads it.
+    """
+    found = []
+    home = folder.resolve()
+    blobs = home.parent.parent / "blobs"
+    for path in sorted(folder.iterdir()):
+        counts = path.suffix in WEIGHTS or (base and _PICKLED.fullmatch(path.name))
+        if not counts or path.name in NOT_WEIGHTS or not path.is_file():
+            continue
+        target = path.resolve()
+        cached = home.parent.name == "snapshots" and target.parent == blobs
+        if target.parent == home or cached:
+            found.append((path.name, target))
+    return found
 
 
 def hash_of(files: Sequence[File]) -> str:
