@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from iteralign.canonical import canonical
 from iteralign.data.columns import Columns
+from iteralign.data.files import must_be_file
 from iteralign.data.sources import HUB, read_source
 from iteralign.data.turns import is_chat
 from iteralign.errors import DataError
@@ -52,6 +53,7 @@ def json_lines(path: Path, columns: Columns | None = None) -> Iterator[tuple[str
     if columns or str(path).startswith(HUB) or path.suffix.lower() in _WHOLE:
         yield from _objects(path, columns)
         return
+    must_be_file(path)
     begun = False
     for number, line in enumerate(_text_lines(path), start=1):
         if not line.strip():

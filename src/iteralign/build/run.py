@@ -17,6 +17,7 @@ from iteralign.algorithms.self_align import self_align
 from iteralign.build import iteralign as iteralign_parts
 from iteralign.build import self_align as self_align_parts
 from iteralign.build.began import note_libraries
+from iteralign.build.data import first_constitution
 from iteralign.build.evals import tasks
 from iteralign.build.forecast import must_be_able_to_pass, short_of_disk
 from iteralign.build.installed import must_be_installed
@@ -58,6 +59,8 @@ def start(recipe: AnyRecipe, out: Path, listen: Listener | None = None) -> RunRe
     if not (out / "run.sqlite").exists():
         must_be_whole(recipe)
     if isinstance(recipe, Recipe) and not (out / "run.sqlite").exists():
+        if recipe.constitution:
+            first_constitution(recipe.constitution)
         must_be_able_to_pass(recipe)
     said: list[str | None] = []
     if not (out / "run.sqlite").exists():

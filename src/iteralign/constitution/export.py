@@ -17,6 +17,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from iteralign.constitution import markdown, positions
+from iteralign.data.files import must_be_file
 from iteralign.errors import DataError
 from iteralign.records.iteralign import Constitution, Principle, PrincipleStatus
 from iteralign.text.printable import readable_json
@@ -56,6 +57,7 @@ def from_file(path: Path | str) -> Constitution:
     kind = path.suffix.lower()
     if kind not in FORMATS:
         raise DataError(f"{path}: {kind or 'no'} extension; a constitution is read from {', '.join(FORMATS)}")
+    must_be_file(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:

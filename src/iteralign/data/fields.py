@@ -63,7 +63,7 @@ def to_asked(
     Raises ``DataError`` naming place and field.
     """
     value = row.value
-    outer, inner = _nesting(row.path)
+    outer, inner = (own and clean(own, f"{row.where}, its category") for own in _nesting(row.path))
     if is_chat(value):
         value = {"messages": value}
         row = Row(row.where, value, row.path)
@@ -117,6 +117,9 @@ def _own_record(row: Row) -> RedTeamPrompt:
         raise DataError(f"{row.where}: not a prompt record as iteralign writes it ({reason})") from error
     for message in record.messages:
         clean(message.text, f"{row.where}, field 'messages'")
+    for name in ("source", "category", "topic"):
+        if getattr(record, name) is not None:
+            clean(getattr(record, name), f"{row.where}, field {name!r}")
     return record
 
 
@@ -235,5 +238,5 @@ def _label(row: Row, fields: Mapping[str, Any], names: tuple[str, ...]) -> str |
         if name.lower() in fields:
             value = row.value[fields[name.lower()]]
             if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
-                return str(value).strip()
+                return clean(str(value), f"{row.where}, field {name!r}")
     return None

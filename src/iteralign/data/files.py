@@ -42,6 +42,14 @@ _MAX_BYTES: Final = 1 << 31  # of a decompressed file: 2 GiB
 _ROW_KEYS: Final = frozenset({"data", "rows", "examples", "items", "records", "instances"})
 
 
+def must_be_file(path: Path) -> None:
+    """Raises ``DataError`` for a folder, and for a pipe or a device, which may never end."""
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder. Name a file in it.")
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: is a pipe or a device, not a file. Write what it holds into a file first.")
+
+
 def read_rows(path: Path) -> tuple[list[Row], str]:
     """All rows of a file, in order, and the SHA-256 of its bytes as they lie on the disk.
 
@@ -58,6 +66,7 @@ def read_rows(path: Path) -> tuple[list[Row], str]:
         raise DataError(
             f"{name}: {last} is not unpacked here. Unpack it first: {_ELSEWHERE[last]} {path.name}"
         )
+    must_be_file(path)
     try:
         raw = path.read_bytes()
     except OSError as error:

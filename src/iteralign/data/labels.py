@@ -133,8 +133,9 @@ def load_refusals(path: str | Path, columns: Columns | None = None) -> list[Labe
     categories: dict[tuple[str, str], str | None] = {}
     for row in _rows(path, columns):
         for question, answer, declines in _declining(row):
+            _whole(row, question, answer)
             found[question, answer].add(declines)
-            categories.setdefault((question, answer), _category(row.value))
+            categories.setdefault((question, answer), _category(row))
     pairs = _agreed(found, categories, file)
     if not pairs:
         raise DataError(
@@ -198,7 +199,7 @@ def _pairs(row: Row) -> Iterator[tuple[str, str, bool, str | None]]:
     value: dict[str, Any] = row.value
     question = _question(row)
     answer = _answer(row)
-    category = _category(value)
+    category = _category(row)
     labels = [k for k in _LABELS if k in value and (k != "label" or _plain(value[k]) not in _REFUSES)]
     label = next((k for k in labels if not _blank(value[k])), None)
     of_prompt = next((k for k in _PROMPT_LABELS if not _blank(value.get(k))), None)
@@ -289,10 +290,12 @@ def _first_true(value: object) -> str | None:
     return next((str(k) for k, v in value.items() if v is True), None) if isinstance(value, Mapping) else None
 
 
-def _category(value: Mapping[str, Any]) -> str | None:
+def _category(row: Row) -> str | None:
+    value = row.value
     found = _text(value, _CATEGORIES) or next(
         filter(None, (_first_true(value.get(k)) for k in _CATEGORIES)), None
     )
+    _whole(row, found or "")
     return " ".join(found.split())[:60] if found else None
 
 

@@ -162,6 +162,8 @@ def _find(path_or_name: str | Path, method: str) -> tuple[str, str]:
                 f"{name}`"
             )
     if not path.is_file():
+        if path.exists() and not path.is_dir():
+            raise RecipeError(f"{name!r}: is a pipe or a device, not a file: write it into a file first")
         near = difflib.get_close_matches(path.stem, known, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise RecipeError(
