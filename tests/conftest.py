@@ -36,6 +36,13 @@ settings.register_profile("untimed", deadline=None)  # a busy machine is no fail
 settings.load_profile("untimed")
 
 
+@pytest.fixture(autouse=True)
+def _usual_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages are as wide as by default: pytest's parallel workers have a width of their own."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.delenv("LINES", raising=False)
+
+
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> Recipe:
     """Makes ``build`` compose scripted parts; gives a recipe that goes with them."""

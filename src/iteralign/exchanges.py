@@ -321,6 +321,14 @@ class Keyed:
         return self._oracle.propose(failures, constitution)
 
 
+class Before(Keyed):
+    """An oracle for work that was finished before versions were noted: known by what it was known by then."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        super().__init__(oracle, oracle.name)
+        self.proposing = ""
+
+
 class Current(Keyed):
     """An oracle whose own version's verdicts alone are taken.
 

@@ -9,10 +9,14 @@ from tests.tiny_model import make_tokenizer
 
 from iteralign.chat.format import encode_prompt, encode_training, prepare, thought_opened
 from iteralign.chat.rows import answer_of
-from iteralign.chat.thoughts import Apart, part, unfinished
+from iteralign.chat.thoughts import Apart, part, unfinished, written
 from iteralign.records.chat import Completion, Message
 
 ASK = (Message("user", "Which river?"),)
+THEIR_END = "They end with `</think>` inline. Hm."
+XML = '<fault>\n  <reason code="5">late\n  </reason>\n</fault>'
+FENCED = "Models write:\n```\n</think>\n```\nand then the answer."
+NAMED = "gpt-oss begins with <|channel|>analysis<|message|> and goes on."
 CHAT = (*ASK, Message("assistant", "The Nile."))
 
 
@@ -36,6 +40,11 @@ CHAT = (*ASK, Message("assistant", "The Nile."))
         ("<|channel|>analysis<|message|>Hm. Wh", "Hm. Wh", "", False),
         ("<|channel|>final<|message|>The Nile.", None, "The Nile.", True),
         ("Write <think> before </think> in XML.", None, "Write <think> before </think> in XML.", True),
+        ("<think>They end with `</think>` inline. Hm.\n</think>\nThe Nile.", THEIR_END, "The Nile.", True),
+        ("They end with `</think>` inline. Hm.\n</think>\nThe Nile.", THEIR_END, "The Nile.", True),
+        (XML, None, XML, True),
+        (FENCED, None, FENCED, True),
+        (NAMED, None, NAMED, True),
     ],
 )
 def test_a_text_in_its_parts(text: str, thought: str | None, answer: str, ended: bool) -> None:
@@ -61,6 +70,21 @@ def test_a_thought_that_never_ended_is_an_answer_that_was_cut_and_is_told_once()
     assert "model.thoughts = keep" in said[0]
     kept = Completion("<think>Hm</think>Yes", "stop")
     assert Apart("keep", said.append)(kept) is kept
+
+
+def test_a_model_may_answer_at_once_though_its_template_opens_a_thought() -> None:
+    apart = Apart("apart", [].append)
+    assert apart(Completion("Paris.", "stop"), "<think>") == Completion("Paris.", "stop")
+    assert apart(Completion("Hm, so", "length"), "<think>") == Completion("", "length", thought="Hm, so")
+    begun = apart(Completion("<think>Hm.", "stop"), "<think>")
+    assert begun == Completion("", "length", thought="Hm.")
+
+
+def test_a_servers_thought_that_names_the_tag_stays_whole() -> None:
+    found = part(written("It ends with\n</think>\nthen speaks.", "The Nile."))
+    assert found.answer == "The Nile."
+    assert found.thought is not None
+    assert "then speaks." in found.thought
 
 
 def test_special_tokens_of_channels_are_seen_though_answers_show_none() -> None:

@@ -256,6 +256,18 @@ def test_an_exported_model_is_the_model_and_nothing_else(tmp_path: Path, victim:
         assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
 
 
+def test_a_model_whose_weights_lie_elsewhere_is_not_exported_without_them(
+    tmp_path: Path, victim: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    build(source)
+    put(to_file, victim, source / "model.safetensors")
+    with pytest.raises(StoreError, match="no weights that can be copied"):
+        _copy(source, tmp_path / "out", base=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["home", "source"]
+
+
 def test_a_model_of_the_hubs_cache_is_exported_whole(tmp_path: Path) -> None:
     snapshot = tmp_path / "snapshots" / "abc"
     snapshot.mkdir(parents=True)

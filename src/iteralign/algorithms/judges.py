@@ -6,7 +6,7 @@ whole: its answers, its proposals, its revisions. Knows nothing of what an oracl
 
 from __future__ import annotations
 
-from iteralign.exchanges import Current, Standing
+from iteralign.exchanges import Before, Current, Standing
 from iteralign.protocols import Oracle
 from iteralign.store.run import Run
 
@@ -40,7 +40,7 @@ class Judges:
         since = [i for i in map(int, noted) if i <= index]
         before = noted[str(max(since))] if since else None
         if index in self._finished and before is None:
-            return self._oracle  # it was finished before versions were noted
+            return Before(self._oracle)  # it was finished before versions were noted
         if index in self._finished and before != now:
             return Standing(self._oracle, *str(before).split(" "))
         if before != now:

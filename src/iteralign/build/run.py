@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Final, overload
 
 from iteralign.algorithms.iteralign import iteralign
 from iteralign.algorithms.self_align import self_align
@@ -105,14 +105,19 @@ def carry_on(
     return result
 
 
+_LATER: Final = (".min_lessons", "model.thoughts")
+"""Keys whose default changed what a run does, so that a run without them goes on without."""
+
+
 def _completed(wanted: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run, with the defaults of keys that it was begun without.
 
-    A run without ``min_lessons`` goes on as it did: another value now does not count as a difference.
+    A run without ``min_lessons`` or ``thoughts`` goes on as it did: another value now does not count as a
+    difference.
     """
     found = flat(recipe_of(settings).model_dump(mode="json"))
     known = flat(settings)
-    found |= {k: v for k, v in flat(wanted).items() if k.endswith(".min_lessons") and k not in known}
+    found |= {k: v for k, v in flat(wanted).items() if k.endswith(_LATER) and k not in known}
     return nested(found)
 
 

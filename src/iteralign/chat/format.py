@@ -281,6 +281,26 @@ def _after_thought(tokenizer: Any, chat: Chat, prompt: list[int]) -> list[int]:
     return [*prompt, *ids]
 
 
+def after_closing(tokenizer: Any, ids: Sequence[int], start: int) -> int:
+    """Where the answer begins in the tokens of a chat: after the tag that closes a thought at ``start``.
+
+    ``start`` itself where the template opens no thought, or where none is closed there.
+    """
+    opened = _facts(tokenizer).opened
+    if not opened:
+        return start
+    closing = closing_of(opened)
+    for end in range(start + 1, len(ids)):
+        said = tokenizer.decode(ids[start:end], skip_special_tokens=False)
+        if closing in said:
+            while end < len(ids) and not tokenizer.decode(ids[end : end + 1]).strip():
+                end += 1
+            return end
+        if len(said) > len(closing) + 8:
+            return start
+    return start
+
+
 def _stopped(tokenizer: Any) -> Any:
     """The template with its clock stopped, where it reads one; None where it does not."""
     template = tokenizer.chat_template

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from iteralign.chat.format import encode_prompt, encode_training, opening, stops
+from iteralign.chat.format import after_closing, encode_prompt, encode_training, opening, stops
 from iteralign.chat.thoughts import marked
 from iteralign.errors import LeftOut, PromptTooLong
 from iteralign.records.chat import Chat, Finish, Message, SamplingParams
@@ -76,13 +76,13 @@ def must_fit(chat: Chat, prompt: int, new: int, context: int) -> None:
 def spans(tokenizer: Any, chats: Sequence[Chat], continuations: Sequence[str]) -> list[tuple[list[int], int]]:
     """Token ids of each chat with its continuation, and where the continuation begins.
 
-    Without the end of turn.
+    Without the end of turn. What closes a thought that the template opened is no part of the continuation.
     """
     prompts = {chat: encode_prompt(tokenizer, chat) for chat in dict.fromkeys(chats)}
     found = []
     for chat, text in zip(chats, continuations, strict=True):
         ids, learnt = encode_training(tokenizer, (*chat, Message("assistant", text)), prompts[chat])
-        found.append((ids[:-1], learnt.index(True)))
+        found.append((ids[:-1], after_closing(tokenizer, ids[:-1], learnt.index(True))))
     return found
 
 

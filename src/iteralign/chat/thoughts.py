@@ -27,7 +27,12 @@ _ANSWER: Final = (
     ("<|begin_of_solution|>", "<|end_of_solution|>"),
 )
 """What some models put around the answer that follows a thought."""
+_UNOPENED: Final = frozenset(
+    {"</think>", "</seed:think>", "[/THINK]", "◁/think▷", "<|end_of_thought|>"}  # no tags of ordinary markup
+)
+"""Closing tags that count without an opening one: servers leave that away."""
 CHANNEL: Final = "<|channel|>"
+_BEGINS: Final = re.compile(r"(?:<\|start\|>\s*\w*\s*)?<\|channel\|>")
 _PIECE: Final = re.compile(
     r"<\|channel\|>\s*(?P<channel>\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>(?P<text>.*?)"
     r"(?=<\|end\|>|<\|return\|>|<\|call\|>|<\|start\|>|<\|channel\|>|\Z)(?P<end><\|\w+\|>)?",
@@ -52,27 +57,40 @@ def part(text: str, opened: str = "") -> Parted:
     """The thought and the answer of a text.
 
     ``opened``: the tag with which the prompt has begun a thought already. A tag counts where the text begins
-    with it; one that closes without having been opened counts at the end of a line, for servers leave the
-    opening one away.
+    with it, and channels where it begins with one; a tag that closes without having been opened counts at the
+    edge of a line, outside of code.
     """
     plain = text.strip()
-    if CHANNEL in plain and (found := _channels(plain)) is not None:
+    if _BEGINS.match(plain) and (found := _channels(plain)) is not None:
         return found
     for opening, closing in TAGS:
         begins = plain.startswith(opening)
         if not begins and opened != opening:
             continue
-        inner, closed, rest = plain.removeprefix(opening).partition(closing)
+        inner, closed, rest = _closed(plain.removeprefix(opening), closing)
         mark = f"{opening} ... {closing}"
         if closed:
             return Parted(_bare(rest), inner.strip(), True, mark)
         return Parted("", inner.strip(), False, mark)
     for opening, closing in TAGS:
-        at = re.search(rf"(?:^|\n)[ \t]*{re.escape(closing)}|{re.escape(closing)}[ \t]*(?:\n|$)", plain)
-        if at is not None and opening not in plain[: at.start()]:
-            inner, _, rest = plain.partition(closing)
-            return Parted(_bare(rest), inner.strip(), True, f"... {closing}")
+        if closing not in _UNOPENED or (at := _at_an_edge(closing).search(plain)) is None:
+            continue
+        before = plain[: at.start(1)]
+        if opening.rstrip(">") not in before and before.count("```") % 2 == 0:
+            return Parted(_bare(plain[at.end(1) :]), before.strip(), True, f"... {closing}")
     return Parted(plain)
+
+
+def _at_an_edge(closing: str) -> re.Pattern[str]:
+    """The tag at the beginning or the end of a line."""
+    tag = re.escape(closing)
+    return re.compile(rf"(?:^[ \t]*(?={tag})|(?={tag}[ \t]*$))({tag})", re.MULTILINE)
+
+
+def _closed(text: str, closing: str) -> tuple[str, str, str]:
+    """As ``str.partition``, at a tag at the edge of a line where there is one: a thought may name it."""
+    at = _at_an_edge(closing).search(text)
+    return text.partition(closing) if at is None else (text[: at.start(1)], closing, text[at.end(1) :])
 
 
 def unfinished(text: str) -> bool:
@@ -82,8 +100,9 @@ def unfinished(text: str) -> bool:
 
 
 def written(thought: str, answer: str, *, ended: bool = True) -> str:
-    """A thought and an answer in one text, as ``part`` reads it."""
+    """A thought and an answer in one text, as ``part`` reads it; a closing tag within is broken up."""
     opening, closing = TAGS[0]
+    thought = thought.replace(closing, f"{closing[0]} {closing[1:]}")
     return f"{opening}\n{thought.strip()}\n{closing}\n\n{answer}" if ended else f"{opening}\n{thought}"
 
 
@@ -103,8 +122,9 @@ class Apart:
         if self._mode == "keep" or not isinstance(outcome, Completion):
             return outcome
         found = part(outcome.text, opened)
-        if found.thought is None:
-            return outcome
+        never = opened and not found.ended and not outcome.text.lstrip().startswith(opened)
+        if found.thought is None or (never and outcome.finish == "stop"):
+            return outcome  # where only the template opened a thought the model may answer at once
         if not self._told:
             self._told = True
             how = f"its chat template opens {opened}" if opened else f"its text: {found.mark}"
@@ -133,7 +153,7 @@ def marked(tokenizer: Any, tokens: list[int], plain: str) -> str:
     ``plain``: the text without special tokens, which is given back where there are no such marks.
     """
     whole = tokenizer.decode(tokens, skip_special_tokens=False)
-    if CHANNEL in whole and (found := _channels(whole)) is not None:
+    if _BEGINS.match(whole.strip()) and (found := _channels(whole)) is not None:
         if found.thought is None:
             return found.answer
         return written(found.thought, found.answer, ended=found.ended)

@@ -115,6 +115,9 @@ def _needed() -> str:
 
 
 def _weights(folder: Path, names: Sequence[str]) -> None:
+    if _WEIGHTS[0] in names:  # first, as transformers looks; an index beside it may be left over
+        _sound(folder / _WEIGHTS[0])
+        return
     for index in (n for n in _INDEXES if n in names):
         listed = _json(folder / index, {}).get("weight_map")
         if not isinstance(listed, dict):

@@ -165,16 +165,23 @@ def _copy(source: Path, out: Path, *, base: bool = False) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         remove_tree(partial)
         partial.mkdir()
-        for name, file in files_of(source, base=base):
+        files = files_of(source, base=base)
+        if base and not any(name.endswith((".safetensors", ".bin")) for name, _ in files):
+            raise StoreError(
+                f"{source} holds no weights that can be copied: links that lead out of the folder are not "
+                "followed; put the files themselves there, or load the model by that name"
+            )
+        for name, file in files:
             shutil.copyfile(file, partial / name)
         if out.exists():
             out.rmdir()
         os.replace(partial, out)
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise StoreError(
             f"{out} cannot be written: {error.strerror or error}; make room, or choose another place"
         ) from error
+    finally:
+        remove_tree(partial)
 
 
 def _iterations(run: Run) -> list[str]:

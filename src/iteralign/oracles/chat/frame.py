@@ -34,8 +34,8 @@ _TOKENS = re.compile(
 ``<|...``, ``<word>``, ``<name:word>``, ``[WORD]``, ``[WORD_1]``, ``[|...``, ``[e~[``, ``]~b]``, ``]~!b[``,
 ``>>WORD<<``.
 """
-_END = re.compile(r"\s*(?:`{3,}|~{3,}|</?[A-Za-z_|]{1,20}>)?\s*")
-"""What may follow the object of a reply: the end of a fence, or of a tag around it."""
+_END = re.compile(r"(?:\s|`{3,}|~{3,}|</?[A-Za-z_|]{1,20}>|[.\]])*")
+"""What may follow the object of a reply: ends of fences, of tags around it, of a list, of a sentence."""
 _REPLY_LIMIT = 20_000  # characters of a reply that are read
 T = TypeVar("T", bound=BaseModel)
 
