@@ -300,7 +300,7 @@ def _nested(name: str, value: list[Any] | dict[str, Any], path: tuple[str, ...])
 
     An object of equally long lists is a table.
     """
-    place = name + (f", {' / '.join(path)}" if path else "")
+    place = name + (f", {' / '.join(path)[:200]}" if path else "")
     if isinstance(value, list):
         for number, item in enumerate(value, start=1):
             yield Row(f"{place}, item {number}", item, path)
