@@ -226,7 +226,7 @@ def end_tokens(tokenizer: Any) -> set[int]:
 
 def thought_opened(tokenizer: Any) -> str:
     """The tag with which the template opens a thought before every answer; empty where it does not."""
-    return opened_by(_text(tokenizer, [{"role": "user", "content": "x"}], add_generation_prompt=True))
+    return opened_by(_shown(tokenizer, [{"role": "user", "content": "x"}], answer=False))
 
 
 def stops(tokenizer: Any) -> tuple[str, ...]:
@@ -242,16 +242,19 @@ def opening(chat: Chat) -> str:
 
 
 def _render(tokenizer: Any, turns: list[dict[str, str]], answer: bool) -> list[int]:
+    ids: list[int] = tokenizer(_shown(tokenizer, turns, answer), add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def _shown(tokenizer: Any, turns: list[dict[str, str]], answer: bool) -> str:
     try:
-        text = _text(tokenizer, turns, add_generation_prompt=not answer)
+        return _text(tokenizer, turns, add_generation_prompt=not answer)
     except Refused as error:
         roles = ", ".join(t["role"] for t in turns)
         raise RefusedByTemplate(
             f"{_facts(tokenizer).name} refuses a chat of the turns {roles}: {one_line(str(error), _SAID)}: "
             f"{_REMEDY}"
         ) from error
-    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return ids
 
 
 def _after_thought(tokenizer: Any, chat: Chat, prompt: list[int]) -> list[int]:
@@ -261,10 +264,7 @@ def _after_thought(tokenizer: Any, chat: Chat, prompt: list[int]) -> list[int]:
     """
     facts = _facts(tokenizer)
     turns = messages(tokenizer, chat)
-    shown = [
-        _text(tokenizer, some, add_generation_prompt=begin)
-        for some, begin in ((turns[:-1], True), (turns, False))
-    ]
+    shown = [_shown(tokenizer, some, answer) for some, answer in ((turns[:-1], False), (turns, True))]
     before = shown[0].rstrip().removesuffix(facts.opened)
     if not shown[1].startswith(before):
         return _render(tokenizer, turns, answer=True)
@@ -312,6 +312,7 @@ def _find_out(tokenizer: Any, name: str) -> _Facts:
         takes_system = False
     try:
         after = text(("user", "x"), ("assistant", "MARK")).rpartition("MARK")[2]
+        asked = text(("user", "x"), begin=True)
     except Refused as error:
         said = one_line(str(error), _SAID)
         raise EngineError(f"{name} does not render a question with its answer: {said}: {_REMEDY}") from error
@@ -320,7 +321,6 @@ def _find_out(tokenizer: Any, name: str) -> _Facts:
     if first is not None:
         ends.add(special[first[1]])
     pattern = re.compile("|".join(map(re.escape, names))) if names else None
-    asked = text(("user", "x"), begin=True)
     opened = opened_by(asked)
     if opened and text(("user", "x"), ("assistant", "MARK")).startswith(asked):
         opened = ""  # the template has the thought in training, too

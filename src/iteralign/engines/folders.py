@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from iteralign.engines.limits import LARGEST, must_be_sound
+from iteralign.engines.limits import LARGEST, must_be_sound, weights_named
 from iteralign.engines.weights import ADAPTER_FILE, NO_GGUF, cached_folder
 from iteralign.errors import Unavailable
 from iteralign.foreign.errors import Unreadable
@@ -48,8 +48,8 @@ def must_be_whole(place: str, *, weights: bool = True, template: str | None = No
     if (folder / ADAPTER_FILE).is_file():
         _adapter(folder, weights)
         return
-    must_be_sound(folder)
     _whole(folder, weights, cached=not Path(place).is_dir())
+    must_be_sound(folder)
 
 
 def brings_template(place: str) -> bool | None:
@@ -122,10 +122,7 @@ def _needed() -> str:
 
 def _weights(folder: Path, names: Sequence[str]) -> None:
     for index in (n for n in _INDEXES if n in names):
-        listed = _json(folder / index, {}).get("weight_map")
-        if not isinstance(listed, dict):
-            raise Unavailable(f"{folder / index}: no weight_map in it: copy the index again")
-        shards = sorted(set(map(str, listed.values())))
+        shards = weights_named(folder / index)
         missing = [s for s in shards if not (folder / s).is_file()]
         if missing:
             some = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
@@ -222,4 +219,4 @@ def _json(file: Path, otherwise: Any) -> Any:
     try:
         return read_object(file, LARGEST)
     except (OSError, Unreadable) as error:
-        raise Unavailable(f"{file} cannot be read: {error}: copy or download it again") from error
+        raise Unavailable(f"{file}: {error}: copy or download it again") from error
