@@ -75,7 +75,7 @@ def only(kind: type[Exception], named: str) -> Iterator[None]:
     else:
         return
     assert named in said
-    assert max(map(len, said.splitlines())) < 1000
+    assert max(map(len, said.splitlines())) < 2000
 
 
 def changed(text: str) -> SearchStrategy[str]:
