@@ -40,6 +40,8 @@ UNUSED: Final[Mapping[tuple[str, str], Sequence[str]]] = {
 recipe are left out; in a recipe they are an error."""
 _LARGEST: Final = 1 << 20
 """Bytes of a recipe's file, at most: the shipped ones have a few thousand."""
+_SAID: Final = 1000
+"""Characters of one thing that is wrong, in a message."""
 COMMANDS: Final = {"iteralign": "run", "self-align": "self-align"}
 """The command that starts a recipe of each method."""
 
@@ -270,6 +272,7 @@ def _validated(draft: Draft, where: str, kind: type[_Model]) -> _Model:
         recipe = None if halves else kind.model_validate(_filled(draft.data, kind))
     except ValidationError as error:
         problems += [explain(kind, e, draft, where) for e in error.errors()]
+    problems = [p if len(p) <= _SAID else short(p, _SAID) for p in problems]
     if recipe is None or problems:
         header = [f"{len(problems)} things are wrong:"] if len(problems) > 1 else []
         raise RecipeError("\n".join([*header, *problems]))
