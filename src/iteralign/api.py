@@ -11,7 +11,7 @@ from typing import Any
 
 from iteralign.build.run import start
 from iteralign.recipe.iteralign import Recipe
-from iteralign.recipe.load import Kind, load_recipe
+from iteralign.recipe.load import Kind, kept, load_recipe
 from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.recipe.yaml import Override
 from iteralign.records.iteralign import RunResult
@@ -123,4 +123,10 @@ def evaluate(
 
 def load_run(directory: str | Path) -> Run:
     """Open a run directory for reading, also while another process works on it."""
-    return Run.open(Path(directory), readonly=True)
+    run = Run.open(Path(directory), readonly=True)
+    try:
+        kept(run.settings, run.directory)
+    except BaseException:
+        run.close()
+        raise
+    return run

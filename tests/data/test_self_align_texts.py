@@ -233,8 +233,8 @@ EXEMPLAR = "- {question: 'Why?', answer: So., thoughts: '%s'}\n"
             r"own, line 2: name 'kind' is another rule's too",
         ),
         (texts.read_rules, "- name: kind\n\ttext: Be kind.\n", r"own, line 2: not YAML"),
-        (texts.read_rules, "- \x00\n", r"own: not YAML"),
-        (texts.read_rules, "[" * 5000, r"own: not YAML"),
+        (texts.read_rules, "- \x00\n", r"own, line 1: a control character"),
+        (texts.read_rules, "[" * 5000, r"own, line 1: nested more than 100 deep"),
         (
             texts.read_exemplars,
             EXEMPLAR % "I just answer.",

@@ -147,8 +147,8 @@ def test_an_empty_recipe_and_empty_sections_are_the_defaults(tmp_path: Path) -> 
         ("- 1", "{file}, line 1: sections and keys are expected (`seed: 0`), found a list"),
         ("a: [", "{file}, line 1: not YAML: expected the node content, but found '<stream end>'"),
         ("a: !!python/name:os.system x", "could not determine a constructor"),
-        ("a: &a\n  b: *a", "{file}: not YAML"),
-        ("a: \x00", "{file}: not YAML"),
+        ("a: &a\n  b: *a", "{file}, line 2: 'a' stands inside itself"),
+        ("a: \x00", "{file}, line 1: a control character"),
     ],
 )
 def test_an_error_names_key_value_place_and_remedy(tmp_path: Path, text: str, message: str) -> None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import platform
 from importlib import metadata
 
-import yaml
-
 from iteralign.engines.facts import Began
+from iteralign.foreign.yaml import parse
 from iteralign.recipe.load import AnyRecipe, recipe_of
 from iteralign.store.create import RECIPE
 from iteralign.store.run import Run
@@ -39,8 +38,8 @@ def first_recipe(run: Run) -> AnyRecipe:
     """Return the recipe that the run began with: what a resume changed since is as it was."""
     now = recipe_of(run.settings)
     try:
-        first = recipe_of(yaml.safe_load((run.directory / RECIPE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError):
+        first = recipe_of(parse((run.directory / RECIPE).read_text(encoding="utf-8"))[0])
+    except (OSError, ValueError, TypeError, AttributeError):
         return now  # a text that no release of ours wrote
     return first if first.method == now.method else now
 

@@ -5,7 +5,6 @@ A part of the composition root. Nothing is started or written.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from iteralign.build.models import EMBEDDED, RULES, base_folder, built_in_templa
 from iteralign.build.oracle import chat_models, must_have_prices
 from iteralign.build.self_align import PER_RULE
 from iteralign.build.self_align_words import read_words
+from iteralign.engines.limits import config_of
 from iteralign.errors import RecipeError
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import AnyRecipe, shared
@@ -173,12 +173,12 @@ def _weights_bytes(recipe: Recipe) -> int | None:
 
 def _adapter_bytes(folder: Path, rank: int) -> int | None:
     """Return how large an adapter of all linear layers is at most, in float32; None where it is not known."""
+    config = config_of(folder)
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         layers, hidden, inner = (
             int(config[k]) for k in ("num_hidden_layers", "hidden_size", "intermediate_size")
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
     return 4 * rank * layers * (4 * 2 * hidden + 3 * (hidden + inner))
 
@@ -191,12 +191,13 @@ def model_shape(recipe: SelfAlignRecipe) -> tuple[float | None, float | None]:
     """
     folder = base_folder(recipe.loop())
     if (folder / "config.json").is_file():
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = config_of(folder)
         keys = ("num_hidden_layers", "hidden_size", "num_attention_heads")
-        layers, hidden, heads = (config.get(k) for k in keys)
+        layers, hidden, heads = (n if isinstance(n := config.get(k), int) and n > 0 else 0 for k in keys)
         size = sum(p.stat().st_size for p in folder.glob("*.safetensors")) / 2
         if layers and hidden and heads:
-            share = config.get("num_key_value_heads", heads) / heads
+            kept = config.get("num_key_value_heads", heads)
+            share = (kept if isinstance(kept, int) else heads) / heads
             return size or None, 2 * 2 * layers * hidden * share
         return size or None, None
     found = re.search(SIZE_IN_NAME, recipe.model.name)

@@ -6,7 +6,6 @@ A message names the file and the line. Knows no stage.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -17,6 +16,8 @@ from iteralign.data.files import must_be_file
 from iteralign.data.sources import HUB, read_source
 from iteralign.data.turns import is_chat
 from iteralign.errors import DataError
+from iteralign.foreign.errors import Unreadable
+from iteralign.foreign.json import parse
 from iteralign.records.base import Record
 from iteralign.store.files import write_for_user
 from iteralign.text.printable import readable_json
@@ -59,14 +60,14 @@ def json_lines(path: Path, columns: Columns | None = None) -> Iterator[tuple[str
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            if not begun and path.suffix.lower() in _LINES:
+            row = parse(line)
+        except Unreadable as error:
+            if error.column is not None and not begun and path.suffix.lower() in _LINES:
                 yield from _objects(path, columns)
                 return
+            column = "" if error.column is None else f", column {error.column}"
             raise DataError(
-                f"{path}, line {number}: not JSON ({error.msg}, column {error.colno}); one object a line is "
-                "expected"
+                f"{path}, line {number}{column}: {error}; one object a line is expected"
             ) from error
         begun = True
         if isinstance(row, list) and path.suffix.lower() in _LINES:

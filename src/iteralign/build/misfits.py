@@ -6,13 +6,13 @@ weights. Nothing is started or written.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from iteralign.build.models import base_folder
 from iteralign.data.load import places_of
+from iteralign.engines.limits import config_of
 from iteralign.engines.weights import cached_folder, load_tokenizer, quiet
 from iteralign.errors import DataError, EngineError
 from iteralign.exchanges import in_full
@@ -88,12 +88,9 @@ def _context(recipe: Recipe, folder: Path) -> int | None:
     """Return the tokens that fit; None where it is not known. A server's own limit is asked of it later."""
     told: list[int | None] = [recipe.model.max_context]
     if recipe.model.engine == "hf":
-        try:
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            own = config.get("text_config") or config
-            told.append(own.get("max_position_embeddings"))
-        except (OSError, ValueError, AttributeError):
-            told.append(None)
+        config = config_of(folder)
+        own = config.get("text_config") or config
+        told.append(own.get("max_position_embeddings") if isinstance(own, dict) else None)
     known = [n for n in told if isinstance(n, int) and n > 0]
     return min(known, default=None)
 

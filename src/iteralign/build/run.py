@@ -24,7 +24,7 @@ from iteralign.build.installed import must_be_installed
 from iteralign.build.models import built_in_template, must_be_whole
 from iteralign.errors import IterAlignError
 from iteralign.recipe.iteralign import Recipe
-from iteralign.recipe.load import AnyRecipe, recipe_of, shared
+from iteralign.recipe.load import AnyRecipe, kept, recipe_of, shared
 from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.records.iteralign import RunResult
 from iteralign.records.self_align import SelfAlignResult
@@ -86,7 +86,7 @@ def carry_on(
     run: Run, listen: Listener | None = None, said: Sequence[str] = ()
 ) -> RunResult | SelfAlignResult:
     """Take the run from wherever it stands to its end. ``said``: warnings that come first."""
-    recipe = recipe_of(run.settings)
+    recipe = kept(run.settings, run.directory)
     if run.has_older_keys:
         if (finished := _finished(run)) is not None:
             return finished

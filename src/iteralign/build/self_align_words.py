@@ -15,6 +15,7 @@ from iteralign.constitution.export import from_file
 from iteralign.data import self_align_texts as texts
 from iteralign.data.load import load_prompts
 from iteralign.errors import DataError, RecipeError
+from iteralign.foreign.errors import Unreadable
 from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.records.self_align import Instruction
 from iteralign.stages.align import Guide
@@ -125,13 +126,13 @@ def _is_list_of_rules(path: Path) -> bool:
 
     What is wrong with the entries is then reported by the reader of rules.
     """
-    import yaml
+    from iteralign.foreign.yaml import parse
 
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data, _ = parse(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
-    except yaml.YAMLError:
+    except Unreadable:
         return True  # the reader of rules names the line
     return isinstance(data, list) and any(isinstance(entry, dict) and "name" in entry for entry in data)
 

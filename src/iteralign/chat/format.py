@@ -7,6 +7,7 @@ it again.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from iteralign.chat.template_guard import Refused, render
 from iteralign.chat.thoughts import closing_of, opened_by
 from iteralign.errors import ChangedByTemplate, EngineError, LeftOut, RefusedByTemplate
 from iteralign.records.chat import Chat, Message
+from iteralign.text.printable import one_line
 
 PLAIN_TEMPLATE = (
     "{% for message in messages %}"
@@ -75,6 +78,13 @@ _PROBES: tuple[Chat, ...] = (
         Message("assistant", "Footwear."),
     ),
 )
+OURS = frozenset(
+    hashlib.sha256(template.encode()).hexdigest()
+    for template in (PLAIN_TEMPLATE, "{{ bos_token }}" + PLAIN_TEMPLATE)
+) | {"6f24638e0e8f35881f2cea5bb934b6761941fe69fab9d8c55ec003dcab379c6f"}
+"""SHA-256 of the templates that we wrote, the last one the shipped models'. Others are guarded."""
+_SAID = 200
+"""Characters of what a template says itself, in a message."""
 _REMEDY = "bring another template (model.chat_template = a jinja file)"
 
 
@@ -216,15 +226,7 @@ def end_tokens(tokenizer: Any) -> set[int]:
 
 def thought_opened(tokenizer: Any) -> str:
     """The tag with which the template opens a thought before every answer; empty where it does not."""
-    return opened_by(
-        tokenizer.apply_chat_template(
-            [{"role": "user", "content": "x"}],
-            chat_template=_stopped(tokenizer),
-            add_generation_prompt=True,
-            tokenize=False,
-            **SETTINGS,
-        )
-    )
+    return opened_by(_shown(tokenizer, [{"role": "user", "content": "x"}], answer=False))
 
 
 def stops(tokenizer: Any) -> tuple[str, ...]:
@@ -240,24 +242,19 @@ def opening(chat: Chat) -> str:
 
 
 def _render(tokenizer: Any, turns: list[dict[str, str]], answer: bool) -> list[int]:
-    from jinja2 import TemplateError
+    ids: list[int] = tokenizer(_shown(tokenizer, turns, answer), add_special_tokens=False)["input_ids"]
+    return ids
 
+
+def _shown(tokenizer: Any, turns: list[dict[str, str]], answer: bool) -> str:
     try:
-        found = tokenizer.apply_chat_template(
-            turns,
-            chat_template=_stopped(tokenizer),
-            add_generation_prompt=not answer,
-            tokenize=True,
-            return_dict=True,
-            **SETTINGS,
-        )
-    except TemplateError as error:
+        return _text(tokenizer, turns, add_generation_prompt=not answer)
+    except Refused as error:
         roles = ", ".join(t["role"] for t in turns)
         raise RefusedByTemplate(
-            f"{_facts(tokenizer).name} refuses a chat of the turns {roles}: {error}: {_REMEDY}"
+            f"{_facts(tokenizer).name} refuses a chat of the turns {roles}: {one_line(str(error), _SAID)}: "
+            f"{_REMEDY}"
         ) from error
-    ids: list[int] = found["input_ids"]
-    return ids
 
 
 def _after_thought(tokenizer: Any, chat: Chat, prompt: list[int]) -> list[int]:
@@ -267,12 +264,7 @@ def _after_thought(tokenizer: Any, chat: Chat, prompt: list[int]) -> list[int]:
     """
     facts = _facts(tokenizer)
     turns = messages(tokenizer, chat)
-    shown: list[str] = [
-        tokenizer.apply_chat_template(
-            some, chat_template=_stopped(tokenizer), add_generation_prompt=begin, tokenize=False, **SETTINGS
-        )
-        for some, begin in ((turns[:-1], True), (turns, False))
-    ]
+    shown = [_shown(tokenizer, some, answer) for some, answer in ((turns[:-1], False), (turns, True))]
     before = shown[0].rstrip().removesuffix(facts.opened)
     if not shown[1].startswith(before):
         return _render(tokenizer, turns, answer=True)
@@ -301,6 +293,13 @@ def after_closing(tokenizer: Any, ids: Sequence[int], start: int) -> int:
     return start
 
 
+def _text(tokenizer: Any, turns: list[dict[str, str]], **settings: bool) -> str:
+    """A chat as the template writes it, just as ``apply_chat_template`` would. Raises ``Refused``."""
+    template = _stopped(tokenizer) or tokenizer.get_chat_template()
+    known = {**tokenizer.special_tokens_map, **SETTINGS, **settings}
+    return render(template, turns, known, OURS)
+
+
 def _stopped(tokenizer: Any) -> Any:
     """The template with its clock stopped, where it reads one; None where it does not."""
     template = tokenizer.chat_template
@@ -319,36 +318,29 @@ def _facts(tokenizer: Any) -> _Facts:
 
 
 def _find_out(tokenizer: Any, name: str) -> _Facts:
-    from jinja2 import TemplateError
-
     special = {str(t.content): int(i) for i, t in tokenizer.added_tokens_decoder.items() if t.special}
     special |= dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
     names = sorted((n for n in special if len(n) > 2), key=len, reverse=True)
 
     def text(*turns: tuple[str, str], begin: bool = False) -> str:
-        shown: str = tokenizer.apply_chat_template(
-            [{"role": r, "content": c} for r, c in turns],
-            chat_template=_stopped(tokenizer),
-            add_generation_prompt=begin,
-            tokenize=False,
-            **SETTINGS,
-        )
-        return shown
+        shown = [{"role": r, "content": c} for r, c in turns]
+        return _text(tokenizer, shown, add_generation_prompt=begin)
 
     try:
         takes_system = "MARK" in text(("system", "MARK"), ("user", "x"))
-    except TemplateError:
+    except Refused:
         takes_system = False
     try:
         after = text(("user", "x"), ("assistant", "MARK")).rpartition("MARK")[2]
-    except TemplateError as error:
-        raise EngineError(f"{name} does not render a question with its answer: {error}: {_REMEDY}") from error
+        asked = text(("user", "x"), begin=True)
+    except Refused as error:
+        said = one_line(str(error), _SAID)
+        raise EngineError(f"{name} does not render a question with its answer: {said}: {_REMEDY}") from error
     ends = {int(tokenizer.eos_token_id)}
     first = min(((after.find(n), n) for n in special if n in after), default=None)
     if first is not None:
         ends.add(special[first[1]])
     pattern = re.compile("|".join(map(re.escape, names))) if names else None
-    asked = text(("user", "x"), begin=True)
     opened = opened_by(asked)
     if opened and text(("user", "x"), ("assistant", "MARK")).startswith(asked):
         opened = ""  # the template has the thought in training, too

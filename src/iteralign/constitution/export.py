@@ -19,9 +19,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from iteralign.constitution import markdown, positions
 from iteralign.data.files import must_be_file
 from iteralign.errors import DataError
+from iteralign.foreign.errors import Unreadable
 from iteralign.records.iteralign import Constitution, Principle, PrincipleStatus
 from iteralign.text.printable import readable_json
 
+_LARGEST = 16 << 20
+"""Bytes of a constitution's file, at most."""
 FORMATS = (".md", ".markdown", ".txt", ".yaml", ".yml", ".json")
 
 
@@ -59,11 +62,15 @@ def from_file(path: Path | str) -> Constitution:
         raise DataError(f"{path}: {kind or 'no'} extension; a constitution is read from {', '.join(FORMATS)}")
     must_be_file(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+        text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
+    if len(content) > _LARGEST:
+        raise DataError(f"{path} is larger than {_LARGEST >> 20} MiB: that is no constitution")
     read = {".json": _from_json, ".yaml": _from_yaml, ".yml": _from_yaml}.get(kind, _from_markdown)
     data, lines = read(path, text)
     return _built(path, data, lines)
@@ -123,32 +130,23 @@ def _data(constitution: Constitution) -> dict[str, Any]:
 
 
 def _from_json(path: Path, text: str) -> tuple[Any, Lines]:
+    from iteralign.foreign.json import parse
+
     try:
-        return json.loads(text), positions.of_json(text)
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
-        ) from error
-    except RecursionError as error:
-        raise DataError(f"{path}: nested far too deep for a constitution") from error
+        return parse(text), positions.of_json(text)
+    except Unreadable as error:
+        column = "" if error.column is None else f", column {error.column}"
+        raise DataError(f"{path}{error.at}{column}: {error}") from error
 
 
 def _from_yaml(path: Path, text: str) -> tuple[Any, Lines]:
-    import yaml
+    from iteralign.foreign.yaml import parse
 
     try:
-        return yaml.safe_load(text), positions.of_yaml(text)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise DataError(f"{path}, line {line}: not YAML: {error.problem}") from error
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        raise DataError(
-            f"{path}, line {line}: a control character ({chr(error.character)!r}) is not allowed in YAML: "
-            "delete it"
-        ) from error
-    except (RecursionError, ValueError) as error:
-        raise DataError(f"{path}: not YAML that holds a constitution: {error}") from error
+        value, node = parse(text)
+    except Unreadable as error:
+        raise DataError(f"{path}{error.at}: {error}") from error
+    return value, positions.of_yaml(node)
 
 
 def _from_markdown(path: Path, text: str) -> tuple[Any, Lines]:

@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from iteralign.foreign.errors import Unreadable
+from iteralign.foreign.json import parse_object
 from iteralign.records.iteralign import Constitution, Principle
 
 _PUNCTUATION = r"!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~"
@@ -162,12 +164,11 @@ def _comment(facts: dict[str, Any]) -> str:
 
 def _parsed(text: str, line: int) -> dict[str, Any]:
     try:
-        facts: dict[str, Any] = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return parse_object(text)
+    except Unreadable as error:
         raise MarkdownError(
             line, f"the provenance comment is damaged ({error}); restore it, or delete the comment"
         ) from error
-    return facts
 
 
 def _without_comments(text: str) -> str:

@@ -11,12 +11,11 @@ Path = tuple[str | int, ...]
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+')
 
 
-def of_yaml(text: str) -> dict[Path, int]:
-    """Line (from 1) of each value by its path; an alias stands where its anchor does."""
+def of_yaml(root: Any) -> dict[Path, int]:
+    """Line (from 1) of each value by its path, of PyYAML's nodes; an alias stands where its anchor does."""
     import yaml
 
     found: dict[Path, int] = {}
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
     pending: list[tuple[Path, Any]] = [((), root)] if root is not None else []
     while pending:
         path, node = pending.pop()
@@ -37,8 +36,12 @@ def of_json(text: str) -> dict[Path, int]:
     found: dict[Path, int] = {}
     stack: list[str | int] = []  # the key or the index of every open object or array
     name: str | None = None  # an object's key that waits for its value
+    line = 1
+    seen = 0  # characters whose line feeds are counted
     for match in _TOKEN.finditer(text):
         token = match[0]
+        line += text.count("\n", seen, match.start())
+        seen = match.start()
         if token == ",":
             if stack and isinstance(stack[-1], int):
                 stack[-1] += 1
@@ -50,7 +53,7 @@ def of_json(text: str) -> dict[Path, int]:
                 name = json.loads(token)
                 stack[-1] = name if name is not None else ""
                 continue
-            found.setdefault(tuple(stack), text.count("\n", 0, match.start()) + 1)
+            found.setdefault(tuple(stack), line)
             name = None
             if token == "[":
                 stack.append(0)

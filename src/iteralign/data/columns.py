@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from iteralign.data.rows import ANSWER_FIELDS, CONTEXT_FIELDS, QUESTION_FIELDS, SYSTEM_FIELDS, Row
 from iteralign.errors import DataError
+from iteralign.foreign.errors import short
 
 Columns = Mapping[str, str]
 """What a field is for -> the field's name in the file; ``a.b.0`` reaches into objects and lists."""
@@ -44,6 +45,8 @@ _OF_TASKS: Final = (
 """Fields of evaluations' files, which take the named field's place alone."""
 NAMES: Final = (*_INSTEAD, *_OF_TASKS)
 FORM: Final = "--columns prompt=FIELD,response=FIELD,label=FIELD"
+_LISTED: Final = 300
+"""Characters of a row's fields, in a message."""
 
 
 def parse_columns(text: str) -> dict[str, str]:
@@ -90,7 +93,7 @@ def with_columns(rows: Sequence[Row], columns: Columns | None, place: str) -> li
 
 def names(value: Mapping[Any, Any]) -> str:
     """A row's fields, quoted, as messages list them."""
-    return ", ".join(repr(str(k)) for k in list(value)[:20]) or "none"
+    return short(", ".join(repr(str(k)) for k in list(value)[:20]) or "none", _LISTED)
 
 
 def remedy(value: object, wanted: Sequence[str]) -> str:
@@ -108,7 +111,8 @@ def remedy(value: object, wanted: Sequence[str]) -> str:
         best.append(_nearest(name, [f for f in own if f not in best] or own))
     example = ",".join(f"{n}={_shell(f)}" for n, f in zip(wanted, best, strict=True))
     return (
-        f"Name the fields: --columns {example}, with your own of {', '.join(map(repr, fields[:20]))} "
+        f"Name the fields: --columns {short(example, _LISTED)}, with your own of "
+        f"{short(', '.join(map(repr, fields[:20])), _LISTED)} "
         "(in a recipe: the key columns beside the source)"
     )
 

@@ -24,6 +24,7 @@ from typing import Any, Final
 from iteralign.data.rows import Row, table_rows
 from iteralign.data.turns import is_chat
 from iteralign.errors import DataError
+from iteralign.foreign.errors import short
 from iteralign.text.printable import count_of
 
 FORMATS: Final = ".jsonl, .json, .csv, .tsv, .parquet, .txt, and each of them with .gz, .bz2, .xz or .zip"
@@ -300,7 +301,7 @@ def _nested(name: str, value: list[Any] | dict[str, Any], path: tuple[str, ...])
 
     An object of equally long lists is a table.
     """
-    place = name + (f", {' / '.join(path)}" if path else "")
+    place = name + (f", {' / '.join(path)[:200]}" if path else "")
     if isinstance(value, list):
         for number, item in enumerate(value, start=1):
             yield Row(f"{place}, item {number}", item, path)
@@ -342,7 +343,9 @@ def _csv(name: str, content: bytes) -> Iterator[Row]:
             if columns is None:
                 columns = [c.strip() for c in cells]
                 if len(set(columns)) < len(columns):
-                    raise DataError(f"{where}: a column name occurs twice among {', '.join(columns)}")
+                    raise DataError(
+                        f"{where}: a column name occurs twice among {short(', '.join(columns), 300)}"
+                    )
                 continue
             if len(cells) > len(columns):
                 raise DataError(

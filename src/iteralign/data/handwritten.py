@@ -11,6 +11,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from iteralign.errors import DataError
+from iteralign.foreign.errors import Unreadable
 
 
 def _text(path: Path | Traversable) -> str:
@@ -48,15 +49,13 @@ def yaml_items(path: Path | Traversable, names: tuple[str, ...]) -> Iterator[tup
     """
     import yaml
 
+    from iteralign.foreign.yaml import compose
+
     form = f"Write a list of mappings with the fields {', '.join(names)}."
     try:
-        node = yaml.compose(_text(path), Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        raise DataError(
-            f"{path}{f', line {mark.line + 1}' if mark else ''}: not YAML "
-            f"({getattr(error, 'problem', None) or 'unreadable'}). {form}"
-        ) from error
+        node = compose(_text(path))
+    except Unreadable as error:
+        raise DataError(f"{path}{error.at}: {error}. {form}") from error
     if not isinstance(node, yaml.SequenceNode) or not node.value:
         raise DataError(f"{path}: holds no list. {form}")
     for item in node.value:

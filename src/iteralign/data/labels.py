@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from iteralign.data.columns import Columns, remedy
+from iteralign.data.columns import Columns, names, remedy
 from iteralign.data.rows import ANSWER_FIELDS, Row
 from iteralign.data.sample import stratified
 from iteralign.data.sources import read_source
@@ -226,7 +226,7 @@ def _pairs(row: Row) -> Iterator[tuple[str, str, bool, str | None]]:
     elif not (question and labels and label is None):  # such a row was not labelled
         missing = [n for n, there in (("prompt", question), ("response", answer is not None)) if not there]
         raise DataError(
-            f"{row.where}: fields {', '.join(map(str, value)) or 'none'}. {_HELP}. "
+            f"{row.where}: fields {names(value) or 'none'}. {_HELP}. "
             f"{remedy(value, [*missing, *([] if label else ['label'])])}"
         )
 

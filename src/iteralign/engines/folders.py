@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from iteralign.engines.limits import LARGEST, must_be_sound, weights_named
 from iteralign.engines.weights import ADAPTER_FILE, NO_GGUF, cached_folder
 from iteralign.errors import Unavailable
+from iteralign.foreign.errors import Unreadable
+from iteralign.foreign.json import read_object
 
 _TOKENIZERS: Final = (
     *("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json"),
@@ -21,6 +24,8 @@ _TOKENIZERS: Final = (
 _WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
 _INDEXES: Final = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _OTHERS: Final = {".h5": "TensorFlow", ".msgpack": "Flax", ".onnx": "ONNX", ".npz": "MLX", ".pth": "PyTorch"}
+_HEADER: Final = 100_000_000
+"""Bytes of a safetensors header, at most, as its library has it."""
 _POINTER: Final = b"version https://git-lfs"
 _FILES: Final = "config.json, the weights (*.safetensors) and the tokenizer (tokenizer.json)"
 
@@ -44,6 +49,7 @@ def must_be_whole(place: str, *, weights: bool = True, template: str | None = No
         _adapter(folder, weights)
         return
     _whole(folder, weights, cached=not Path(place).is_dir())
+    must_be_sound(folder)
 
 
 def brings_template(place: str) -> bool | None:
@@ -119,10 +125,7 @@ def _weights(folder: Path, names: Sequence[str]) -> None:
         _sound(folder / _WEIGHTS[0])
         return
     for index in (n for n in _INDEXES if n in names):
-        listed = _json(folder / index, {}).get("weight_map")
-        if not isinstance(listed, dict):
-            raise Unavailable(f"{folder / index}: no weight_map in it: copy the index again")
-        shards = sorted(set(map(str, listed.values())))
+        shards = weights_named(folder / index)
         missing = [s for s in shards if not (folder / s).is_file()]
         if missing:
             some = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
@@ -188,12 +191,12 @@ def _sound(file: Path) -> None:
     size = file.stat().st_size
     with file.open("rb") as data:
         length = int.from_bytes(data.read(8), "little")
-        if not 2 <= length <= size - 8:
+        if not 2 <= length <= min(size - 8, _HEADER):
             raise Unavailable(f"{file}: no safetensors file, or cut short: copy or download it again")
         try:
             header = json.loads(data.read(length))
             ends = [v["data_offsets"][1] for k, v in header.items() if k != "__metadata__"]
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise Unavailable(f"{file}: its header cannot be read: copy or download it again") from error
     needed = 8 + length + max(ends, default=0)
     if size < needed:
@@ -217,9 +220,6 @@ def _json(file: Path, otherwise: Any) -> Any:
         return otherwise
     _real(file)
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise Unavailable(f"{file}: not JSON ({error}): copy or download it again") from error
-    if not isinstance(found, dict):
-        raise Unavailable(f"{file}: holds no JSON object: copy or download it again")
-    return found
+        return read_object(file, LARGEST)
+    except (OSError, Unreadable) as error:
+        raise Unavailable(f"{file}: {error}: copy or download it again") from error

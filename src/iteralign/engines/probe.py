@@ -22,6 +22,7 @@ from iteralign.engines.weights import first_line, folder_of, load
 from iteralign.errors import EngineError
 
 PROBE_FILE = "probe.json"
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, StopIteration)
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.2, "float16": 0.2}
 """Nats, for the sum over the probe's answer (a dozen tokens): where nothing but it tells weights apart."""
 _ROUNDING = 3.0
@@ -188,7 +189,7 @@ def read_probe(folder: Path) -> Written | None:
             str(n): {str(k): str(v) for k, v in d.items()} for n, d in written.get("tensors", {}).items()
         }
         return Written(totals, tensors, str(written.get("transformers", "")))
-    except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
+    except (ArithmeticError, RecursionError, *_DAMAGED) as error:
         raise EngineError(
             f"{file} is damaged ({first_line(error)}): "
             "delete the checkpoint's folder and resume: it is trained again"

@@ -6,21 +6,21 @@ Knows no sampling and no training, and nothing of how a load is proven (``probe`
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from iteralign.chat.format import PROBE, encode_training, end_tokens, prepare
-from iteralign.errors import EngineError, Unavailable
+from iteralign.engines.limits import adapter_base, must_be_sound, weights_named
+from iteralign.errors import EngineError, IterAlignError, Unavailable
+from iteralign.foreign.errors import short
 from iteralign.text.printable import count_of
 
+_SAID = 300
+"""Characters of what a library says, in a message."""
 ADAPTER_FILE = "adapter_config.json"
-NO_GGUF = (
-    "GGUF cannot be trained or loaded here: take the model that it was made from (safetensors), or serve it "
-    "(llama-server) and measure it with model.engine = server, model.api = chat"
-)
 NO_GGUF = (
     "GGUF cannot be trained or loaded here: take the model that it was made from (safetensors), or serve it "
     "(llama-server) and measure it with model.engine = server, model.api = chat"
@@ -175,10 +175,7 @@ def base_of(place: str) -> str | None:
     file = folder_of(place) / ADAPTER_FILE
     if not file.is_file():
         return None
-    name = json.loads(file.read_text(encoding="utf-8")).get("base_model_name_or_path")
-    if not name:
-        raise EngineError(f"{file} does not name the base model (base_model_name_or_path)")
-    return str(name)
+    return adapter_base(file)
 
 
 def load_tokenizer(
@@ -194,13 +191,10 @@ def load_tokenizer(
     """
     from transformers import AutoTokenizer
 
-    try:
-        return prepare(
-            AutoTokenizer.from_pretrained(_with_tokenizer(place, warn, weights), trust_remote_code=False),
-            template,
-        )
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise Unavailable(f"the tokenizer of {place!r} cannot be loaded: {first_line(error)}") from error
+    folder = _with_tokenizer(place, warn, weights)
+    must_be_sound(folder)
+    with readable(f"the tokenizer of {place!r} cannot be loaded"):
+        return prepare(AutoTokenizer.from_pretrained(folder, trust_remote_code=False), template)
 
 
 def _with_tokenizer(place: str, warn: Callable[[str], None], weights: bool) -> Path:
@@ -213,16 +207,14 @@ def _with_tokenizer(place: str, warn: Callable[[str], None], weights: bool) -> P
 
 def _model(place: str, precision: str, warn: Callable[[str], None]) -> Any:
     import torch
-    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     folder = folder_of(place, warn)
-    try:
+    must_be_sound(folder, tokenizer=False)
+    with readable(f"the weights in {str(folder)!r} cannot be loaded"):
         model, report = AutoModelForCausalLM.from_pretrained(
             folder, dtype=getattr(torch, precision), output_loading_info=True, trust_remote_code=False
         )
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError) as error:
-        raise Unavailable(f"the weights in {str(folder)!r} cannot be loaded: {first_line(error)}") from error
     lacking = sorted(report["missing_keys"])
     if lacking:
         raise EngineError(
@@ -261,19 +253,13 @@ def _fit(model: Any, tokenizer: Any, place: str) -> None:
 def _adapted(folder: Path, precision: str, warn: Callable[[str], None], adapter: str) -> Any:
     import torch
     from peft import PeftModel
-    from safetensors import SafetensorError
 
     base = _model(base_of(str(folder)) or "", precision, warn)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", module=r"(peft|transformers)(\.|$)"
-            )  # of calls that are not ours
-            model = PeftModel.from_pretrained(
-                base, folder, is_trainable=adapter == "trained", autocast_adapter_dtype=adapter != "beside"
-            )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise Unavailable(f"the adapter in {str(folder)!r} cannot be loaded: {first_line(error)}") from error
+    with readable(f"the adapter in {str(folder)!r} cannot be loaded"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"(peft|transformers)(\.|$)")  # of calls that are not ours
+        model = PeftModel.from_pretrained(
+            base, folder, is_trainable=adapter == "trained", autocast_adapter_dtype=adapter != "beside"
+        )
     match adapter:
         case "merged":
             return model.merge_and_unload()
@@ -292,10 +278,7 @@ def _is_whole(folder: Path) -> bool:
     if (folder / ADAPTER_FILE).is_file():
         return any(folder.glob("adapter_model.*"))
     for index in folder.glob("*.index.json"):
-        return all(
-            (folder / f).is_file()
-            for f in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        )
+        return all((folder / f).is_file() for f in weights_named(index))
     weights = any(folder.glob("*.safetensors")) or any(folder.glob("pytorch_model*.bin"))
     return (folder / "config.json").is_file() and weights
 
@@ -311,7 +294,27 @@ def _http_error() -> type[Exception]:
 
 def first_line(error: BaseException) -> str:
     """What an error of a library says, without the pages that some add to it."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return short(line, _SAID)
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Turns whatever a library raises at a folder that is not sound into ``Unavailable``: ``what`` and why.
+
+    Libraries raise anything at all at a file that they did not expect (the tokenizers' one a bare
+    ``Exception``, or the panic of its language); our own errors pass.
+    """
+    try:
+        yield
+    except (IterAlignError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except MemoryError as error:
+        raise Unavailable(f"{what}: it takes more memory than there is") from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException" and not isinstance(error, Exception):
+            raise
+        raise Unavailable(f"{what}: {first_line(error)}") from error
 
 
 def sampled_hash(folder: Path, sample: int = 2**16, stride: int = 2**26) -> str:

@@ -17,7 +17,8 @@ from typing import Any, Final, TypeVar, overload
 
 from pydantic import BaseModel, ValidationError
 
-from iteralign.errors import RecipeError
+from iteralign.errors import RecipeError, StoreError
+from iteralign.foreign.errors import short
 from iteralign.log import log
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.messages import explain, section_of
@@ -37,6 +38,10 @@ UNUSED: Final[Mapping[tuple[str, str], Sequence[str]]] = {
 }
 """Keys of the section that a choice does not use. Beside such a choice on the command line those of the
 recipe are left out; in a recipe they are an error."""
+_LARGEST: Final = 1 << 20
+"""Bytes of a recipe's file, at most: the shipped ones have a few thousand."""
+_SAID: Final = 1000
+"""Characters of one thing that is wrong, in a message."""
 COMMANDS: Final = {"iteralign": "run", "self-align": "self-align"}
 """The command that starts a recipe of each method."""
 
@@ -94,6 +99,29 @@ def recipe_of(settings: Mapping[str, Any]) -> AnyRecipe:
     return _kind(settings).model_validate(found)
 
 
+def kept(settings: Mapping[str, Any], where: object) -> AnyRecipe:
+    """Return the recipe of a run's settings (``recipe_of``), which may have come from elsewhere.
+
+    Raises ``StoreError`` naming ``where`` for settings that are no recipe's.
+    """
+    try:
+        recipe = recipe_of(settings)
+        absent = [key for key in ("name", "seed", "model") if key not in settings]
+        if not absent:
+            return recipe
+        why = f"without {', '.join(absent)}"
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(map(str, first["loc"]))[:80]
+        why = f"{at}: {first['msg']}"
+    except (ValueError, TypeError, AttributeError) as error:
+        why = str(error)
+    raise StoreError(
+        f"{where}: the settings that this run keeps are no recipe's ({short(why)}): take the directory as it "
+        "was written, or start another run"
+    )
+
+
 def shared(recipe: AnyRecipe) -> Recipe:
     """Return what both methods share, as IterAlign's recipe: model, oracle, held-out prompts, budget."""
     return recipe if isinstance(recipe, Recipe) else recipe.loop()
@@ -147,7 +175,8 @@ def kind_of(path_or_name: str) -> type[AnyRecipe]:
     path = Path(path_or_name)
     if path_or_name in shipped() or not path.is_file():
         return Recipe
-    named = method_of(path.read_text(encoding="utf-8", errors="replace"))
+    with path.open(encoding="utf-8", errors="replace") as file:
+        named = method_of(file.read(_LARGEST))
     return SelfAlignRecipe if named == "self-align" else Recipe
 
 
@@ -174,9 +203,14 @@ def _find(path_or_name: str | Path, method: str) -> tuple[str, str]:
             f"{name!r}: no such file, and no such recipe.{hint} Known recipes: {', '.join(known)}"
         )
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+        text = content.decode().replace("\r\n", "\n").replace("\r", "\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{name} cannot be read: {error}") from error
+        why = error if isinstance(error, OSError) else f"it is not UTF-8 text (byte {error.start})"
+        raise RecipeError(f"{name} cannot be read: {why}") from error
+    if len(content) > _LARGEST:
+        raise RecipeError(f"{name} is larger than {_LARGEST >> 20} MiB: that is no recipe")
     if (found := method_of(text, method)) in others:
         raise RecipeError(
             f"{name} is a recipe of the method {found}: start it with `iteralign {COMMANDS[found]} {name}`"
@@ -235,16 +269,35 @@ def _drop(draft: Draft, key: str, value: str, given: Sequence[Override]) -> str:
 
 def _validated(draft: Draft, where: str, kind: type[_Model]) -> _Model:
     """Return the draft as a recipe of this kind. Raises one ``RecipeError`` that names all that is wrong."""
-    problems = list(draft.problems)
+    halves = _half_characters(draft, where)
+    problems = [*draft.problems, *halves]
     recipe = None
     try:
-        recipe = kind.model_validate(_filled(draft.data, kind))
+        recipe = None if halves else kind.model_validate(_filled(draft.data, kind))
     except ValidationError as error:
         problems += [explain(kind, e, draft, where) for e in error.errors()]
+    problems = [p if len(p) <= _SAID else short(p, _SAID) for p in problems]
     if recipe is None or problems:
         header = [f"{len(problems)} things are wrong:"] if len(problems) > 1 else []
         raise RecipeError("\n".join([*header, *problems]))
     return recipe
+
+
+def _half_characters(draft: Draft, where: str) -> list[str]:
+    """Name the keys whose texts no file could hold."""
+    pending: list[tuple[tuple[str, ...], Any]] = [((), draft.data)]
+    found = []
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, Mapping):
+            pending += [((*path, str(key)), inner) for key, inner in value.items()]
+            pending += [((*path, str(key)), key) for key in value]
+        elif isinstance(value, list):
+            pending += [(path, inner) for inner in value]
+        elif isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
+            place = draft.place(path) or where
+            found.append(f"{'.'.join(path)} = {value[:60]!a} ({place}): it holds half a surrogate pair")
+    return found
 
 
 def _filled(data: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:

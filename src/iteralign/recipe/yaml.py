@@ -15,6 +15,8 @@ from typing import Any, ClassVar
 import yaml
 
 from iteralign.errors import RecipeError
+from iteralign.foreign.errors import Unreadable
+from iteralign.foreign.yaml import Loader, readable
 
 _SCALARS: tuple[tuple[str, str, str], ...] = (
     ("tag:yaml.org,2002:bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
@@ -28,7 +30,11 @@ _SCALARS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-class _Loader(yaml.SafeLoader):
+_LONGEST = 80
+"""Characters of an override that messages repeat."""
+
+
+class _Loader(Loader):
     """The safe loader with YAML 1.2's core scalars instead of YAML 1.1's."""
 
     # PyYAML keeps one table per class
@@ -75,21 +81,18 @@ def read(text: str, where: str) -> Draft:
     """
     draft = Draft()
     try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        if node is None:
-            return draft
-        if not isinstance(node, yaml.MappingNode):
-            raise RecipeError(
-                f"{where}, line {node.start_mark.line + 1}: sections and keys are expected (`seed: 0`), "
-                f"found {_kind(node)}"
-            )
-        draft.data = _mapping(loader, node, where, (), draft)
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise RecipeError(f"{where}{line}: not YAML: {error.problem or error.context}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise RecipeError(f"{where}: not YAML: {str(error).splitlines()[0]}") from error
+        with readable(text):
+            loader = _Loader(text)
+            node = loader.get_single_node()
+            if isinstance(node, yaml.MappingNode):
+                draft.data = _mapping(loader, node, where, (), draft)
+    except Unreadable as error:
+        raise RecipeError(f"{where}{error.at}: {error}") from error
+    if node is not None and not isinstance(node, yaml.MappingNode):
+        raise RecipeError(
+            f"{where}, line {node.start_mark.line + 1}: sections and keys are expected (`seed: 0`), "
+            f"found {_kind(node)}"
+        )
     return draft
 
 
@@ -100,7 +103,7 @@ def override(text: str) -> Override:
     """
     key, sign, value = text.partition("=")
     key = key.strip()
-    place = f"--set {text}"
+    place = f"--set {text if len(text) <= _LONGEST else text[:_LONGEST] + '...'}"
     if not sign or not key or not all(key.split(".")):
         raise RecipeError(f"{place}: section.key=value is expected, for example --set stop.iterations=5")
     return Override(key, _scalar(value.strip(), place), place)
@@ -160,8 +163,9 @@ def _mapping(
 def _scalar(value: str, place: str) -> Any:
     if value[:1] in {'"', "'"}:
         try:
-            return yaml.load(value, Loader=_Loader)  # a SafeLoader
-        except yaml.YAMLError as error:
+            with readable(value):
+                return yaml.load(value, Loader=_Loader)  # a SafeLoader
+        except Unreadable as error:
             raise RecipeError(f"{place}: the quoted value does not end with its quote") from error
     if value[:1] == "{":
         return read(value, place).data
@@ -169,7 +173,11 @@ def _scalar(value: str, place: str) -> Any:
         return read(f"list: {value}", place).data["list"]
     loader = _Loader("")
     tag = loader.resolve(yaml.ScalarNode, value, (True, False))  # type: ignore[no-untyped-call]
-    return loader.construct_object(yaml.ScalarNode(tag, value))
+    try:
+        with readable(value):
+            return loader.construct_object(yaml.ScalarNode(tag, value))
+    except Unreadable as error:
+        raise RecipeError(f"{place}: {error}") from error
 
 
 def _kind(node: yaml.Node) -> str:

@@ -5,15 +5,18 @@ Reads a run that is finished or not. Knows the names of the run's steps.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from iteralign.errors import StoreError
 from iteralign.exchanges import kind_of
+from iteralign.foreign.errors import Unreadable
+from iteralign.foreign.json import read_object
 from iteralign.records.iteralign import RedTeamPrompt, Response, Revision
 from iteralign.records.self_align import Aligned, Draft, SelfAlignResult
 from iteralign.report.page import say
@@ -23,6 +26,10 @@ from iteralign.text.printable import count_of, safe
 _ID = re.compile(r"[a-z]+-[0-9a-f]{16,}")
 """An item that is known by its id alone: the reason says which chat it is."""
 MARK = '"finish":"left_out"'
+_LARGEST = 16 << 20
+"""Bytes of a training's log, at most."""
+_MOST = 10**6
+"""Examples that a training left out, at most: more is no count."""
 _STAGES = {
     "benign": "answers to benign prompts",
     "evaluation": "held-out prompts",
@@ -79,9 +86,21 @@ def _found(run: Run) -> Iterator[tuple[str, str, str, str]]:
     for result in run.read(SelfAlignResult, "run", "result") if own else []:
         for model in result.models[1:]:
             log = run.directory / model.checkpoint.path / "training_log.json"
-            told = json.loads(log.read_text(encoding="utf-8")) if log.is_file() else {}
-            for reason, n in told.get("left_out", {}).items():
+            for reason, n in _logged(log).items():
                 yield from [("checkpoints", f"trainable-{model.stage}", model.stage, reason)] * n
+
+
+def _logged(log: Path) -> dict[str, int]:
+    """What a training's log says that it left out, by reason. Raises ``StoreError``."""
+    if not log.is_file():
+        return {}
+    try:
+        counts = read_object(log, _LARGEST).get("left_out", {})
+        if isinstance(counts, dict) and all(isinstance(n, int) and n <= _MOST for n in counts.values()):
+            return counts
+        raise Unreadable("left_out must be an object of numbers")
+    except (Unreadable, OSError) as error:
+        raise StoreError(f"{log} is damaged: {error}") from error
 
 
 def _stage(scope: str, step: str) -> str:

@@ -3,7 +3,8 @@
 The names below are for users; our own code imports from the files.
 """
 
+from iteralign.store.events import Event
 from iteralign.store.run import Run
-from iteralign.store.steps import Event, Scope
+from iteralign.store.steps import Scope
 
 __all__ = ["Event", "Run", "Scope"]

@@ -13,10 +13,12 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from iteralign.errors import StoreError
+from iteralign.foreign.errors import short
 from iteralign.ledger import NOT_SENT, Caps, Facts, R, Reply, Request, Scores, Spending, exceeded, settled
 from iteralign.records.chat import Completion
 from iteralign.store.database import Database
-from iteralign.store.steps import Event
+from iteralign.store.events import DAMAGED, Event
 
 # a run of an older version, opened for reading, has none
 _IS_THERE = "SELECT 1 FROM sqlite_master WHERE name = 'calls'"
@@ -155,8 +157,11 @@ def _written(reply: Reply) -> str:
 
 def _read(written: str, kind: type[R]) -> Reply:
     """The reply that ``_written`` wrote."""
-    fields = json.loads(written)
-    reply = _KINDS[fields.pop("kind")](**fields)
+    try:
+        fields = json.loads(written)
+        reply = _KINDS[fields.pop("kind")](**fields)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise StoreError(f"a stored reply is damaged ({short(str(error))}): {DAMAGED}") from error
     if isinstance(reply, Scores):
         return Scores(tuple(reply.logprobs), reply.prompt_tokens, reply.completion_tokens)
     if kind is Scores and isinstance(reply, Completion):

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from iteralign.errors import StoreError
+from iteralign.foreign.errors import short
+from iteralign.store import foreign
 
 KEPT = "everything that was finished is kept"
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
@@ -58,7 +60,7 @@ def storage(place: Path) -> Iterator[None]:
             (text for code, text in REMEDIES.items() if name.startswith(code)),
             "this should not happen: please report it",
         )
-        raise StoreError(f"{place}: {error}: {remedy}") from error
+        raise StoreError(f"{place}: {short(str(error))}: {remedy}") from error
     except OSError as error:
         raise StoreError(f"{_spelled(error, place)}: {_remedy(error)}") from error
 
@@ -116,17 +118,19 @@ class Database:
     @classmethod
     def open(cls, path: Path, *, readonly: bool) -> Self:
         """Open an existing database. Raises ``sqlite3.Error`` and ``OSError``."""
+        foreign.must_have_no_foreign_journal(path)
         if readonly:
             return cls._open_readonly(path)
         connection = _connect(f"{path.resolve().as_uri()}?mode=rw")
         try:
+            foreign.must_be_ours(connection, path)
             damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        except sqlite3.Error:
+        except (sqlite3.Error, StoreError):
             connection.close()
             raise
         if damage != "ok":
             connection.close()
-            raise StoreError(f"{path}: {' '.join(damage.split())}: {REMEDIES['SQLITE_CORRUPT']}")
+            raise StoreError(f"{path}: {short(damage)}: {REMEDIES['SQLITE_CORRUPT']}")
         return cls(path, connection, readonly=False)
 
     @classmethod
@@ -134,9 +138,9 @@ class Database:
         uri = path.resolve().as_uri()
         connection = _connect(f"{uri}?mode=ro")
         try:
-            connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+            foreign.must_be_ours(connection, path)
             return cls(path, connection, readonly=True)
-        except sqlite3.OperationalError as error:
+        except (sqlite3.Error, StoreError) as error:
             connection.close()
             if not getattr(error, "sqlite_errorname", "").startswith(
                 ("SQLITE_CANTOPEN", "SQLITE_READONLY")
@@ -147,18 +151,35 @@ class Database:
         # is and nobody changes it; a log that a killed run left is read from a copy.
         log = path.with_name(path.name + "-wal")
         if not log.exists() or not log.stat().st_size:
-            return cls(path, _connect(f"{uri}?mode=ro&immutable=1"), readonly=True)
+            connection = _connect(f"{uri}?mode=ro&immutable=1")
+            return cls._of_ours(path, connection)
         copy = tempfile.TemporaryDirectory(prefix="iteralign-")
         for file in (path, log):
             shutil.copyfile(file, Path(copy.name) / file.name)
-        return cls(
-            path, _connect(f"{(Path(copy.name) / path.name).as_uri()}?mode=rw"), readonly=True, copy=copy
-        )
+        connection = _connect(f"{(Path(copy.name) / path.name).as_uri()}?mode=rw")
+        return cls._of_ours(path, connection, copy)
+
+    @classmethod
+    def _of_ours(
+        cls,
+        path: Path,
+        connection: sqlite3.Connection,
+        copy: tempfile.TemporaryDirectory[str] | None = None,
+    ) -> Self:
+        try:
+            foreign.must_be_ours(connection, path)
+        except (sqlite3.Error, StoreError):
+            connection.close()
+            raise
+        return cls(path, connection, readonly=True, copy=copy)
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query. Raises ``StoreError``."""
         with self._use():
-            return self._connection.execute(query, values).fetchall()
+            found = self._connection.execute(query, values).fetchall()
+        for row in found:
+            foreign.must_be_text_or_number(row, self.path)
+        return found
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
@@ -208,4 +229,6 @@ class Database:
 
 
 def _connect(uri: str) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=20)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=20)
+    foreign.harden(connection)
+    return connection

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from iteralign.canonical import canonical
+from iteralign.errors import StoreError
+from iteralign.foreign.errors import Unreadable, short
+from iteralign.foreign.json import parse
 from iteralign.store.database import Database, storage
 from iteralign.store.files import must_be_folder, write_whole
 from iteralign.text.printable import readable_json
@@ -44,7 +47,11 @@ def export(database: Database, folder: Path) -> list[Path]:
 def _lines(database: Database, kinds: Sequence[str]) -> Iterator[bytes]:
     among = f"AND kind IN ({', '.join('?' * len(kinds))})"
     for scope, step, value in _current(database, "scope, name, value", "rowid", among, kinds):
-        data = json.loads(value)
+        try:
+            data = parse(value)
+        except Unreadable as error:
+            place = f"{database.path}, table steps, scope {short(scope)[:60]!r}, step {short(step)[:60]!r}"
+            raise StoreError(f"{place}: a stored value is damaged: {error}") from error
         for record in data if isinstance(data, list) else [data]:
             fields = record if isinstance(record, dict) else {"value": record}
             line = json.dumps({"scope": scope, "step": step, **fields}, ensure_ascii=False)

@@ -5,15 +5,18 @@ Decides what of the settings may change when a run is resumed. Knows nothing of 
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from iteralign.canonical import canonical, to_json
 from iteralign.errors import RunMismatch, StoreError
+from iteralign.foreign.errors import Unreadable
+from iteralign.foreign.json import parse_object
 from iteralign.store.create import DATABASE, RECIPE
 from iteralign.store.database import REMEDIES, Database, sha256
+from iteralign.store.events import Log
 from iteralign.store.schema import (
     SCHEMA_VERSION,
     UPGRADES,
@@ -23,7 +26,6 @@ from iteralign.store.schema import (
     merged,
     unknown,
 )
-from iteralign.store.steps import Log
 
 
 class Meta:
@@ -36,7 +38,13 @@ class Meta:
     def must_be_readable(self) -> None:
         """Bring an older database up to date. Raises ``StoreError`` for one of a newer version."""
         version = self._value("schema")
-        if not version.isdecimal() or int(version) > SCHEMA_VERSION:
+        if not re.fullmatch("[1-9][0-9]{0,5}", version):
+            raise StoreError(
+                f"{self.directory / DATABASE}, table meta, key 'schema': {version[:40]!a} is no "
+                f"version: "
+                f"{REMEDIES['SQLITE_CORRUPT']}"
+            )
+        if int(version) > SCHEMA_VERSION:
             raise StoreError(
                 f"{self.directory} was written by a newer iteralign (schema {version}; this one reads "
                 f"up to {SCHEMA_VERSION}): upgrade it"
@@ -59,13 +67,12 @@ class Meta:
     def settings(self) -> dict[str, Any]:
         """The run's settings. Raises ``StoreError`` where they are damaged."""
         try:
-            found = json.loads(self._value("settings"))
-        except ValueError as error:
+            return parse_object(self._value("settings"))
+        except Unreadable as error:
             raise StoreError(
                 f"{self.directory / DATABASE}, table meta, key 'settings': {error}: "
                 f"{REMEDIES['SQLITE_CORRUPT']}"
             ) from error
-        return dict(found)
 
     def must_have_its_recipe(self) -> None:
         """Raises ``RunMismatch`` where the recipe's file is not the one that the run started with."""
@@ -110,7 +117,13 @@ class Meta:
     def noted(self, name: str) -> dict[str, Any] | None:
         """What was kept under this name; None where nothing was."""
         rows = self._database.rows("SELECT value FROM meta WHERE key = ?", (f"note:{name}",))
-        return dict(json.loads(rows[0][0])) if rows else None
+        try:
+            return parse_object(rows[0][0]) if rows else None
+        except Unreadable as error:
+            raise StoreError(
+                f"{self.directory / DATABASE}, table meta, note {name!r}: {error}: "
+                f"{REMEDIES['SQLITE_CORRUPT']}"
+            ) from error
 
     def _value(self, key: str) -> str:
         rows = self._database.rows("SELECT value FROM meta WHERE key = ?", (key,))

@@ -20,12 +20,13 @@ from iteralign.store import checkpoints as weights
 from iteralign.store.calls import Calls
 from iteralign.store.create import DATABASE, must_be_free, must_hold_own, write_new
 from iteralign.store.database import REMEDIES, Database, is_full, storage
+from iteralign.store.events import Event, Log
 from iteralign.store.evidence import digest, export
 from iteralign.store.keys import BEGINNING, must_be_plain
 from iteralign.store.lock import Lock
 from iteralign.store.meta import Meta
 from iteralign.store.schema import differences, flat, listed, may_change, nested
-from iteralign.store.steps import ONLY, Event, Log, Memory, Scope, spelled
+from iteralign.store.steps import ONLY, Memory, Scope, spelled
 
 __all__ = ["Event", "Run", "Scope"]
 

@@ -1,4 +1,4 @@
-"""What a run remembers: events, and the results of steps by (scope, name, inputs, item).
+"""What a run remembers: the results of steps by (scope, name, inputs, item).
 
 ``Memory`` keeps the rows; ``Scope`` is ``once`` and ``each`` over them, the two words that hold all of
 resume. Knows nothing of what the steps compute, nor of files.
@@ -11,78 +11,25 @@ import time
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from iteralign.canonical import canonical, from_json
 from iteralign.errors import StoreError
+from iteralign.foreign.errors import short
 from iteralign.protocols import Cut
 from iteralign.records.base import Record
 from iteralign.store.database import Database
+from iteralign.store.events import Log
 from iteralign.store.keys import key_of, must_be_plain
 
 if typing.TYPE_CHECKING:
-    import sqlite3
+    pass
 
 T = TypeVar("T")
 Item = TypeVar("Item", bound=Record)
 R = TypeVar("R", bound=Record)
 
 ONLY = ""  # the item of a step that has one value
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened, when (seconds since the epoch), and its particulars. Times are in events only,
-    never in records.
-    """
-
-    seq: int
-    time: float
-    kind: str
-    fields: dict[str, Any]
-
-
-class Log:
-    """Events: stored first, then told. What a listener raises reaches whoever caused the event, and finds
-    everything stored.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self.listeners: list[Callable[[Event], None]] = []
-
-    def event(self, kind: str, fields: Mapping[str, Any]) -> None:
-        """Store an event and tell the listeners; a run that is open for reading only tells them."""
-        if self._database.readonly:
-            self.tell(Event(0, time.time(), kind, dict(fields)))
-            return
-        with self._database.write(durable=False) as db:
-            event = self.insert(db, kind, fields)
-        self.tell(event)
-
-    def insert(self, db: sqlite3.Connection, kind: str, fields: Mapping[str, Any]) -> Event:
-        """Store an event within a transaction; ``tell`` is the caller's, after it."""
-        now = time.time()
-        seq = (
-            db.execute(
-                "INSERT INTO events (time, kind, fields) VALUES (?, ?, ?)", (now, kind, canonical(fields))
-            ).lastrowid
-            or 0
-        )
-        return Event(seq, now, kind, dict(fields))
-
-    def tell(self, event: Event) -> None:
-        """Call every listener."""
-        for listener in list(self.listeners):
-            listener(event)
-
-    def read(self, kind: str | None) -> list[Event]:
-        """The stored events, oldest first."""
-        rows = self._database.rows(
-            "SELECT seq, time, kind, fields FROM events WHERE ?1 IS NULL OR kind = ?1 ORDER BY seq", (kind,)
-        )
-        return [Event(seq, at, k, json.loads(fields)) for seq, at, k, fields in rows]
 
 
 class Memory:
@@ -332,12 +279,12 @@ class Scope:
             )
             if len(found) == len(values):
                 return found
-        except ValueError:
+        except (ValueError, RecursionError):
             found = []  # one by one, to name the one that is wrong
         for item, value in values.items():
             try:
                 found.append(from_json(kind, json.loads(value)))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 if what == "computed":
                     raise StoreError(
                         f"step {self.name}/{name} gave a value that is no {spelled(kind)} when read "
@@ -347,8 +294,8 @@ class Scope:
                     f", item {item!r}" if item else ""
                 )
                 raise StoreError(
-                    f"{place}: a stored value is damaged: {error}\nDelete that row and resume: it is "
-                    "computed again."
+                    f"{place}: a stored value is damaged: {short(str(error), 400)}\n"
+                    "Delete that row and resume: it is computed again."
                 ) from error
         return found
 
