@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from evaluate_command import call, objects
+from iteralign.cli.main import app
 from iteralign.engines.hf.host import HFHost
 from iteralign.evals.tasks import TASKS
 from iteralign.organism import ORGANISM_PATH
@@ -66,6 +68,15 @@ def test_one_object_for_each_task_and_what_is_finished_is_not_computed_again(
         {k: v for k, v in o.items() if k != "seconds"} for o in first
     ]
     assert sum(o["seconds"] for o in again) < sum(o["seconds"] for o in first)
+
+
+def test_no_run_begins_in_the_directory_of_an_evaluation(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "ev"
+    call("--tasks", "hhh", "--data", data, "--limit", 4, "--out", out)
+    result = CliRunner().invoke(app, ["resume", str(out)])
+    assert result.exit_code == 4
+    assert "give the same command `iteralign evaluate` again" in result.output
+    assert not (out / "checkpoints").exists()
 
 
 def test_a_parent_is_compared_item_by_item_and_a_sample_is_told(data: Path, tmp_path: Path) -> None:

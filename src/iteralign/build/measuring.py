@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from iteralign.build.began import began, note_libraries
+from iteralign.build.began import EVALUATION, began, note_libraries
 from iteralign.build.data import read_prompts
 from iteralign.build.evaluations import make, must_be_there
 from iteralign.build.installed import must_be_installed
@@ -74,6 +74,7 @@ def evaluate(
     with Run.create(out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
         if listen is not None:
             run.listen(listen)
+        run.note(EVALUATION, {"model": recipe.model.name})
         run.calls.limit(caps(recipe))
         note_libraries(run)
 

@@ -16,13 +16,13 @@ from iteralign.algorithms.iteralign import iteralign
 from iteralign.algorithms.self_align import self_align
 from iteralign.build import iteralign as iteralign_parts
 from iteralign.build import self_align as self_align_parts
-from iteralign.build.began import note_libraries
+from iteralign.build.began import EVALUATION, note_libraries
 from iteralign.build.data import first_constitution
 from iteralign.build.evals import tasks
 from iteralign.build.forecast import must_be_able_to_pass, short_of_disk
 from iteralign.build.installed import must_be_installed
 from iteralign.build.models import built_in_template, must_be_whole
-from iteralign.errors import IterAlignError
+from iteralign.errors import IterAlignError, StoreError
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import AnyRecipe, kept, recipe_of, shared
 from iteralign.recipe.self_align import SelfAlignRecipe
@@ -85,7 +85,15 @@ def resume(
 def carry_on(
     run: Run, listen: Listener | None = None, said: Sequence[str] = ()
 ) -> RunResult | SelfAlignResult:
-    """Take the run from wherever it stands to its end. ``said``: warnings that come first."""
+    """Take the run from wherever it stands to its end. ``said``: warnings that come first.
+
+    Raises ``StoreError`` for the directory of an evaluation.
+    """
+    if run.noted(EVALUATION) is not None:
+        raise StoreError(
+            f"{run.directory} holds an evaluation, and no run to go on with: give the same command "
+            "`iteralign evaluate` again, and what is measured is taken from there"
+        )
     recipe = kept(run.settings, run.directory)
     if run.has_older_keys:
         if (finished := _finished(run)) is not None:

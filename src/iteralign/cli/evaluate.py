@@ -122,7 +122,8 @@ def evaluate(
     chosen = load_recipe(recipe, given)
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", chosen.model.name).strip("-.")[-60:] or "model"
     directory = out or Path("runs") / f"evaluate-{slug}-seed{chosen.seed}"
-    with resumable(directory), stdout_for_json(as_json):
+    again = "Give the same command again: what is measured is taken from there"
+    with resumable(directory, again), stdout_for_json(as_json):
         from iteralign.build.measuring import evaluate as measure
         from iteralign.report.console import Reporter
 

@@ -205,13 +205,14 @@ def stdout_for_json(as_json: bool) -> Iterator[None]:
 
 
 @contextmanager
-def resumable(directory: Path) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into a message that says how to go on."""
+def resumable(directory: Path, how: str | None = None) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into a message that says how to go on: by ``resume``, or as ``how`` says."""
     try:
         yield
     except KeyboardInterrupt:
         raise interruption()(
-            f"\nstopped; everything that was finished is kept. Continue with: iteralign resume {directory}"
+            "\nstopped; everything that was finished is kept. "
+            + (how or f"Continue with: iteralign resume {directory}")
         ) from None
 
 
