@@ -298,3 +298,14 @@ def test_python_takes_a_folder_overrides_as_a_mapping_and_a_listener(
     given = {"stop": {"iterations": 1}, "red_team.prompts_per_iteration": 12}
     result = align("embedded", tmp_path / "r", overrides=given)
     assert result.stop_reason == "the iteration is done"
+
+
+def test_a_stage_never_replaces_the_file_that_it_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rows.jsonl").write_text('{"prompt": "q", "response": "a"}\n')
+    result = CliRunner().invoke(app, ["judge", "rows.jsonl", "--out", str(tmp_path / "rows.jsonl")])
+    assert result.exit_code == 3
+    assert "name another file" in result.output
+    assert Path("rows.jsonl").read_text() == '{"prompt": "q", "response": "a"}\n'

@@ -175,8 +175,14 @@ def alone(
 ) -> None:
     """Run one stage alone over its files, and print what it came to.
 
-    ``columns``: what ``--columns`` names of the file that it reads.
+    ``columns``: what ``--columns`` names of the file that it reads. Raises ``DataError`` where that file, the
+    first one, is also to be written.
     """
+    from iteralign.errors import DataError
+
+    asked, *others = [None if f is None else f.absolute() for f in files]
+    if asked is not None and asked in others:
+        raise DataError(f"{files[0]}: is read, and --out would replace it: name another file")
     with stdout_for_json(as_json):
         done = stage(recipe, *files, **({"columns": named_columns(columns)} if columns else {}))
     emit(done, as_json)
