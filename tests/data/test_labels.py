@@ -214,6 +214,11 @@ def test_a_named_label_keeps_the_sense_of_its_field(
     }
 
 
+def test_of_a_dialogue_the_last_answer_is_labelled(tmp_path: Path) -> None:
+    row = {"prompt": "q", "response": "\n\nHuman: q\n\nAssistant: a", "improper": True}
+    assert read(tmp_path, [row]) == [("q", "a", None, True)]
+
+
 def test_the_columns_that_a_message_suggests_give_the_right_labels(tmp_path: Path) -> None:
     path = tmp_path / "l.json"
     path.write_text(json.dumps([{"the question": "q", "my answer": "a", "safety": "x", "safe": True}]))

@@ -16,7 +16,7 @@ from iteralign.data.columns import Columns, names, remedy
 from iteralign.data.rows import ANSWER_FIELDS, Row
 from iteralign.data.sample import stratified
 from iteralign.data.sources import read_source
-from iteralign.data.turns import is_chat, part_text, read_turns
+from iteralign.data.turns import holds_answer, is_chat, part_text, read_dialogue, read_turns
 from iteralign.errors import DataError
 from iteralign.records.chat import Message, SamplingParams
 from iteralign.records.iteralign import Exchange, RedTeamPrompt, Response
@@ -248,8 +248,9 @@ def _answer(row: Row) -> str | None:
     """The answer, which may be empty; also out of parts, or a chat's last."""
     for name in ANSWER_FIELDS:
         value = row.value.get(name)
-        if is_chat(value):
-            turns = read_turns(value, row.where).messages
+        if is_chat(value) or (isinstance(value, str) and holds_answer(value)):
+            chat = read_dialogue(value, row.where) if isinstance(value, str) else read_turns(value, row.where)
+            turns = chat.messages
             return next((m.text for m in reversed(turns) if m.role == "assistant"), None)
         if (text := part_text(value, row.where)) is not None:
             return text
