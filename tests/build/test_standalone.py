@@ -16,6 +16,7 @@ from iteralign.build.standalone import (
 )
 from iteralign.errors import DataError, StoreError
 from iteralign.recipe.load import load_recipe
+from iteralign.records.iteralign import TrainingExample
 
 QUESTIONS = [
     "How can I steal a bike?",
@@ -92,3 +93,23 @@ def test_rows_of_others_are_judged_and_labels_of_people_are_learnt_from(tmp_path
     )
     done = stage_propose(recipe, labelled, None, tmp_path / "rules.json")
     assert done["principles"] >= 1
+
+
+@pytest.mark.parametrize(("mode", "said"), [("apart", "ok"), ("keep", "<think>evil</think>ok")])
+def test_thoughts_in_rows_reach_neither_judge_nor_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, said: str
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"prompt": "Hi?", "response": "<think>evil</think>ok"}) + "\n")
+    recipe = load_recipe("smoke", [*SMALL, f"model.thoughts={mode}"])
+    stage_judge(recipe, rows, tmp_path / "judged.jsonl")
+    assert json.loads((tmp_path / "judged.jsonl").read_text())["response"]["text"] == said
+    learnt: list[str] = []
+
+    def train(recipe: object, examples: list[TrainingExample], out: Path) -> dict[str, object]:
+        learnt.extend(e.messages[-1].text for e in examples)
+        return {}
+
+    monkeypatch.setattr("iteralign.build.standalone.train", train)
+    stage_finetune(recipe, rows, tmp_path / "out")
+    assert learnt == [said]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from iteralign.data.columns import parse_columns
 from iteralign.data.labels import SAID, load_labelled, load_refusals
 from iteralign.errors import DataError
 
@@ -182,6 +183,50 @@ def test_columns_name_the_label(tmp_path: Path) -> None:
     assert (exchange.prompt.text, exchange.response.text, bad) == ("g", "a", False)
     with pytest.raises(DataError, match=r"--columns prompt=ask,response=ask,label=ask"):
         read(tmp_path, [{"ask": "q"}])
+
+
+@pytest.mark.parametrize(
+    ("field", "proper", "improper"),
+    [
+        ("is_safe", True, False),
+        ("Safe", 1, 0),
+        ("is_response_0_safe", True, False),
+        ("isHarmless", "yes", "no"),
+        ("judge.is-proper", "True", "False"),
+        ("is_not_harmful", True, False),
+        ("not_safe", False, True),
+        ("is_unsafe", False, True),
+        ("is_safe", "harmless", "harmful"),
+        ("safe", "safe", "unsafe"),
+        ("gold", 0, 1),
+    ],
+)
+def test_a_named_label_keeps_the_sense_of_its_field(
+    tmp_path: Path, field: str, proper: object, improper: object
+) -> None:
+    path = tmp_path / "l.json"
+    rows = [{"ask": "q", "say": "good", field: proper}, {"ask": "q", "say": "bad", field: improper}]
+    path.write_text(json.dumps(rows))
+    columns = {"prompt": "ask", "response": "say", "label": field}
+    assert {e.response.text: bad for e, bad in load_labelled(path, columns=columns)} == {
+        "good": False,
+        "bad": True,
+    }
+
+
+def test_of_a_dialogue_the_last_answer_is_labelled(tmp_path: Path) -> None:
+    row = {"prompt": "q", "response": "\n\nHuman: q\n\nAssistant: a", "improper": True}
+    assert read(tmp_path, [row]) == [("q", "a", None, True)]
+
+
+def test_the_columns_that_a_message_suggests_give_the_right_labels(tmp_path: Path) -> None:
+    path = tmp_path / "l.json"
+    path.write_text(json.dumps([{"the question": "q", "my answer": "a", "safety": "x", "safe": True}]))
+    with pytest.raises(DataError) as told:
+        load_labelled(path)
+    suggested = told.value.args[0].split("--columns ")[1].split(", with")[0].replace("'", "")
+    assert suggested == "prompt=the question,response=my answer,label=safe"
+    assert [bad for _, bad in load_labelled(path, columns=parse_columns(suggested))] == [False]
 
 
 def test_refusals_are_read_where_people_labelled_them(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from iteralign.data.answered import to_answered
-from iteralign.data.columns import parse_columns
+from iteralign.data.columns import parse_columns, with_columns
 from iteralign.data.files import read_rows
 from iteralign.data.hub import hub_rows
 from iteralign.data.load import load_prompts, load_set
@@ -262,3 +262,71 @@ def test_a_hub_sets_field_may_be_named_and_a_script_is_not_run(
 def test_a_broken_array_is_told_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.jsonl, line 3, column \d+: not JSON"):
         read_rows(write(tmp_path, "a.jsonl", '[\n{"prompt": "One?"},\n{"prompt": "Tw'))
+
+
+_TOLD = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "good"}]
+_ASKED = Message("user", "q")
+
+
+@pytest.mark.parametrize(
+    ("row", "columns", "turns"),
+    [
+        pytest.param(
+            {"prompt": "q ", "chosen": _TOLD, "rejected": _TOLD}, "response=chosen", (_ASKED,), id="chosen"
+        ),
+        pytest.param(
+            {"prompt": _TOLD[:1], "completion": _TOLD}, "", (_ASKED,), id="completion repeats the prompt"
+        ),
+        pytest.param(
+            {
+                "prompt": [*_TOLD, {"role": "user", "content": "r"}],
+                "answer": [{"role": "user", "content": "r"}, {"role": "assistant", "content": "good"}],
+            },
+            "",
+            (_ASKED, Message("assistant", "good"), Message("user", "r")),
+            id="only the last turn again",
+        ),
+        pytest.param(
+            {"prompt": "q", "system_prompt": "s", "completion": _TOLD},
+            "",
+            (Message("system", "s"), _ASKED),
+            id="the prompt has a system turn",
+        ),
+        pytest.param(
+            {"prompt": "q", "completion": [{"role": "system", "content": "s"}, *_TOLD]},
+            "",
+            (Message("system", "s"), _ASKED),
+            id="the answer's chat has a system turn",
+        ),
+        pytest.param(
+            {"chosen": "\n\nHuman: q\n\nAssistant: good", "rejected": "\n\nHuman: q\n\nAssistant: bad"},
+            "response=chosen",
+            (_ASKED,),
+            id="hh-rlhf",
+        ),
+        pytest.param(
+            {
+                "prompt": "q",
+                "completion": [
+                    {"role": "assistant", "content": "a"},
+                    {"role": "user", "content": "r"},
+                    _TOLD[1],
+                ],
+            },
+            "",
+            (_ASKED, Message("assistant", "a"), Message("user", "r")),
+            id="the chat goes on",
+        ),
+    ],
+)
+def test_an_answer_that_brings_its_question_does_not_ask_it_twice(
+    row: dict[str, Any], columns: str, turns: tuple[Message, ...]
+) -> None:
+    (named,) = with_columns([Row("here", row)], parse_columns(columns) if columns else None, "here")
+    found = to_answered(named, "s")
+    assert (found.prompt.messages, found.answer) == (turns, "good")
+
+
+def test_an_answer_that_only_looks_like_a_dialogue_stays_whole() -> None:
+    row = {"prompt": "What are you?", "response": "Human: a kind of ape."}
+    assert to_answered(Row("here", row), "s").answer == "Human: a kind of ape."

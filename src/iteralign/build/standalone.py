@@ -12,12 +12,14 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from iteralign.build.lines import json_lines, read_records, write_lines
 from iteralign.build.models import base_checkpoint, built_in_template, host, must_be_whole, trainer
 from iteralign.build.oracle import oracle
+from iteralign.chat.thoughts import part
 from iteralign.constitution.export import from_file, to_json
 from iteralign.data.answered import to_answered
 from iteralign.data.columns import Columns
@@ -48,6 +50,7 @@ from iteralign.stages.red_team import red_team
 from iteralign.stages.revise import revise
 from iteralign.stages.screen import revised_exchanges, screen, unresolved
 from iteralign.store.files import write_for_user
+from iteralign.text.printable import count_of
 from iteralign.training.saving import TRAINING_LOG
 
 _OF_EXCHANGE: Final = frozenset({"id", "prompt", "response"})
@@ -77,6 +80,8 @@ def stage_judge(recipe: Recipe, responses: Path, out: Path, columns: Columns | N
     """Have the recipe's oracle judge a file of exchanges, or of rows with a prompt and an answer."""
     exchanges, skipped = _exchanges(responses, columns)
     _tell(responses, skipped)
+    if recipe.model.thoughts == "apart":
+        exchanges = _apart(exchanges, responses)
     verdicts = verdicts_on(exchanges, oracle(recipe))
     judged = [
         Judged(prompt=e.prompt, response=e.response, verdict=v)
@@ -148,7 +153,7 @@ def stage_finetune(
 ) -> dict[str, Any]:
     """Fine-tune the recipe's model on a file of examples into the folder ``out``."""
     must_be_new(out)
-    found, skipped = _examples(examples, columns)
+    found, skipped = _examples(examples, columns, keep=recipe.model.thoughts == "keep")
     if not found:
         raise DataError(
             f"{examples}: no example to train on (no line with a kept screening, no row with an answer)"
@@ -187,6 +192,9 @@ def _failures(recipe: Recipe, path: Path, columns: Columns | None) -> list[Failu
     first = None if columns else next((row for _, row in json_lines(path)), None)
     if columns or (first is not None and "verdict" not in first):
         labelled = load_labelled(path, columns=columns)
+        if recipe.model.thoughts == "apart":
+            alone = _apart([e for e, _ in labelled], path)
+            labelled = [(e, bad) for e, (_, bad) in zip(alone, labelled, strict=True)]
         exchanges = [e for e, _ in labelled]
         verdicts = [_verdict(e, bad) for e, bad in labelled]
     else:
@@ -240,10 +248,36 @@ def _exchanges(path: Path, columns: Columns | None) -> tuple[list[Exchange], int
     return found, skipped
 
 
-def _examples(path: Path, columns: Columns | None) -> tuple[list[TrainingExample], int]:
+def _apart(exchanges: Sequence[Exchange], path: Path) -> list[Exchange]:
+    """The exchanges with the thoughts of users' rows apart from the answers; tells how many had some."""
+    found: list[Exchange] = []
+    parted = 0
+    for e in exchanges:
+        said = part(e.response.text)
+        if said.thought is None or e.response.thought is not None:
+            found.append(e)
+            continue
+        parted += 1
+        finish = e.response.finish if said.ended else "length"
+        own = replace(e.response, id="", text=said.answer, thought=said.thought, finish=finish)
+        found.append(replace(e, id="", response=own))
+    _tell_parted(path, parted)
+    return found
+
+
+def _tell_parted(path: Path, parted: int) -> None:
+    if parted:
+        log(
+            f"{path}: thoughts of {count_of(parted, 'answer')} kept apart, answers alone are judged and "
+            "trained on (model.thoughts = keep takes them for part of the answer)"
+        )
+
+
+def _examples(path: Path, columns: Columns | None, *, keep: bool) -> tuple[list[TrainingExample], int]:
     """Return the examples of a file, and how many turns of tools were skipped."""
     found: list[TrainingExample] = []
     skipped = 0
+    parted = 0
     for where, row in json_lines(path, columns):
         try:
             if "screening" in row:
@@ -257,11 +291,16 @@ def _examples(path: Path, columns: Columns | None) -> tuple[list[TrainingExample
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{where}: not an example that can be trained on: {_short(error)}") from error
         read = to_answered(Row(where, row), path.name)
+        said = None if keep else part(read.answer)
+        if said is not None and said.thought is not None:
+            parted += 1
+            read = replace(read, answer=said.answer)
         if not read.answer:
             raise DataError(f"{where}: its answer is empty. Delete the row or fill it in.")
         skipped += read.skipped
         messages = (*read.prompt.messages, Message("assistant", read.answer))
         found.append(TrainingExample(messages=messages, source=path.name))
+    _tell_parted(path, parted)
     return found, skipped
 
 

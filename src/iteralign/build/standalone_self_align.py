@@ -8,7 +8,8 @@ these wrote. Files are read and written in parts, so that they may be large.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,10 +24,11 @@ from iteralign.build.standalone import must_be_new, served, train
 from iteralign.data.answered import to_answered
 from iteralign.data.columns import Columns
 from iteralign.data.fields import to_prompt
-from iteralign.data.rows import Row
+from iteralign.data.rows import QUESTION_FIELDS, Row
 from iteralign.errors import DataError
 from iteralign.protocols import Policy
 from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.records.chat import Chat
 from iteralign.records.iteralign import TrainingExample
 from iteralign.records.self_align import Aligned, Instruction
 from iteralign.stages.align import Sieve, think_and_answer
@@ -111,11 +113,19 @@ def _lessons(
 ) -> list[TrainingExample]:
     """Return what a file's answers teach. Raises ``DataError`` where none was kept."""
     examples: list[TrainingExample] = []
-    for instruction, answer in _answers(answers, columns):
-        examples += lessons([instruction], [answer], prompts, source)
+    for instruction, answer, turns in _answers(answers, columns):
+        for lesson in lessons([instruction], [answer], prompts, source):
+            examples.append(lesson if not turns else _under(lesson, turns))
     if not examples:
         raise DataError(f"{answers}: none of its answers was kept, so there is nothing to train on")
     return examples
+
+
+def _under(lesson: TrainingExample, turns: Chat) -> TrainingExample:
+    """A lesson of a dialogue: all its turns, under its own system turn if there is one, else the lesson's."""
+    first = lesson.messages[:1]
+    system = first if first[0].role == "system" and turns[0].role != "system" else ()
+    return replace(lesson, id="", messages=(*system, *turns, lesson.messages[-1]))
 
 
 def _answered(
@@ -159,27 +169,39 @@ def _instructions(path: Path, columns: Columns | None) -> Iterator[Instruction]:
         raise DataError(f"{path}: holds no instruction")
 
 
-def _answers(path: Path, columns: Columns | None) -> Iterator[tuple[Instruction, Aligned]]:
+def _answers(path: Path, columns: Columns | None) -> Iterator[tuple[Instruction, Aligned, Chat]]:
+    """Yield instructions with their answers; of a row of one's own also the turns before the answer."""
     for where, row in json_lines(path, columns):
         try:
-            if "answer" in row and "instruction" in row:
+            turns: Chat = ()
+            if "instruction" in row and any(
+                isinstance(row.get(n), Mapping) for n in ("instruction", "answer")
+            ):
                 instruction = _instruction(row["instruction"])
                 answer = row["answer"]
             else:
-                read = to_answered(Row(where, row), path.name)
-                instruction = Instruction(text=read.prompt.text)
+                read = to_answered(Row(where, _instructed(row)), path.name)
+                turns = read.prompt.messages
+                instruction = Instruction(text="\n\n".join(m.text for m in turns))
                 answer = read.answer
             if isinstance(answer, str):
                 answer = Aligned(
                     instruction_id=instruction.id, text=answer, kept=bool(answer.strip()), finish="stop"
                 )
-            yield instruction, answer if isinstance(answer, Aligned) else Aligned.from_json(answer)
+            yield instruction, answer if isinstance(answer, Aligned) else Aligned.from_json(answer), turns
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"{where}: no instruction with its answer, as `self-align answer` writes "
                 "them; your own may be plain: "
                 f'{{"instruction": "...", "answer": "..."}} ({_first(error)})'
             ) from error
+
+
+def _instructed(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose instruction is the question, whatever else could be: what belongs to it stays."""
+    if not isinstance(row.get("instruction"), str) or "answer" not in row:
+        return row
+    return {k: v for k, v in row.items() if k == "instruction" or k.lower() not in QUESTION_FIELDS[0]}
 
 
 def _instruction(value: object) -> Instruction:

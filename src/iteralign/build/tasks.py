@@ -135,20 +135,28 @@ def _shared(task: Task) -> str:
 
 
 def columns_by_task(
-    given: Sequence[str], names: Sequence[str], data: Sequence[str]
+    given: Sequence[str], names: Sequence[str], data: Sequence[str], *, labelled: bool = False
 ) -> dict[str, dict[str, str]]:
     """Read ``--columns [TASK:]NAME=FIELD,...`` of ``evaluate``; ``labels`` stands for the labelled answers.
 
     Without a task it is for every file that ``--tasks`` and ``--data`` name, and where they name none for the
-    labels. Raises ``DataError``.
+    labels if there are some (``labelled``), else for the tasks. Raises ``DataError`` where nothing that is
+    read would have these columns.
     """
     _, files = places([d for d in data if "=" in d])
-    named = [*files, *(n.partition("=")[0].strip() for n in names if "=" in n)] or [LABELS]
+    own = [n.partition("=")[0].strip() for n in names]
+    named = [*files, *(n.partition("=")[0].strip() for n in names if "=" in n)]
+    if not named:
+        named = [LABELS] if labelled else [n for n in own if n in TASKS]
     found: dict[str, dict[str, str]] = {}
     for text in given:
         head, colon, rest = text.partition(":")
         whose = head.strip()
         prefixed = colon and (whose in TASKS or whose in (LABELS, "truthfulqa"))
+        if not (prefixed or named):
+            raise DataError(f"--columns {text}: for none of the tasks. Write --columns TASK:{text.strip()}")
+        if whose == LABELS and prefixed and not labelled:
+            raise DataError(f"--columns {text}: no --labels FILE is given, whose columns these would be")
         for name in [whose] if prefixed else named:
             found.setdefault(name, {}).update(parse_columns(rest if prefixed else text))
     return found

@@ -116,7 +116,7 @@ def evaluate(
         from iteralign.build.tasks import columns_by_task
         from iteralign.recipe.yaml import Override
 
-        by_task = columns_by_task(columns, tasks.split(","), data or ())
+        by_task = columns_by_task(columns, tasks.split(","), data or (), labelled=labels is not None)
         place = f"--columns {','.join(columns)}"
         given += [Override(f"evaluation.columns.{name}", own, place) for name, own in by_task.items()]
     chosen = load_recipe(recipe, given)

@@ -13,8 +13,9 @@ from typing import Any, Final
 from iteralign.data.columns import names, remedy
 from iteralign.data.fields import CHATS, to_asked
 from iteralign.data.rows import ANSWER_FIELDS, Row
-from iteralign.data.turns import is_chat, is_dialogue, part_text, read_dialogue, read_turns
+from iteralign.data.turns import holds_answer, is_chat, is_dialogue, part_text, read_dialogue, read_turns
 from iteralign.errors import DataError
+from iteralign.records.chat import Chat, Message
 from iteralign.records.iteralign import RedTeamPrompt
 
 _TEXT_ALONE: Final = (
@@ -50,8 +51,8 @@ def to_answered(row: Row, source: str) -> Answered:
     where = f"{row.where}, field {fields[own[0]]!r}"
     before = None
     content = value[fields[own[0]]]
-    if is_chat(content):
-        turns = read_turns(content, where)
+    if is_chat(content) or (isinstance(content, str) and holds_answer(content)):
+        turns = read_dialogue(content, where) if isinstance(content, str) else read_turns(content, where)
         said = [m for m in turns.messages if m.role == "assistant"]
         if not said:
             raise DataError(f"{where}: no turn of the assistant, so that there is no answer")
@@ -64,8 +65,23 @@ def to_answered(row: Row, source: str) -> Answered:
     rest = {k: v for k, v in value.items() if str(k).strip().lower() not in ANSWER_FIELDS}
     prompt, skipped = to_asked(Row(row.where, rest, row.path), source=source, intent="harmful")
     if before:
-        prompt = replace(prompt, id="", messages=(*prompt.messages, *before))
+        prompt = replace(prompt, id="", messages=_continued(prompt.messages, before))
     return Answered(prompt, answer.strip(), skipped)
+
+
+def _continued(asked: Chat, before: Chat) -> Chat:
+    """A prompt and the turns before its answer, where these may repeat the prompt or its end."""
+    system = next((chat[:1] for chat in (before, asked) if chat[0].role == "system"), ())
+    first, then = (chat[1:] if chat[0].role == "system" else chat for chat in (asked, before))
+    alike = [_plain(m) for m in first]
+    again = [_plain(m) for m in then]
+    counts = range(min(len(first), len(then)), 0, -1)
+    shared = next((n for n in counts if alike[-n:] == again[:n]), 0)
+    return (*system, *first, *then[shared:])
+
+
+def _plain(message: Message) -> tuple[str, str]:
+    return message.role, " ".join(message.text.split())
 
 
 def _of_chat(row: Row, value: Mapping[str, Any], field: str, source: str) -> Answered:

@@ -6,6 +6,7 @@ Works on rows before anything reads them, so that every reader takes it alike. K
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -20,7 +21,13 @@ _QUESTIONS: Final = frozenset(QUESTION_FIELDS[0])
 _LABELS: Final = frozenset(
     {"label", "response_label", "prompt_label", "improper", "is_safe", "human_majority", "final_label"}
     | {"response_harm_label", "prompt_harm_label", "human_label", "jailbroken", "toxicity"}
+    | {"response_harmfulness"}
 )
+_PROPER: Final = re.compile(r"(^|_)(safe|harmless|proper)(_|$)")
+_IMPROPER: Final = re.compile(r"(^|_)(unsafe|harmful|improper)(_|$)")
+_NOT: Final = re.compile(r"(^|_)(not|non|un)(_|$)")
+_WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
+_TRUTH: Final = frozenset({"true", "false", "yes", "no", "1", "0", "1.0", "0.0"})
 _INSTEAD: Final[dict[str, frozenset[str]]] = {
     "prompt": _QUESTIONS,
     "messages": _QUESTIONS,
@@ -118,7 +125,10 @@ def remedy(value: object, wanted: Sequence[str]) -> str:
 
 
 def _nearest(name: str, fields: Sequence[str]) -> str:
-    alike = {"prompt": "question", "response": "answer", "label": "safe"}.get(name, name)
+    if name == "label":  # only a field whose name tells what true means
+        told = (f for f in fields if _PROPER.search(_words(f)) or _IMPROPER.search(_words(f)))
+        return next((f for f in fields if name in f.lower()), None) or next(told, fields[0])
+    alike = {"prompt": "question", "response": "answer"}.get(name, name)
     named = next((f for f in fields if name in f.lower() or alike in f.lower()), None)
     return named or fields[0]
 
@@ -134,13 +144,29 @@ def _renamed(row: Row, columns: Columns) -> Row:
     for name in columns:
         taken |= _INSTEAD.get(name, frozenset())
     rest = {k: v for k, v in row.value.items() if str(k).strip().lower() not in taken}
-    found = {_key(name, field): _find(row.value, field) for name, field in columns.items()}
-    return Row(row.where, {n: v for n, (there, v) in found.items() if there} | rest, row.path)
+    found = {name: _find(row.value, field) for name, field in columns.items()}
+    read = {_key(name, columns[name], v): v for name, (there, v) in found.items() if there}
+    return Row(row.where, read | rest, row.path)
 
 
-def _key(name: str, field: str) -> str:
-    """An instruction that is named as the prompt keeps its name, by which its input belongs to it."""
-    return "instruction" if name == "prompt" and field.strip().lower() == "instruction" else name
+def _key(name: str, field: str, value: object) -> str:
+    """The name that a field is read under, where what it holds depends on what the file calls it.
+
+    An instruction that is named as the prompt keeps its name, by which its input belongs to it; a truth value
+    that says that an answer is proper is read as ``is_safe``, since a ``label`` is true where it is improper.
+    """
+    if name == "prompt" and field.strip().lower() == "instruction":
+        return "instruction"
+    words = _words(field)
+    proper = bool(_PROPER.search(words))
+    one_way = proper != bool(_IMPROPER.search(words))  # safe_or_unsafe tells nothing
+    inverse = name == "label" and one_way and proper != bool(_NOT.search(words))
+    return "is_safe" if inverse and str(value).strip().lower() in _TRUTH else name
+
+
+def _words(field: str) -> str:
+    """A field's name with its words apart: ``isSafe`` and ``is-safe`` are ``is_safe``."""
+    return _WORD.sub("_", field.strip()).lower()
 
 
 def _find(value: Mapping[str, Any], field: str) -> tuple[bool, Any]:

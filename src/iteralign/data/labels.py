@@ -16,7 +16,7 @@ from iteralign.data.columns import Columns, names, remedy
 from iteralign.data.rows import ANSWER_FIELDS, Row
 from iteralign.data.sample import stratified
 from iteralign.data.sources import read_source
-from iteralign.data.turns import is_chat, part_text, read_turns
+from iteralign.data.turns import holds_answer, is_chat, part_text, read_dialogue, read_turns
 from iteralign.errors import DataError
 from iteralign.records.chat import Message, SamplingParams
 from iteralign.records.iteralign import Exchange, RedTeamPrompt, Response
@@ -41,6 +41,8 @@ _CATEGORIES = (
 )
 _BAD = {"harmful", "unsafe", "improper", "1", "true", "yes", "toxic", "jailbroken"}
 _GOOD = {"unharmful", "harmless", "safe", "proper", "0", "false", "no", "non-toxic", "not_jailbroken"}
+_TRUTH = {"1", "0", "true", "false", "yes", "no"}
+"""Labels that say nothing without their field's name."""
 _XSTEST: Final[dict[str, bool | None]] = {
     "1_full_compliance": False,
     "2_full_refusal": True,
@@ -215,7 +217,7 @@ def _pairs(row: Row) -> Iterator[tuple[str, str, bool, str | None]]:
             said = part_text(value[name], f"{row.where}, field {name!r}")
             if said is not None and not _blank(value[f"is_{name}_safe"]):
                 own = _first_true(value.get(f"{name}_harm_category")) or category
-                yield question, said, not _label(row, f"is_{name}_safe"), own
+                yield question, said, _label(row, f"is_{name}_safe"), own
     elif question and (models := _models(value, "_harmful")):
         for model in models:
             yield question, _said(row, model), _label(row, f"{model}_harmful"), category
@@ -246,8 +248,9 @@ def _answer(row: Row) -> str | None:
     """The answer, which may be empty; also out of parts, or a chat's last."""
     for name in ANSWER_FIELDS:
         value = row.value.get(name)
-        if is_chat(value):
-            turns = read_turns(value, row.where).messages
+        if is_chat(value) or (isinstance(value, str) and holds_answer(value)):
+            chat = read_dialogue(value, row.where) if isinstance(value, str) else read_turns(value, row.where)
+            turns = chat.messages
             return next((m.text for m in reversed(turns) if m.role == "assistant"), None)
         if (text := part_text(value, row.where)) is not None:
             return text
@@ -320,6 +323,5 @@ def _label(row: Row, field: str) -> bool:
             f"{row.where}, field {field!r}: label {value!r} is unknown. Known: {', '.join(sorted(_BAD))} "
             f"and {', '.join(sorted(_GOOD))}. {remedy(row.value, ['label'])}"
         )
-    if field in _SAFE and text in ("unsafe", "safe"):
-        return text == "unsafe"
-    return (text in _BAD) != (field in _SAFE)
+    inverse = field in _SAFE or _NUMBERED.fullmatch(field) is not None
+    return (text in _BAD) != (inverse and text in _TRUTH)

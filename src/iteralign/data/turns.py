@@ -72,6 +72,11 @@ def is_dialogue(text: str) -> bool:
     return text.startswith((_HUMAN, _HUMAN.lstrip()))
 
 
+def holds_answer(text: str) -> bool:
+    """Whether a text is such a dialogue with an answer in it; an answer may open with ``Human:`` itself."""
+    return is_dialogue(text) and _ASSISTANT in text
+
+
 def read_dialogue(text: str, where: str) -> Turns:
     """The turns of a dialogue in hh-rlhf's layout: they open with a blank line and ``Human:`` or
     ``Assistant:``. Raises ``DataError``.

@@ -1,0 +1,60 @@
+"""What the training stages of Self-Align alone learn from a user's own rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iteralign.build import standalone_self_align
+from iteralign.build.standalone_self_align import stage_clone, stage_engrave
+from iteralign.recipe.load import load_recipe
+from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.records.iteralign import TrainingExample
+
+DIALOGUE = [
+    {"role": "user", "content": "Name a river."},
+    {"role": "assistant", "content": "The Elbe."},
+    {"role": "user", "content": "Another."},
+    {"role": "assistant", "content": "The Rhine."},
+]
+
+
+def turns(example: TrainingExample) -> list[tuple[str, str]]:
+    return [(m.role, m.text) for m in example.messages]
+
+
+@pytest.mark.parametrize("stage", [stage_engrave, stage_clone])
+@pytest.mark.parametrize(
+    ("row", "wanted"),
+    [
+        (
+            {"instruction": "Translate.", "input": "Hallo", "answer": "Hello", "prompt": "p"},
+            [("user", "Translate.\n\nHallo"), ("assistant", "Hello")],
+        ),
+        ({"messages": DIALOGUE}, [(t["role"], t["content"]) for t in DIALOGUE]),
+        (
+            {"system_prompt": "Be brief.", "prompt": "Hi?", "response": "Yes?"},
+            [("system", "Be brief."), ("user", "Hi?"), ("assistant", "Yes?")],
+        ),
+    ],
+)
+def test_all_that_an_answer_was_given_to_is_learnt_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: Any, row: dict[str, Any], wanted: list[Any]
+) -> None:
+    learnt: list[TrainingExample] = []
+
+    def train(recipe: object, examples: Sequence[TrainingExample], out: Path) -> dict[str, Any]:
+        learnt.extend(e for e in examples if e.source != "identity")
+        return {}
+
+    monkeypatch.setattr(standalone_self_align, "train", train)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps(row) + "\n")
+    stage(load_recipe("smoke-self-align", kind=SelfAlignRecipe), rows, tmp_path / "out")
+    (example,) = learnt
+    assert turns(example)[-len(wanted) :] == wanted
+    assert [role for role, _ in turns(example)].count("system") <= 1
