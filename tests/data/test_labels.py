@@ -103,8 +103,8 @@ def test_a_sample_is_seeded_and_a_packed_file_is_read(tmp_path: Path) -> None:
             {"prompt": "q", "response": "a", "response_label": "perhaps"},
             r"item 1, field 'response_label': label 'perhaps' is unknown",
         ),
-        ({"prompt": "q", "response": "a"}, r"item 1: fields prompt, response\. Needed"),
-        ({"prompt": "no question", "completion": "yes"}, "item 1: fields prompt, completion"),
+        ({"prompt": "q", "response": "a"}, r"item 1: fields 'prompt', 'response'\. Needed"),
+        ({"prompt": "no question", "completion": "yes"}, "item 1: fields 'prompt', 'completion'"),
         ({"prompt": "q", "response": None, "label": 1}, "item 1: fields"),
     ],
 )

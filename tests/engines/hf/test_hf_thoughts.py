@@ -30,7 +30,7 @@ def test_a_thought_that_does_not_end_is_no_answer(tmp_path: Path) -> None:
     assert (found.text, found.finish) == ("", "length")
     assert found.thought
     assert "its chat template opens <think>" in said[0]
-    assert "".join(score.tokens) == "\n</think>\n\nThe Nile."
+    assert "".join(score.tokens) == "The Nile."
     with HFHost(device="cpu", locate=lambda c: c.path, warn=said.append, thoughts="keep").serve(
         Checkpoint(path=str(tmp_path))
     ) as policy:

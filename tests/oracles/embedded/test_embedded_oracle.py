@@ -317,7 +317,7 @@ def test_labelled_files_are_read_in_their_layouts(tmp_path) -> None:
     ("text", "message"),
     [
         ('{"prompt": "q", "response": "a", "response_label": "maybe"}', "label 'maybe'"),
-        ('{"text": "q"}', "line 1: fields text"),
+        ('{"text": "q"}', "line 1: fields 'text'"),
         ("[1]", "is a number"),
         ("{", "JSON"),
         ("", "no labelled answers"),
