@@ -6,6 +6,7 @@ Everything that the command line can do is done by these functions and by ``buil
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -124,9 +125,8 @@ def evaluate(
 def load_run(directory: str | Path) -> Run:
     """Open a run directory for reading, also while another process works on it."""
     run = Run.open(Path(directory), readonly=True)
-    try:
+    with ExitStack() as undo:
+        undo.callback(run.close)
         kept(run.settings, run.directory)
-    except BaseException:
-        run.close()
-        raise
+        undo.pop_all()  # it can be read: whoever asked for it closes it
     return run
