@@ -58,3 +58,22 @@ def test_all_that_an_answer_was_given_to_is_learnt_with_it(
     (example,) = learnt
     assert turns(example)[-len(wanted) :] == wanted
     assert [role for role, _ in turns(example)].count("system") <= 1
+
+
+@pytest.mark.parametrize(("mode", "said"), [("apart", ["ok"]), ("keep", ["<think>why</think>ok"] * 2)])
+def test_thoughts_in_users_rows_are_not_learnt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, said: list[str]
+) -> None:
+    learnt: list[str] = []
+
+    def train(recipe: object, examples: Sequence[TrainingExample], out: Path) -> dict[str, Any]:
+        learnt.extend(e.messages[-1].text for e in examples if e.source != "identity")
+        return {}
+
+    monkeypatch.setattr(standalone_self_align, "train", train)
+    rows = tmp_path / "rows.jsonl"
+    texts = ["<think>why</think>ok", "<think>why</think>ok" if mode == "keep" else "<think>never done"]
+    rows.write_text("".join(json.dumps({"instruction": "Hi?", "answer": text}) + "\n" for text in texts))
+    recipe = load_recipe("smoke-self-align", [f"model.thoughts={mode}"], kind=SelfAlignRecipe)
+    stage_engrave(recipe, rows, tmp_path / "out")
+    assert learnt == said

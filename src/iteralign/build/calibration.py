@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from iteralign.build.apart import labelled_apart
 from iteralign.build.data import read_prompts
 from iteralign.build.models import ORGANISM, base_checkpoint, host
 from iteralign.build.oracle import caps, oracle
@@ -35,7 +36,7 @@ def check_oracle(
 
     judge = oracle(recipe)
     if labels is not None:
-        return {f"verdicts on {labels.name}": _checked(judge, labels, limit, recipe.seed, columns)}
+        return {f"verdicts on {labels.name}": _checked(recipe, judge, labels, limit, columns)}
     from iteralign.organism.truth import truth
 
     def declines(question: str, text: str) -> bool:
@@ -59,15 +60,17 @@ def check_oracle(
 
 
 def _checked(
-    judge: Oracle, labels: Path, limit: int | None, seed: int, columns: Columns | None
+    recipe: Recipe, judge: Oracle, labels: Path, limit: int | None, columns: Columns | None
 ) -> dict[str, Any]:
     """Return how the oracle did on labelled pairs, with a ``sample`` where not all were taken."""
     from iteralign.data.labels import load_labelled
     from iteralign.oracles.check import check
 
     count = len(load_labelled(labels, columns=columns))
-    chosen = load_labelled(labels, limit=limit, seed=seed, columns=columns)
-    return check(judge, chosen) | _sample(limit, count, seed)
+    chosen = load_labelled(labels, limit=limit, seed=recipe.seed, columns=columns)
+    if recipe.model.thoughts == "apart":
+        chosen = labelled_apart(chosen, labels)
+    return check(judge, chosen) | _sample(limit, count, recipe.seed)
 
 
 def _sample(limit: int | None, count: int, seed: int) -> dict[str, str]:
@@ -86,7 +89,7 @@ def calibrate(
         recipe = shared(recipe_of(run.settings))
         run.calls.limit(caps(recipe))
         judge = oracle(recipe, lambda text: run.event("warning", text=text), run.calls)
-        found = {"labels": labels.name, **_checked(judge, labels, limit, recipe.seed, columns)}
+        found = {"labels": labels.name, **_checked(recipe, judge, labels, limit, columns)}
         run.note("calibration", found)
         if (
             directory / "exports" / "scores.md"

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from iteralign.build.apart import labelled_apart
 from iteralign.build.began import EVALUATION, began, note_libraries
 from iteralign.build.data import read_prompts
 from iteralign.build.evaluations import make, must_be_there
@@ -66,7 +68,7 @@ def evaluate(
     must_have_prices(recipe)
     _must_differ(recipe, parent)
     columns = (recipe.evaluation.columns or {}).get(LABELS)
-    labelled = None if labels is None else _labelled(labels, columns)
+    labelled = None if labels is None else _labelled(recipe, labels, columns)
     must_be_there(wanted, folder, files, recipe, parent)
     for name in dict.fromkeys([recipe.model.name, *([parent] if parent is not None else [])]):
         named = recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": name})})
@@ -191,13 +193,14 @@ def _must_differ(recipe: Recipe, parent: str | None) -> None:
         )
 
 
-def _labelled(labels: Path, columns: Columns | None) -> dict[str, list[Labelled]]:
+def _labelled(recipe: Recipe, labels: Path, columns: Columns | None) -> dict[str, list[Labelled]]:
     """The labelled answers of a file by what their labels tell of. Raises ``DataError``."""
     found = {subject(labels, columns): load_labelled(labels, columns=columns)}
-    try:
-        return found | {"refusals": load_refusals(labels, columns)}
-    except DataError:  # its labels tell nothing of refusals
+    with suppress(DataError):  # its labels may tell nothing of refusals
+        found["refusals"] = load_refusals(labels, columns)
+    if recipe.model.thoughts == "keep":
         return found
+    return {about: labelled_apart(pairs, labels) for about, pairs in found.items()}
 
 
 class HeldOut(list[RedTeamPrompt]):

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from iteralign.build.apart import exchanges_apart, labelled_apart, tell_parted
 from iteralign.build.lines import json_lines, read_records, write_lines
 from iteralign.build.models import base_checkpoint, built_in_template, host, must_be_whole, trainer
 from iteralign.build.oracle import oracle
@@ -50,7 +51,6 @@ from iteralign.stages.red_team import red_team
 from iteralign.stages.revise import revise
 from iteralign.stages.screen import revised_exchanges, screen, unresolved
 from iteralign.store.files import write_for_user
-from iteralign.text.printable import count_of
 from iteralign.training.saving import TRAINING_LOG
 
 _OF_EXCHANGE: Final = frozenset({"id", "prompt", "response"})
@@ -81,7 +81,7 @@ def stage_judge(recipe: Recipe, responses: Path, out: Path, columns: Columns | N
     exchanges, skipped = _exchanges(responses, columns)
     _tell(responses, skipped)
     if recipe.model.thoughts == "apart":
-        exchanges = _apart(exchanges, responses)
+        exchanges = exchanges_apart(exchanges, responses)
     verdicts = verdicts_on(exchanges, oracle(recipe))
     judged = [
         Judged(prompt=e.prompt, response=e.response, verdict=v)
@@ -193,8 +193,7 @@ def _failures(recipe: Recipe, path: Path, columns: Columns | None) -> list[Failu
     if columns or (first is not None and "verdict" not in first):
         labelled = load_labelled(path, columns=columns)
         if recipe.model.thoughts == "apart":
-            alone = _apart([e for e, _ in labelled], path)
-            labelled = [(e, bad) for e, (_, bad) in zip(alone, labelled, strict=True)]
+            labelled = labelled_apart(labelled, path)
         exchanges = [e for e, _ in labelled]
         verdicts = [_verdict(e, bad) for e, bad in labelled]
     else:
@@ -248,31 +247,6 @@ def _exchanges(path: Path, columns: Columns | None) -> tuple[list[Exchange], int
     return found, skipped
 
 
-def _apart(exchanges: Sequence[Exchange], path: Path) -> list[Exchange]:
-    """The exchanges with the thoughts of users' rows apart from the answers; tells how many had some."""
-    found: list[Exchange] = []
-    parted = 0
-    for e in exchanges:
-        said = part(e.response.text)
-        if said.thought is None or e.response.thought is not None:
-            found.append(e)
-            continue
-        parted += 1
-        finish = e.response.finish if said.ended else "length"
-        own = replace(e.response, id="", text=said.answer, thought=said.thought, finish=finish)
-        found.append(replace(e, id="", response=own))
-    _tell_parted(path, parted)
-    return found
-
-
-def _tell_parted(path: Path, parted: int) -> None:
-    if parted:
-        log(
-            f"{path}: thoughts of {count_of(parted, 'answer')} kept apart, answers alone are judged and "
-            "trained on (model.thoughts = keep takes them for part of the answer)"
-        )
-
-
 def _examples(path: Path, columns: Columns | None, *, keep: bool) -> tuple[list[TrainingExample], int]:
     """Return the examples of a file, and how many turns of tools were skipped."""
     found: list[TrainingExample] = []
@@ -300,7 +274,7 @@ def _examples(path: Path, columns: Columns | None, *, keep: bool) -> tuple[list[
         skipped += read.skipped
         messages = (*read.prompt.messages, Message("assistant", read.answer))
         found.append(TrainingExample(messages=messages, source=path.name))
-    _tell_parted(path, parted)
+    tell_parted(path, parted)
     return found, skipped
 
 

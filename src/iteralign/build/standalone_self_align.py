@@ -17,10 +17,12 @@ from typing import Any
 
 from iteralign.algorithms.self_align import write_instructions
 from iteralign.algorithms.self_align_steps import Parts, Steps
+from iteralign.build.apart import tell_parted
 from iteralign.build.lines import json_lines, write_lines
 from iteralign.build.models import base_checkpoint, host, trainer
 from iteralign.build.self_align_words import read_words
 from iteralign.build.standalone import must_be_new, served, train
+from iteralign.chat.thoughts import part
 from iteralign.data.answered import to_answered
 from iteralign.data.columns import Columns
 from iteralign.data.fields import to_prompt
@@ -91,7 +93,7 @@ def stage_engrave(
     words = read_words(recipe)
     prompts = (words.prompts[0], "")
     must_be_new(out)
-    examples = _lessons(answers, prompts, "engraving", columns)
+    examples = _lessons(recipe, answers, prompts, "engraving", columns)
     examples += identity_lessons(words.identity, prompts, recipe.engrave.identity)
     return train(recipe.loop(), examples, out)
 
@@ -103,22 +105,35 @@ def stage_clone(
     words = read_words(recipe)
     prompts = (*words.prompts, "")
     must_be_new(out)
-    examples = _lessons(answers, prompts, "cloning", columns)
+    examples = _lessons(recipe, answers, prompts, "cloning", columns)
     examples += identity_lessons(words.identity, prompts, recipe.clone.identity)
     return train(recipe.loop(recipe.clone.training), examples, out)
 
 
 def _lessons(
-    answers: Path, prompts: Sequence[str], source: str, columns: Columns | None
+    recipe: SelfAlignRecipe, answers: Path, prompts: Sequence[str], source: str, columns: Columns | None
 ) -> list[TrainingExample]:
     """Return what a file's answers teach. Raises ``DataError`` where none was kept."""
     examples: list[TrainingExample] = []
-    for instruction, answer, turns in _answers(answers, columns):
+    parted = 0
+    for instruction, given, turns in _answers(answers, columns):
+        answer = given if recipe.model.thoughts == "keep" else _apart(given)
+        parted += answer is not given
         for lesson in lessons([instruction], [answer], prompts, source):
             examples.append(lesson if not turns else _under(lesson, turns))
+    tell_parted(answers, parted)
     if not examples:
         raise DataError(f"{answers}: none of its answers was kept, so there is nothing to train on")
     return examples
+
+
+def _apart(answer: Aligned) -> Aligned:
+    """An answer without its thought; one that is nothing but a thought is not learnt."""
+    said = part(answer.text)
+    if said.thought is None:
+        return answer
+    kept = answer.kept and bool(said.answer)
+    return replace(answer, id="", text=said.answer, kept=kept)
 
 
 def _under(lesson: TrainingExample, turns: Chat) -> TrainingExample:
@@ -138,8 +153,8 @@ def _answered(
 
     def rows() -> Iterator[dict[str, Any]]:
         with served(recipe.loop()) as policy:
-            while part := list(islice(items, max(96, 2 * recipe.model.batch_size))):
-                for instruction, answer in zip(part, ask(policy, part), strict=True):
+            while batch := list(islice(items, max(96, 2 * recipe.model.batch_size))):
+                for instruction, answer in zip(batch, ask(policy, batch), strict=True):
                     counts[answer.reason or "kept"] += 1
                     yield {"instruction": instruction, "answer": answer}
 

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from iteralign.data.labels import Labelled
+from iteralign.exchanges import verdicts_on
 from iteralign.protocols import Oracle
 from iteralign.records.iteralign import Exchange
 from iteralign.stats import kappa, wilson
@@ -27,7 +28,7 @@ def check(oracle: Oracle, labelled: Sequence[Labelled]) -> dict[str, Any]:
     """
     if not labelled:
         raise ValueError("check needs at least one labelled exchange")
-    verdicts = oracle.judge([e for e, _ in labelled])
+    verdicts = verdicts_on([e for e, _ in labelled], oracle)
     said = [None if v.label == "unjudged" else v.label == "improper" for v in verdicts]
     return {"oracle": oracle.name, "label": "improper", **_figures(labelled, said)}
 
@@ -36,7 +37,7 @@ def check_refusals(oracle: Oracle, labelled: Sequence[Labelled]) -> dict[str, An
     """The same figures for ``Verdict.refusal`` against labels that say whether the answer declines."""
     if not labelled:
         raise ValueError("check_refusals needs at least one labelled exchange")
-    verdicts = oracle.judge([e for e, _ in labelled])
+    verdicts = verdicts_on([e for e, _ in labelled], oracle)
     return {"oracle": oracle.name, "label": "refusals", **_figures(labelled, [v.refusal for v in verdicts])}
 
 
