@@ -15,6 +15,8 @@ from iteralign.cli.main import app
 from iteralign.engines.hf.host import HFHost
 from iteralign.evals.tasks import TASKS
 from iteralign.organism import ORGANISM_PATH
+from iteralign.recipe.load import load_recipe
+from iteralign.store.run import Run
 from remembering import once
 from scripted_server import Reply, Serve, good
 
@@ -77,6 +79,52 @@ def test_no_run_begins_in_the_directory_of_an_evaluation(data: Path, tmp_path: P
     assert result.exit_code == 4
     assert "give the same command `iteralign evaluate` again" in result.output
     assert not (out / "checkpoints").exists()
+
+
+def command(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == code, result.output
+    return " ".join(result.output.split())
+
+
+def test_the_directory_of_an_evaluation_is_spoken_of_as_one(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "ev"
+    call("--tasks", "hhh", "--data", data, "--limit", 4, "--out", out)
+    assert "evaluation of organism, finished" in command("status", out)
+    assert json.loads(command("status", out, "--json"))["tasks"] == ["hhh"]
+    assert json.loads(command("show", out, "scores", "--json"))["scores"][0]["n"] == 4
+    assert "hhh" in command("show", out, "scores")
+    assert "holds an evaluation of 'organism'" in command("show", out, "failures", code=4)
+    assert "holds an evaluation of 'organism'" in command("export", out, "model", code=4)
+
+
+def test_an_evaluation_that_measured_nothing_leaves_no_directory(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", _nobody)
+    out, mine = tmp_path / "ev", tmp_path / "mine"
+    mine.mkdir()
+    for place in (out, mine):
+        wrong = ("--model", "owner/mistyped", "--tasks", "hhh", "--data", data, "--out", place)
+        call(*wrong, code=7)
+        call("--tasks", "hhh", "--data", data, "--limit", 2, "--out", place)
+    call("--tasks", "hhh", "--data", tmp_path / "none", "--out", tmp_path / "third", code=3)
+    assert not (tmp_path / "third").exists()
+
+
+def _nobody(*_: object, **__: object) -> None:
+    raise OSError("no such model")
+
+
+def test_an_evaluation_takes_no_runs_directory(data: Path, tmp_path: Path) -> None:
+    recipe = load_recipe("smoke")
+    with Run.create(tmp_path / "run", recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
+        run.event("run", state="started")
+    wanted = ("--tasks", "hhh", "--data", data, "--recipe", "smoke", "--out", tmp_path / "run")
+    assert "holds a run, and no evaluation" in " ".join(call(*wanted, code=4).split())
+    with Run.open(tmp_path / "run", readonly=True) as run:
+        assert run.noted("evaluation") is None
 
 
 def test_a_parent_is_compared_item_by_item_and_a_sample_is_told(data: Path, tmp_path: Path) -> None:

@@ -16,8 +16,6 @@ from iteralign.store.create import RECIPE
 from iteralign.store.run import Run
 
 MODEL = "model"
-EVALUATION = "evaluation"
-"""The note that a directory holds an evaluation, which no algorithm goes on with."""
 LIBRARIES = "libraries"
 _NAMED = ("torch", "transformers", "trl", "peft", "iteralign")
 

@@ -6,15 +6,15 @@ So nothing is computed or paid for twice. Gives plain data; knows nothing of how
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from iteralign.build.apart import labelled_apart
-from iteralign.build.began import EVALUATION, began, note_libraries
+from iteralign.build.began import began, note_libraries
 from iteralign.build.data import read_prompts
 from iteralign.build.evaluations import make, must_be_there
 from iteralign.build.installed import must_be_installed
@@ -24,13 +24,14 @@ from iteralign.build.tasks import LABELS, requested
 from iteralign.build.trained import Trained, asked_in, runs_of, trained_on
 from iteralign.data.columns import Columns
 from iteralign.data.labels import Labelled, load_labelled, load_refusals, subject
-from iteralign.errors import DataError, RecipeError
+from iteralign.errors import DataError, RecipeError, StoreError
 from iteralign.exchanges import Current
 from iteralign.metrics import ORDER_CONSISTENCY
 from iteralign.oracles.check import check, check_refusals
 from iteralign.protocols import PairJudge
 from iteralign.recipe.iteralign import Recipe
 from iteralign.records.iteralign import EvalReport, RedTeamPrompt
+from iteralign.report.evaluation import EVALUATION
 from iteralign.report.trust import doubt
 from iteralign.stats import Judge, bootstrap, corrected, paired, sign_test
 from iteralign.store.run import Event, Run
@@ -73,10 +74,9 @@ def evaluate(
     for name in dict.fromkeys([recipe.model.name, *([parent] if parent is not None else [])]):
         named = recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": name})})
         must_be_whole(named, trains=False)
-    with Run.create(out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
+    with _directory(out, recipe) as run:
         if listen is not None:
             run.listen(listen)
-        run.note(EVALUATION, {"model": recipe.model.name})
         run.calls.limit(caps(recipe))
         note_libraries(run)
 
@@ -131,18 +131,47 @@ def evaluate(
             agreement = {
                 about: checks.get(about, check)(one_judge(), pairs) for about, pairs in labelled.items()
             }
-    reports, seconds = measured[-1]
-    before = measured[0][0] if parent is not None else [None] * len(reports)
-    return [
-        {
-            "task": task.name,
-            "model": recipe.model.name,
-            **_told(report, used),
-            **_against(parent, old, report),
-            **(_trusted(agreement, report) if task.judged and report.name in VERDICTS else {}),
-        }
-        for task, report, used, old in zip(wanted, reports, seconds, before, strict=True)
-    ]
+        reports, seconds = measured[-1]
+        before = measured[0][0] if parent is not None else [None] * len(reports)
+        done = [
+            {
+                "task": task.name,
+                "model": recipe.model.name,
+                **_told(report, used),
+                **_against(parent, old, report),
+                **(_trusted(agreement, report) if task.judged and report.name in VERDICTS else {}),
+            }
+            for task, report, used, old in zip(wanted, reports, seconds, before, strict=True)
+        ]
+        run.note(EVALUATION, {"model": recipe.model.name, "parent": parent, "results": done})
+        return done
+
+
+@contextmanager
+def _directory(out: Path, recipe: Recipe) -> Iterator[Run]:
+    """Open the directory of an evaluation, which stays away where nothing could be measured.
+
+    So a command with a name that nothing answers to does not stand in the way of the right one. Raises
+    ``StoreError`` where the directory holds a run.
+    """
+    there = out.exists()
+    began_before = (out / "run.sqlite").exists()
+    with Run.create(out, recipe.model_dump(mode="json"), recipe.to_yaml()) as run:
+        if began_before and run.noted(EVALUATION) is None and run.events("run"):
+            raise StoreError(
+                f"{out} holds a run, and no evaluation: name another directory with --out, so that the run "
+                "can go on"
+            )
+        if not began_before:
+            run.note(EVALUATION, {"model": recipe.model.name})
+        try:
+            yield run
+        except Exception:
+            if not began_before:
+                run.withdraw()
+                if not there and not any(out.iterdir()):
+                    out.rmdir()
+            raise
 
 
 def _measure(

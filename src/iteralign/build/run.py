@@ -16,7 +16,7 @@ from iteralign.algorithms.iteralign import iteralign
 from iteralign.algorithms.self_align import self_align
 from iteralign.build import iteralign as iteralign_parts
 from iteralign.build import self_align as self_align_parts
-from iteralign.build.began import EVALUATION, note_libraries
+from iteralign.build.began import note_libraries
 from iteralign.build.data import first_constitution
 from iteralign.build.evals import tasks
 from iteralign.build.forecast import must_be_able_to_pass, short_of_disk
@@ -28,6 +28,7 @@ from iteralign.recipe.load import AnyRecipe, kept, recipe_of, shared
 from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.records.iteralign import RunResult
 from iteralign.records.self_align import SelfAlignResult
+from iteralign.report.evaluation import EVALUATION
 from iteralign.report.products import write
 from iteralign.report.stored import result_of
 from iteralign.store.network import network_of

@@ -80,14 +80,15 @@ PAGE = 20
 def status(run: RunArgument, as_json: JsonOption = False) -> None:
     """Where a run stands, also while it works."""
     from iteralign.api import load_run
-    from iteralign.report import console, summary, tables
+    from iteralign.report import console, evaluation, summary, tables
 
     with load_run(run) as found:
-        data = summary.status(found)
+        measured = evaluation.is_evaluation(found)
+        data = evaluation.status(found) if measured else summary.status(found)
     if as_json:
         emit(data, as_json)
     else:
-        tables.print_status(console.console(sys.stdout), data)
+        (evaluation if measured else tables).print_status(console.console(sys.stdout), data)
 
 
 def show(
@@ -108,13 +109,17 @@ def show(
     Its constitution, the failures it found, the revisions it tried, its iterations, the answers without a
     judgement, the items that were left out, or its scores. Of a Self-Align run: its scores, its instructions
     with what was dropped, its rules with their use, its answers with thoughts, its extended answers, or the
-    items that were left out.
+    items that were left out. Of an evaluation's directory: its scores.
     """
     from iteralign.api import load_run
-    from iteralign.report import console, excerpts, findings, left_out, summary, tables
+    from iteralign.report import console, evaluation, excerpts, findings, left_out, summary, tables
 
     page = console.console(sys.stdout)
     with load_run(run) as found:
+        if part is Part.scores and evaluation.is_evaluation(found):
+            _show_evaluation(page, evaluation.results(found), found, as_json)
+            return
+        evaluation.must_be_a_run(found, part.value, Part.scores.value)
         must_have(part, found.settings.get("method", "iteralign"))
         match part:
             case Part.instructions | Part.rules | Part.answers | Part.extended:
@@ -154,6 +159,15 @@ def show(
                     tables.print_calibration(page, data["calibration"], data["judge"])
                 else:
                     tables.print_constitution(page, data["constitution"])
+
+
+def _show_evaluation(page: Any, done: list[dict[str, Any]], run: Any, as_json: bool) -> None:
+    from iteralign.report.scores import print_evaluation
+
+    if as_json:
+        emit({"scores": done}, as_json)
+    else:
+        print_evaluation(page, done, str(run.directory))
 
 
 def must_have(part: Part, method: str) -> None:
@@ -230,9 +244,14 @@ def export(
     """
     from iteralign.api import load_run
     from iteralign.build.models import located
+    from iteralign.report.evaluation import must_be_a_run
     from iteralign.report.products import write
 
     with load_run(run) as found:
+        if product is not Product.records:
+            must_be_a_run(
+                found, product.value, f"{Product.records.value} (and `iteralign show {run} scores`)"
+            )
         where = located(found.locate)
         emit(write(found, product.value, form=format.value, out=out, locate=where, base=base), as_json)
 

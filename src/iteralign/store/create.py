@@ -45,6 +45,17 @@ def must_be_free(directory: Path) -> None:
         )
 
 
+def take_back(directory: Path) -> None:
+    """Remove what ``write_new`` and opening it have laid out. The folder itself stays."""
+    for name in (DATABASE, RECIPE):
+        for file in directory.glob(f"{name}*"):
+            file.unlink()
+    for name in FOLDERS:
+        if (directory / name).is_dir() and not any((directory / name).iterdir()):
+            (directory / name).rmdir()
+    (directory / LOCK).unlink(missing_ok=True)
+
+
 def must_hold_own(directory: Path) -> None:
     """Raises ``StoreError`` where a link, a pipe or the like lies in the place of a run's file or folder."""
     for name in (LOCK, DATABASE, RECIPE, UNBORN, UNBORN_RECIPE):

@@ -18,7 +18,7 @@ from iteralign.errors import CheckpointCorrupt, RunMismatch, StoreError
 from iteralign.records.iteralign import Checkpoint
 from iteralign.store import checkpoints as weights
 from iteralign.store.calls import Calls
-from iteralign.store.create import DATABASE, must_be_free, must_hold_own, write_new
+from iteralign.store.create import DATABASE, must_be_free, must_hold_own, take_back, write_new
 from iteralign.store.database import REMEDIES, Database, is_full, storage
 from iteralign.store.events import Event, Log
 from iteralign.store.evidence import digest, export
@@ -162,6 +162,12 @@ class Run:
                 run.settings = run._meta.changed(run.settings, nested(changes), run._log)
             undo.pop_all()
         return run
+
+    def withdraw(self) -> None:
+        """Take back a run in which nothing was computed or paid for: its folder is empty then."""
+        if not self._database.rows("SELECT 1 FROM steps UNION ALL SELECT 1 FROM calls LIMIT 1"):
+            self._database.close()
+            take_back(self.directory)
 
     def close(self) -> None:
         """Close the database and give the lock back; doing so twice is harmless."""
