@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from tests.tiny_model import make_model, make_tokenizer, save
 from tests.tiny_model import tiny as tiny
+from typer.testing import CliRunner
 
 from iteralign.build.run import start
+from iteralign.cli.main import app
 from iteralign.engines.folders import brings_template, must_be_whole
 from iteralign.engines.weights import load_tokenizer
 from iteralign.errors import Unavailable
@@ -111,3 +113,42 @@ def test_a_model_without_a_template_is_told(tiny: Path, tmp_path: Path) -> None:
     (folder / "chat_template.jinja").unlink()
     assert brings_template(str(folder)) is False
     assert brings_template("owner/not-here") is None
+
+
+@pytest.mark.parametrize("command", [["recipe", "check"], ["run", "--dry-run"], ["run"]])
+def test_no_plan_is_printed_for_a_folder_that_is_not_whole(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    folder = Path(shutil.copytree(tiny, tmp_path / "model"))
+    shorten(folder)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, [*command, "smoke", "--model", str(folder)])
+    assert result.exit_code == Unavailable.exit_code
+    assert "cut short" in result.output
+    assert "Plan" not in result.output
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_plan_needs_no_model_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert CliRunner().invoke(app, ["recipe", "check", "smoke", "--model", "owner/elsewhere"]).exit_code == 0
+
+
+def test_the_built_in_template_is_told_wherever_a_model_is_taken(
+    tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = Path(shutil.copytree(tiny, tmp_path / "model"))
+    (folder / "chat_template.jinja").unlink()
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"prompt": "Hi?", "response": "Hello."}\n')
+    reference = tmp_path / "references.jsonl"
+    reference.write_text('{"prompt": "Hi?", "answer": "Hello."}\n')
+    model = ["--recipe", "smoke", "--model", str(folder)]
+    for command in (
+        ["evaluate", "--tasks", f"capability={reference}", *model, "--out", str(tmp_path / "ev")],
+        ["finetune", str(rows), *model, "--out", str(tmp_path / "out")],
+    ):
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+        assert (result.output + caplog.text).count("brings no chat template") == 1
+        caplog.clear()

@@ -18,7 +18,7 @@ from iteralign.build.began import began, note_libraries
 from iteralign.build.data import read_prompts
 from iteralign.build.evaluations import make, must_be_there
 from iteralign.build.installed import must_be_installed
-from iteralign.build.models import base_checkpoint, host, must_be_whole
+from iteralign.build.models import base_checkpoint, built_in_template, host, must_be_whole
 from iteralign.build.oracle import caps, must_have_prices, oracle, pair_judge
 from iteralign.build.tasks import LABELS, requested
 from iteralign.build.trained import Trained, asked_in, runs_of, trained_on
@@ -71,9 +71,11 @@ def evaluate(
     columns = (recipe.evaluation.columns or {}).get(LABELS)
     labelled = None if labels is None else _labelled(recipe, labels, columns)
     must_be_there(wanted, folder, files, recipe, parent)
+    said: list[str | None] = []
     for name in dict.fromkeys([recipe.model.name, *([parent] if parent is not None else [])]):
         named = recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": name})})
         must_be_whole(named, trains=False)
+        said.append(built_in_template(named))
     with _directory(out, recipe) as run:
         if listen is not None:
             run.listen(listen)
@@ -83,6 +85,8 @@ def evaluate(
         def warn(text: str) -> None:
             run.event("warning", text=text)
 
+        for text in filter(None, said):
+            warn(text)
         judge = None
 
         def one_judge() -> Any:

@@ -71,10 +71,11 @@ def base_checkpoint(recipe: Recipe, since: Began | None = None) -> Checkpoint:
     return Checkpoint(path=name, trainer_hash=name, weights_hash=weights)
 
 
-def must_be_whole(recipe: Recipe | SelfAlignRecipe, *, trains: bool = True) -> None:
+def must_be_whole(recipe: Recipe | SelfAlignRecipe, *, trains: bool = True, planned: bool = False) -> None:
     """Check, before anything is written, that the model's files are all there.
 
-    ``trains``: its weights are needed here, also where a server answers. Raises ``EngineError``.
+    ``trains``: its weights are needed here, also where a server answers; ``planned``: nothing is started, so
+    that a hub's model may still be missing. Raises ``EngineError``.
     """
     from iteralign.engines.folders import must_be_whole as check
 
@@ -84,9 +85,9 @@ def must_be_whole(recipe: Recipe | SelfAlignRecipe, *, trains: bool = True) -> N
     if model.engine == "server" and not trains:
         if model.api == "chat" or model.served_as is None:
             return  # the name is the server's; its tokenizer is looked for when it is needed
-        check(model.name, weights=False, template=model.chat_template)
+        check(model.name, weights=False, template=model.chat_template, planned=planned)
         return
-    check(model.name, template=model.chat_template)
+    check(model.name, template=model.chat_template, planned=planned)
 
 
 def built_in_template(recipe: Recipe | SelfAlignRecipe) -> str | None:

@@ -165,9 +165,13 @@ def stage_finetune(
 def served(recipe: Recipe) -> AbstractContextManager[Policy]:
     """Serve the recipe's own model, without a run. Raises ``EngineError`` where its folder is not whole."""
     must_be_whole(recipe, trains=False)
+    _tell_template(recipe)
+    return host(recipe).serve(base_checkpoint(recipe))
+
+
+def _tell_template(recipe: Recipe) -> None:
     if (said := built_in_template(recipe)) is not None:
         log(said)
-    return host(recipe).serve(base_checkpoint(recipe))
 
 
 def must_be_new(out: Path) -> None:
@@ -181,6 +185,7 @@ def must_be_new(out: Path) -> None:
 def train(recipe: Recipe, examples: Sequence[TrainingExample], out: Path) -> dict[str, Any]:
     """Train the recipe's own model on examples into the folder ``out``, and return what it came to."""
     must_be_whole(recipe)
+    _tell_template(recipe)
     checkpoint = trainer(recipe).finetune(base_checkpoint(recipe), examples, out)
     told = json.loads((out / TRAINING_LOG).read_text(encoding="utf-8")).get("left_out")
     done = {"path": str(out), "examples": len(examples), "checkpoint": checkpoint.id}

@@ -80,12 +80,15 @@ def start_run(recipe: AnyRecipe, out: Path | None, as_json: bool, quiet: bool) -
     with resumable(directory), stdout_for_json(as_json):
         from iteralign.build.forecast import forecast, free_bytes
         from iteralign.build.installed import must_be_installed
+        from iteralign.build.models import must_be_whole
         from iteralign.build.run import start
         from iteralign.report.console import Reporter
 
         must_be_installed(recipe, training=True)
         with Reporter(sys.stdout, quiet=quiet) as reporter:
             there = (directory / "run.sqlite").exists()
+            if not there:
+                must_be_whole(recipe)
             plan = forecast(recipe) | {"disk_free": free_bytes(directory)}
             if recipe.method == "self-align":
                 reporter.lines(plan_lines(recipe, plan, str(directory)))
@@ -129,11 +132,14 @@ def plan_lines(recipe: AnyRecipe, plan: Mapping[str, Any], out: str | None = Non
 def show_plan(recipe: AnyRecipe, as_json: bool, hardware: str | None = None, out: Path | None = None) -> None:
     """Print what a run of either method would take. Nothing is started or written.
 
-    Raises ``RecipeError`` after it where no candidate could pass the gate.
+    Raises ``EngineError`` where the model's folder is not whole, ``RecipeError`` after the plan where no
+    candidate could pass the gate.
     """
     from iteralign.build.forecast import forecast, must_be_able_to_pass
+    from iteralign.build.models import must_be_whole
     from iteralign.report.console import Reporter
 
+    must_be_whole(recipe, planned=True)
     plan = forecast(recipe, hardware)
     if as_json:
         emit({"recipe": recipe.name, "plan": plan}, as_json)

@@ -30,11 +30,14 @@ _POINTER: Final = b"version https://git-lfs"
 _FILES: Final = "config.json, the weights (*.safetensors) and the tokenizer (tokenizer.json)"
 
 
-def must_be_whole(place: str, *, weights: bool = True, template: str | None = None) -> None:
+def must_be_whole(
+    place: str, *, weights: bool = True, template: str | None = None, planned: bool = False
+) -> None:
     """Check a model's folder, or a hub's in the cache. Raises ``Unavailable`` naming what is missing.
 
     Of a hub name that is not in the cache nothing can be said, but that it cannot come while the hub is
-    switched off. ``template``: the file of a chat template, where one is named.
+    switched off; where it is only ``planned``, that is no error. ``template``: the file of a chat template,
+    where one is named.
     """
     if template is not None and not Path(template).is_file():
         raise Unavailable(
@@ -42,7 +45,7 @@ def must_be_whole(place: str, *, weights: bool = True, template: str | None = No
         )
     if place.lower().endswith(".gguf") or Path(place).is_file():
         raise Unavailable(_of_a_file(place))
-    folder = _folder(place)
+    folder = _folder(place, planned)
     if folder is None:
         return
     if (folder / ADAPTER_FILE).is_file():
@@ -62,7 +65,7 @@ def brings_template(place: str) -> bool | None:
     return bool(_json(folder / "tokenizer_config.json", {}).get("chat_template"))
 
 
-def _folder(place: str) -> Path | None:
+def _folder(place: str, planned: bool) -> Path | None:
     """The folder to look at; None for a hub name that would have to be fetched."""
     folder = Path(place)
     if folder.is_dir():
@@ -74,7 +77,11 @@ def _folder(place: str) -> Path | None:
             "'owner/model'"
         )
     found = cached_folder(place)
-    if found is None and os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+    if (
+        found is None
+        and not planned
+        and os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON")
+    ):
         raise Unavailable(
             f"model {place!r} is neither a folder here nor in the cache, and HF_HUB_OFFLINE is set: unset "
             "it, or give a folder with a model"
