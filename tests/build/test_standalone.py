@@ -106,7 +106,9 @@ def test_thoughts_in_rows_reach_neither_judge_nor_training(
     assert json.loads((tmp_path / "judged.jsonl").read_text())["response"]["text"] == said
     learnt: list[str] = []
 
-    def train(recipe: object, examples: list[TrainingExample], out: Path) -> dict[str, object]:
+    def train(
+        recipe: object, examples: list[TrainingExample], out: Path, listen: object
+    ) -> dict[str, object]:
         learnt.extend(e.messages[-1].text for e in examples)
         return {}
 

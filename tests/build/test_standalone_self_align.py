@@ -47,7 +47,9 @@ def test_all_that_an_answer_was_given_to_is_learnt_with_it(
 ) -> None:
     learnt: list[TrainingExample] = []
 
-    def train(recipe: object, examples: Sequence[TrainingExample], out: Path) -> dict[str, Any]:
+    def train(
+        recipe: object, examples: Sequence[TrainingExample], out: Path, listen: object
+    ) -> dict[str, Any]:
         learnt.extend(e for e in examples if e.source != "identity")
         return {}
 
@@ -66,7 +68,9 @@ def test_thoughts_in_users_rows_are_not_learnt(
 ) -> None:
     learnt: list[str] = []
 
-    def train(recipe: object, examples: Sequence[TrainingExample], out: Path) -> dict[str, Any]:
+    def train(
+        recipe: object, examples: Sequence[TrainingExample], out: Path, listen: object
+    ) -> dict[str, Any]:
         learnt.extend(e.messages[-1].text for e in examples if e.source != "identity")
         return {}
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from iteralign.build.apart import exchanges_apart, labelled_apart, tell_parted
 from iteralign.build.lines import json_lines, read_records, write_lines
 from iteralign.build.models import base_checkpoint, built_in_template, host, must_be_whole, trainer
 from iteralign.build.oracle import oracle
+from iteralign.build.parts import Listen, at_once, in_parts
 from iteralign.chat.thoughts import part
 from iteralign.constitution.export import from_file, to_json
 from iteralign.data.answered import to_answered
@@ -28,7 +30,7 @@ from iteralign.data.labels import load_labelled
 from iteralign.data.load import load_prompts, places_of
 from iteralign.data.rows import Row
 from iteralign.errors import DataError, StoreError
-from iteralign.exchanges import kind_of, pair, verdicts_on
+from iteralign.exchanges import dialogue_of, kind_of, paced, pair, verdicts_on
 from iteralign.log import log
 from iteralign.protocols import Policy
 from iteralign.recipe.iteralign import Recipe
@@ -50,13 +52,13 @@ from iteralign.stages.propose import propose
 from iteralign.stages.red_team import red_team
 from iteralign.stages.revise import revise
 from iteralign.stages.screen import revised_exchanges, screen, unresolved
-from iteralign.store.files import write_for_user
+from iteralign.store.files import remove_tree, write_for_user
 from iteralign.training.saving import TRAINING_LOG
 
 _OF_EXCHANGE: Final = frozenset({"id", "prompt", "response"})
 
 
-def stage_red_team(recipe: Recipe, out: Path) -> dict[str, Any]:
+def stage_red_team(recipe: Recipe, out: Path, listen: Listen | None = None) -> dict[str, Any]:
     """Put the recipe's red-team prompts to its model and write the exchanges.
 
     A prompt that cannot be asked is left out, named with its file and line.
@@ -65,7 +67,10 @@ def stage_red_team(recipe: Recipe, out: Path) -> dict[str, Any]:
     prompts = load_prompts(section.source, limit=section.limit, seed=recipe.seed, columns=section.columns)
     with served(recipe) as policy:
         params = section.sampling.params(recipe.seed)
-        responses = red_team(prompts, policy, params, section.wrap)
+        cut = paced(policy, dialogue_of, new=params.max_new_tokens)
+        responses = in_parts(
+            "red_team", lambda part: red_team(part, policy, params, section.wrap), prompts, cut, listen
+        )
     found = pair(prompts, responses)
     left_out = [e for e in found if e.response.finish == "left_out"]
     where = places_of(section.source, columns=section.columns) if left_out else {}
@@ -76,13 +81,22 @@ def stage_red_team(recipe: Recipe, out: Path) -> dict[str, Any]:
     return done | {"prompts": len(prompts)} | ({"left_out": dict(kinds)} if kinds else {})
 
 
-def stage_judge(recipe: Recipe, responses: Path, out: Path, columns: Columns | None = None) -> dict[str, Any]:
+def stage_judge(
+    recipe: Recipe,
+    responses: Path,
+    out: Path,
+    columns: Columns | None = None,
+    listen: Listen | None = None,
+) -> dict[str, Any]:
     """Have the recipe's oracle judge a file of exchanges, or of rows with a prompt and an answer."""
     exchanges, skipped = _exchanges(responses, columns)
     _tell(responses, skipped)
     if recipe.model.thoughts == "apart":
         exchanges = exchanges_apart(exchanges, responses)
-    verdicts = verdicts_on(exchanges, oracle(recipe))
+    judge = oracle(recipe)
+    verdicts = in_parts(
+        "judge", lambda part: verdicts_on(part, judge), exchanges, recipe.oracle.batch, listen
+    )
     judged = [
         Judged(prompt=e.prompt, response=e.response, verdict=v)
         for e, v in zip(exchanges, verdicts, strict=True)
@@ -96,19 +110,26 @@ def stage_propose(
     constitution: Path | None,
     out: Path,
     columns: Columns | None = None,
+    listen: Listen | None = None,
 ) -> dict[str, Any]:
     """Have the oracle propose principles from the improper answers of a judged file.
 
     They extend the constitution, where one is given.
     """
     known = Constitution() if constitution is None else from_file(constitution)
-    proposed = propose(
-        oracle(recipe),
-        _failures(recipe, judged, columns),
-        known,
-        iteration=known.version + 1,
-        seed=recipe.seed,
-        **recipe.propose.model_dump(exclude={"aspects", "benign_prompts"}),
+    failures = _failures(recipe, judged, columns)
+    judge = oracle(recipe)
+    proposed = at_once(
+        lambda: propose(
+            judge,
+            failures,
+            known,
+            iteration=known.version + 1,
+            seed=recipe.seed,
+            **recipe.propose.model_dump(exclude={"aspects", "benign_prompts"}),
+        ),
+        "propose",
+        listen,
     )
     merged = consolidate(known, proposed, **recipe.consolidate.model_dump())
     write_for_user(out, to_json(merged))
@@ -117,7 +138,12 @@ def stage_propose(
 
 
 def stage_reflect(
-    recipe: Recipe, judged: Path, constitution: Path, out: Path, columns: Columns | None = None
+    recipe: Recipe,
+    judged: Path,
+    constitution: Path,
+    out: Path,
+    columns: Columns | None = None,
+    listen: Listen | None = None,
 ) -> dict[str, Any]:
     """Have the model revise its improper answers under a constitution, and the oracle screen them."""
     rules = from_file(constitution)
@@ -130,16 +156,25 @@ def stage_reflect(
         for attempt in range(1, section.attempts + 1):
             pending = unresolved(failures, tried)
             params = section.sampling.params(recipe.seed + attempt)
-            revisions = revise(
-                pending,
-                policy,
-                rules,
-                params,
+            work = partial(
+                revise,
+                policy=policy,
+                constitution=rules,
+                params=params,
                 principles=section.principles,
                 shown=section.shown,
                 attempt=attempt,
             )
-            verdicts = verdicts_on(revised_exchanges(pending, revisions, params), judge)
+            cut = paced(policy, _read, new=2 * params.max_new_tokens)
+            revisions = in_parts(f"revise-{attempt}", work, pending, cut, listen)
+            revised = revised_exchanges(pending, revisions, params)
+            verdicts = in_parts(
+                f"screen-{attempt}",
+                lambda part: verdicts_on(part, judge),
+                revised,
+                recipe.oracle.batch,
+                listen,
+            )
             tried += screen(revisions, verdicts, enabled=recipe.screen.enabled, must_help=must_help)
     by_response = {f.response.id: f for f in failures}
     rows = [{"failure": by_response[s.response_id], "screening": s} for s in tried]
@@ -149,7 +184,11 @@ def stage_reflect(
 
 
 def stage_finetune(
-    recipe: Recipe, examples: Path, out: Path, columns: Columns | None = None
+    recipe: Recipe,
+    examples: Path,
+    out: Path,
+    columns: Columns | None = None,
+    listen: Listen | None = None,
 ) -> dict[str, Any]:
     """Fine-tune the recipe's model on a file of examples into the folder ``out``."""
     must_be_new(out)
@@ -159,7 +198,7 @@ def stage_finetune(
             f"{examples}: no example to train on (no line with a kept screening, no row with an answer)"
         )
     _tell(examples, skipped)
-    return train(recipe, found, out)
+    return train(recipe, found, out, listen)
 
 
 def served(recipe: Recipe) -> AbstractContextManager[Policy]:
@@ -182,14 +221,35 @@ def must_be_new(out: Path) -> None:
         )
 
 
-def train(recipe: Recipe, examples: Sequence[TrainingExample], out: Path) -> dict[str, Any]:
-    """Train the recipe's own model on examples into the folder ``out``, and return what it came to."""
+def train(
+    recipe: Recipe, examples: Sequence[TrainingExample], out: Path, listen: Listen | None = None
+) -> dict[str, Any]:
+    """Train the recipe's own model on examples into the folder ``out``, and return what it came to.
+
+    A training that did not end leaves nothing there, so that the same command may be given again.
+    """
     must_be_whole(recipe)
     _tell_template(recipe)
-    checkpoint = trainer(recipe).finetune(base_checkpoint(recipe), examples, out)
+    learn = trainer(recipe).finetune
+    there = out.exists()
+    try:
+        checkpoint = at_once(
+            lambda: learn(base_checkpoint(recipe), examples, out), "iteration-1", listen, "checkpoints"
+        )
+    except BaseException:
+        for left in out.iterdir() if out.is_dir() else ():
+            remove_tree(left)
+        if not there and out.is_dir():
+            out.rmdir()
+        raise
     told = json.loads((out / TRAINING_LOG).read_text(encoding="utf-8")).get("left_out")
     done = {"path": str(out), "examples": len(examples), "checkpoint": checkpoint.id}
     return done | ({"left_out": told} if told else {})
+
+
+def _read(failure: Failure) -> str:
+    """What is read of a failure to revise it, twice."""
+    return 2 * (failure.prompt.dialogue + failure.response.text)
 
 
 def _failures(recipe: Recipe, path: Path, columns: Columns | None) -> list[Failure]:

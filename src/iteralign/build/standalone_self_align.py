@@ -20,6 +20,7 @@ from iteralign.algorithms.self_align_steps import Parts, Steps
 from iteralign.build.apart import tell_parted
 from iteralign.build.lines import json_lines, write_lines
 from iteralign.build.models import base_checkpoint, host, trainer
+from iteralign.build.parts import Listen, teller
 from iteralign.build.self_align_words import read_words
 from iteralign.build.standalone import must_be_new, served, train
 from iteralign.chat.thoughts import part
@@ -39,11 +40,13 @@ from iteralign.stages.engrave import identity_lessons, lessons
 from iteralign.store.run import Run
 
 
-def stage_instruct(recipe: SelfAlignRecipe, out: Path) -> dict[str, Any]:
+def stage_instruct(recipe: SelfAlignRecipe, out: Path, listen: Listen | None = None) -> dict[str, Any]:
     """Write instructions from the recipe's seeds."""
     loop = recipe.loop()
     settings = recipe.model_dump(mode="json")
     with TemporaryDirectory() as folder, Run.create(Path(folder) / "run", settings, recipe.to_yaml()) as run:
+        if listen is not None:
+            run.listen(listen)
         unused = trainer(loop, run.locate)
         parts = Parts(
             base=base_checkpoint(loop),
@@ -58,36 +61,50 @@ def stage_instruct(recipe: SelfAlignRecipe, out: Path) -> dict[str, Any]:
 
 
 def stage_answer(
-    recipe: SelfAlignRecipe, instructions: Path, out: Path, columns: Columns | None = None
+    recipe: SelfAlignRecipe,
+    instructions: Path,
+    out: Path,
+    columns: Columns | None = None,
+    listen: Listen | None = None,
 ) -> dict[str, Any]:
     """Answer instructions under the rules, and sift the answers."""
     section = recipe.align
     guide = read_words(recipe).guide
     params = section.sampling.params(recipe.seed)
+    told = teller("answers", _count(instructions, columns), listen, "align")
     sieve = Sieve(section.leak_words, section.shortest_cut)
 
     def ask(policy: Policy, items: Sequence[Instruction]) -> list[Aligned]:
         return think_and_answer(items, policy, guide, params, sieve)
 
-    return _answered(recipe, _instructions(instructions, columns), out, ask)
+    return _answered(recipe, _instructions(instructions, columns), out, ask, told)
 
 
 def stage_extend(
-    recipe: SelfAlignRecipe, instructions: Path, out: Path, columns: Columns | None = None
+    recipe: SelfAlignRecipe,
+    instructions: Path,
+    out: Path,
+    columns: Columns | None = None,
+    listen: Listen | None = None,
 ) -> dict[str, Any]:
     """Answer instructions at length with the recipe's model, the engraved one, and sift the answers."""
     section = recipe.clone
     params = section.params(recipe.seed)
+    told = teller("answers", _count(instructions, columns), listen, "clone")
     prompt = extensive(recipe.assistant)
 
     def ask(policy: Policy, items: Sequence[Instruction]) -> list[Aligned]:
         return answer_at_length(items, policy, prompt, params, section.shortest, section.leak_words)
 
-    return _answered(recipe, _instructions(instructions, columns), out, ask)
+    return _answered(recipe, _instructions(instructions, columns), out, ask, told)
 
 
 def stage_engrave(
-    recipe: SelfAlignRecipe, answers: Path, out: Path, columns: Columns | None = None
+    recipe: SelfAlignRecipe,
+    answers: Path,
+    out: Path,
+    columns: Columns | None = None,
+    listen: Listen | None = None,
 ) -> dict[str, Any]:
     """Train the recipe's model on answers, without rules and thoughts."""
     words = read_words(recipe)
@@ -95,11 +112,15 @@ def stage_engrave(
     must_be_new(out)
     examples = _lessons(recipe, answers, prompts, "engraving", columns)
     examples += identity_lessons(words.identity, prompts, recipe.engrave.identity)
-    return train(recipe.loop(), examples, out)
+    return train(recipe.loop(), examples, out, listen)
 
 
 def stage_clone(
-    recipe: SelfAlignRecipe, answers: Path, out: Path, columns: Columns | None = None
+    recipe: SelfAlignRecipe,
+    answers: Path,
+    out: Path,
+    columns: Columns | None = None,
+    listen: Listen | None = None,
 ) -> dict[str, Any]:
     """Train the recipe's model on extensive answers under random short prompts."""
     words = read_words(recipe)
@@ -107,7 +128,7 @@ def stage_clone(
     must_be_new(out)
     examples = _lessons(recipe, answers, prompts, "cloning", columns)
     examples += identity_lessons(words.identity, prompts, recipe.clone.identity)
-    return train(recipe.loop(recipe.clone.training), examples, out)
+    return train(recipe.loop(recipe.clone.training), examples, out, listen)
 
 
 def _lessons(
@@ -148,18 +169,26 @@ def _answered(
     items: Iterator[Instruction],
     out: Path,
     ask: Callable[[Policy, Sequence[Instruction]], list[Aligned]],
+    told: Callable[[str, int], None],
 ) -> dict[str, Any]:
     counts = Counter[str]()
 
     def rows() -> Iterator[dict[str, Any]]:
         with served(recipe.loop()) as policy:
+            told("started", 0)
             while batch := list(islice(items, max(96, 2 * recipe.model.batch_size))):
                 for instruction, answer in zip(batch, ask(policy, batch), strict=True):
                     counts[answer.reason or "kept"] += 1
                     yield {"instruction": instruction, "answer": answer}
+                told("progress", counts.total())
 
     done = write_lines(out, rows())
+    told("done", counts.total())
     return done | {"kept": counts.pop("kept", 0), "dropped": dict(counts)}
+
+
+def _count(path: Path, columns: Columns | None) -> int:
+    return sum(1 for _ in json_lines(path, columns))
 
 
 def _instructions(path: Path, columns: Columns | None) -> Iterator[Instruction]:

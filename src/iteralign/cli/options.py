@@ -183,8 +183,17 @@ def alone(
     asked, *others = [None if f is None else f.absolute() for f in files]
     if asked is not None and asked in others:
         raise DataError(f"{files[0]}: is read, and --out would replace it: name another file")
-    with stdout_for_json(as_json):
-        done = stage(recipe, *files, **({"columns": named_columns(columns)} if columns else {}))
+    from iteralign.report.console import Reporter
+
+    named = {"columns": named_columns(columns)} if columns else {}
+    try:
+        with stdout_for_json(as_json), Reporter(sys.stderr, phase="stage") as reporter:
+            done = stage(recipe, *files, **named, listen=reporter)
+    except KeyboardInterrupt:
+        raise interruption()(
+            f"\nstopped; nothing is kept: a stage alone writes {files[-1]} when it has ended. Give the same "
+            "command again, or use `iteralign run` or `self-align`, which keep what is finished"
+        ) from None
     emit(done, as_json)
 
 
