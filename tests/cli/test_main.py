@@ -472,9 +472,11 @@ def test_an_error_that_is_not_ours_keeps_its_traceback(tmp_path: Path) -> None:
     assert "TypeError" in done.stderr
 
 
-def test_a_reader_that_goes_away_is_no_error_message() -> None:
+@pytest.mark.parametrize("words", ["recipe list", "--help", "show RUN failures", "status RUN"])
+def test_a_reader_that_goes_away_is_no_error_message(finished: Path, words: str) -> None:
     reading, writing = os.pipe()
-    process = subprocess.Popen(start("recipe", "list"), stdout=writing, stderr=subprocess.PIPE, text=True)
+    command = start(*words.replace("RUN", str(finished)).split())
+    process = subprocess.Popen(command, stdout=writing, stderr=subprocess.PIPE, text=True)
     os.close(writing)
     os.close(reading)
     _, err = process.communicate(timeout=PATIENCE)

@@ -19,7 +19,7 @@ from iteralign.cli import run as cli_run
 from iteralign.cli import self_align as cli_self_align
 from iteralign.cli import show as cli_show
 from iteralign.cli import stages as cli_stages
-from iteralign.cli.options import Commands
+from iteralign.cli.options import BROKEN_PIPE, Commands, silence_stdout
 from iteralign.cli.signals import heed_sigterm
 
 app = typer.Typer(
@@ -99,7 +99,22 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
     heed_sigterm()
-    app()
+    try:
+        app()
+    except (SystemExit, BrokenPipeError) as end:
+        if (isinstance(end, SystemExit) and end.code != 1) or not _reader_went_away(end):
+            raise
+        silence_stdout()
+        raise SystemExit(BROKEN_PIPE) from None
+
+
+def _reader_went_away(error: BaseException | None) -> bool:
+    """Whether it was raised over a closed pipe: the libraries that print end with 1 there."""
+    while error is not None:
+        if isinstance(error, BrokenPipeError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _warn(

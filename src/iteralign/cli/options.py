@@ -122,8 +122,7 @@ class Commands(typer.core.TyperGroup):
             raise typer.Exit(EngineError.exit_code) from None
         except OSError as error:
             if isinstance(error, BrokenPipeError):
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, sys.stdout.fileno())  # so that the interpreter's last flush is silent
+                silence_stdout()
                 raise typer.Exit(BROKEN_PIPE) from None
             if error.filename is None and error.errno not in FULL:
                 raise
@@ -132,6 +131,11 @@ class Commands(typer.core.TyperGroup):
         except KeyboardInterrupt:
             _say("interrupted")
             raise typer.Exit(interruption().exit_code) from None
+
+
+def silence_stdout() -> None:
+    """Send what is still to be written nowhere, so that the interpreter's last flush is silent."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def overrides(
