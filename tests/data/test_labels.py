@@ -181,7 +181,7 @@ def test_columns_name_the_label(tmp_path: Path) -> None:
     columns = {"prompt": "goal", "response": "target_response", "label": "gold"}
     ((exchange, bad),) = load_labelled(path, columns=columns)
     assert (exchange.prompt.text, exchange.response.text, bad) == ("g", "a", False)
-    with pytest.raises(DataError, match=r"--columns prompt=ask,response=ask,label=ask"):
+    with pytest.raises(DataError, match=r"--columns prompt=ask,response=FIELD,label=FIELD"):
         read(tmp_path, [{"ask": "q"}])
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from iteralign.data.answered import to_answered
-from iteralign.data.columns import parse_columns, with_columns
+from iteralign.data.columns import parse_columns, remedy, with_columns
 from iteralign.data.files import read_rows
 from iteralign.data.hub import hub_rows
 from iteralign.data.load import load_prompts, load_set
@@ -224,7 +224,10 @@ def test_rows_with_an_answer(row: dict[str, Any], prompt: str, answer: str) -> N
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"text": "Q and A"}, "a text alone does not say what is asked.*--columns prompt=text,response=text"),
+        (
+            {"text": "Q and A"},
+            "a text alone does not say what is asked.*--columns prompt=text,response=FIELD",
+        ),
         ({"prompt": "Q", "chosen": "A", "rejected": "B"}, "--columns response=chosen"),
         ({"messages": [{"role": "user", "content": "Q"}]}, "no turn of the assistant"),
     ],
@@ -330,3 +333,28 @@ def test_an_answer_that_brings_its_question_does_not_ask_it_twice(
 def test_an_answer_that_only_looks_like_a_dialogue_stays_whole() -> None:
     row = {"prompt": "What are you?", "response": "Human: a kind of ape."}
     assert to_answered(Row("here", row), "s").answer == "Human: a kind of ape."
+
+
+@pytest.mark.parametrize(
+    ("row", "wanted", "proposed"),
+    [
+        ({"Nr": "1", "Frage": "Wie?"}, ["prompt"], "prompt=Frage"),
+        ({"Nr": "1"}, ["prompt"], "prompt=FIELD"),
+        ({"behavior": "Do it.", "label": "maybe"}, ["label"], "label=FIELD"),
+        ({"behavior": "Do it.", "n": 3}, ["response"], "response=FIELD"),
+        (
+            {"ask": "How?", "said": "So.", "is_harmful": True},
+            ["prompt", "label"],
+            "prompt=ask,label=is_harmful",
+        ),
+        ({"prompt": "How?", "said": "So.", "verdict": "unsafe"}, ["label"], "label=verdict"),
+        ({"prompt": "How?", "said": "So.", "stars": 4}, ["label"], "label=FIELD"),
+        ({"chosen": "A.", "x": "B."}, ["subset", "chosen", "rejected"], "subset=FIELD,rejected=FIELD"),
+    ],
+)
+def test_columns_are_proposed_only_where_name_or_content_fits(
+    row: dict[str, object], wanted: list[str], proposed: str
+) -> None:
+    said = remedy(row, wanted)
+    assert f"--columns {proposed}, with your own of" in said
+    assert all(repr(field) in said for field in row)

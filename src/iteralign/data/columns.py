@@ -28,6 +28,13 @@ _IMPROPER: Final = re.compile(r"(^|_)(unsafe|harmful|improper)(_|$)")
 _NOT: Final = re.compile(r"(^|_)(not|non|un)(_|$)")
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 _TRUTH: Final = frozenset({"true", "false", "yes", "no", "1", "0", "1.0", "0.0"})
+_SENSES: Final = frozenset(
+    {"harmful", "unharmful", "harmless", "safe", "unsafe", "improper", "proper", "toxic", "non-toxic"}
+)
+"""Values that say themselves whether an answer is improper."""
+_ASKED: Final = frozenset({"prompt", "messages", "question", "instruction", "input", "text"})
+_BY_CONTENT: Final = _ASKED | {"response", "answer", "completion"}
+_NO_TEXT: Final = frozenset({"id", "uid", "uuid", "source", "category", "topic", "type", "split", "model"})
 _INSTEAD: Final[dict[str, frozenset[str]]] = {
     "prompt": _QUESTIONS,
     "messages": _QUESTIONS,
@@ -108,29 +115,59 @@ def remedy(value: object, wanted: Sequence[str]) -> str:
 
     ``wanted``: what is missed, the first first.
     """
-    fields = [str(k) for k in value if str(k).strip()] if isinstance(value, Mapping) else []
-    if not fields:
+    if not isinstance(value, Mapping) or not any(str(k).strip() for k in value):
         return f"Or name the fields: {FORM}"
-    texts = [k for k in fields if isinstance(value, Mapping) and isinstance(value[k], str)] or fields
-    best: list[str] = []
-    for name in wanted:
-        own = texts if name != "label" else fields
-        best.append(_nearest(name, [f for f in own if f not in best] or own))
-    example = ",".join(f"{n}={_shell(f)}" for n, f in zip(wanted, best, strict=True))
+    fields = {str(k): v for k, v in value.items() if str(k).strip()}
+    plain = {k.strip().lower() for k in fields}
+    chosen: dict[str, str | None] = {}
+    for name in [n for n in wanted if n not in plain] or wanted:
+        taken = {*chosen.values(), *wanted}
+        left = {k: v for k, v in fields.items() if k not in taken and k.strip().lower() not in taken}
+        chosen[name] = _label_among(left) if name == "label" else _text_among(name, left)
+    example = ",".join(f"{n}={_shell(f) if f else 'FIELD'}" for n, f in chosen.items())
     return (
         f"Name the fields: --columns {short(example, _LISTED)}, with your own of "
-        f"{short(', '.join(map(repr, fields[:20])), _LISTED)} "
+        f"{short(', '.join(map(repr, list(fields)[:20])), _LISTED)} "
         "(in a recipe: the key columns beside the source)"
     )
 
 
-def _nearest(name: str, fields: Sequence[str]) -> str:
-    if name == "label":  # only a field whose name tells what true means
-        told = (f for f in fields if _PROPER.search(_words(f)) or _IMPROPER.search(_words(f)))
-        return next((f for f in fields if name in f.lower()), None) or next(told, fields[0])
+def _text_among(name: str, fields: Mapping[str, Any]) -> str | None:
+    """The field that a text may stand in: by its name, else the first that holds one.
+
+    None where nothing fits: what is read under its own name already, or holds another part, does not.
+    """
+    others = frozenset(ANSWER_FIELDS) | _LABELS if name in _ASKED else _QUESTIONS | _LABELS
+    own = _INSTEAD.get(name, frozenset()) | {name}
+    texts = [k for k, v in fields.items() if _is_text(v) and k.strip().lower() not in others | own]
     alike = {"prompt": "question", "response": "answer"}.get(name, name)
-    named = next((f for f in fields if name in f.lower() or alike in f.lower()), None)
-    return named or fields[0]
+    named = (k for k in texts if name in k.lower() or alike in k.lower())
+    any_text = (k for k in texts if name in _BY_CONTENT and _words(k) not in _NO_TEXT)
+    return next(named, None) or next(any_text, None)
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value is a text, or turns of a chat; a number in a table is none."""
+    if isinstance(value, str):
+        return any(c.isalpha() for c in value) and value.strip().lower() not in _SENSES | _TRUTH
+    return isinstance(value, list) and bool(value) and isinstance(value[0], Mapping)
+
+
+def _label_among(fields: Mapping[str, Any]) -> str | None:
+    """The field that a label may stand in: one whose name or whose value says what is improper."""
+    found = {k: v for k, v in fields.items() if _words(k) not in _LABELS and _is_label(v)}
+    named = (k for k in found if "label" in k.lower() and _senses(found[k]))
+    told = (k for k in found if _PROPER.search(_words(k)) or _IMPROPER.search(_words(k)))
+    said = (k for k, v in found.items() if str(v).strip().lower() in _SENSES)
+    return next(named, None) or next(told, None) or next(said, None)
+
+
+def _is_label(value: object) -> bool:
+    return _senses(value) or isinstance(value, bool)
+
+
+def _senses(value: object) -> bool:
+    return str(value).strip().lower() in _SENSES | _TRUTH
 
 
 def _shell(field: str) -> str:
