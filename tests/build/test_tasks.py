@@ -33,3 +33,16 @@ def test_columns_of_nothing_that_is_read_are_an_error() -> None:
         columns_by_task(["labels:label=gold"], ["harm"], [])
     with pytest.raises(DataError, match="Write --columns TASK:prompt=goal"):
         columns_by_task(["prompt=goal"], ["lm-eval:arc_easy"], [])
+
+
+@pytest.mark.parametrize(
+    ("columns", "data", "message"),
+    [
+        (["hram:prompt=ask"], [], "'hram' is no task. Did you mean 'harm'"),
+        (["lables:label=x"], [], "'lables' is no task. Did you mean 'labels'"),
+        (["prompt=ask"], ["hram=rows.csv"], "Did you mean harm=rows.csv"),
+    ],
+)
+def test_misspelt_prefixes_are_guessed(columns: list[str], data: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        columns_by_task(columns, ["harm"], data)

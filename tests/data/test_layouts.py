@@ -358,3 +358,12 @@ def test_columns_are_proposed_only_where_name_or_content_fits(
     said = remedy(row, wanted)
     assert f"--columns {proposed}, with your own of" in said
     assert all(repr(field) in said for field in row)
+
+
+def test_misspelt_fields_and_addresses_are_guessed(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("bad_ask,n\nHow?,1\n")
+    with pytest.raises(DataError, match=r"no field 'bad_aks'.*Did you mean 'bad_ask'"):
+        load_prompts(rows, columns={"prompt": "bad_aks"})
+    with pytest.raises(DataError, match="Did you mean 'hub:rows'"):
+        load_prompts("hbu:rows")

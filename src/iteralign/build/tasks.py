@@ -82,8 +82,11 @@ def places(given: Sequence[str]) -> tuple[Path | None, dict[str, Source]]:
         elif Path(value).expanduser().is_dir():
             folder = Path(value).expanduser()
         else:
+            near = difflib.get_close_matches(name.lower(), TASKS, 1) if eq else []
+            hint = f" Did you mean {near[0]}={path}?" if near else ""
             raise DataError(
-                f"--data {value}: neither a folder nor TASK=FILE with a known task ({', '.join(TASKS)})"
+                f"--data {value}: neither a folder nor TASK=FILE with a known task.{hint} "
+                f"Known: {', '.join(TASKS)}"
             )
     return folder, files
 
@@ -153,6 +156,11 @@ def columns_by_task(
         head, colon, rest = text.partition(":")
         whose = head.strip()
         prefixed = colon and (whose in TASKS or whose in (LABELS, "truthfulqa"))
+        if colon and not prefixed and "=" not in whose:
+            tasks = (LABELS, "truthfulqa", *TASKS)
+            near = difflib.get_close_matches(whose.lower(), tasks, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise DataError(f"--columns {text}: {whose!r} is no task.{hint} Known: {', '.join(tasks)}")
         if not (prefixed or named):
             raise DataError(f"--columns {text}: for none of the tasks. Write --columns TASK:{text.strip()}")
         if whose == LABELS and prefixed and not labelled:

@@ -101,7 +101,9 @@ def with_columns(rows: Sequence[Row], columns: Columns | None, place: str) -> li
         if not any(isinstance(r.value, Mapping) and _find(r.value, field)[0] for r in rows):
             first = next((r.value for r in rows if isinstance(r.value, Mapping)), None)
             held = "its rows are plain texts" if first is None else f"Fields: {names(first)}"
-            raise DataError(f"{place}: no field {field!r}, which {name}={field} names. {held}")
+            near = difflib.get_close_matches(field.lower(), map(str, first or ()), 1)
+            guess = f"Did you mean {near[0]!r}? " if near else ""
+            raise DataError(f"{place}: no field {field!r}, which {name}={field} names. {guess}{held}")
     return [_renamed(r, columns) for r in rows]
 
 

@@ -216,6 +216,9 @@ def unknown_name(name: str) -> DataError:
     """The error for a name that is neither a file nor a known set, with the nearest names."""
     names = [*EMBEDDED, *KNOWN_SETS]
     near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    prefix, colon, rest = name.partition(":")
+    if colon and rest and difflib.get_close_matches(prefix.lower(), ["hub"], cutoff=0.5):
+        near = [f"hub:{rest}"]
     guess = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     return DataError(
         f"{name!r}: no such file and no known set.{guess} Known: {', '.join(names)}, hub:OWNER/NAME, or a "
