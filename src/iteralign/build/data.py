@@ -55,10 +55,26 @@ def prompts_of(
             raise DataError(
                 f"{name}.source = {section.source!r}: no prompt is left for the {side} side of the split; "
                 f"bring more prompts or change {name}.held_out ({section.held_out})"
+                + _filtered(name, red, plain, len(plain) - len(new))
             )
     found = with_test_part(found, test_share, seed)
     random.Random(seed).shuffle(found)
     return found
+
+
+def _filtered(name: str, red: list[RedTeamPrompt], plain: list[RedTeamPrompt], shared: int) -> str:
+    """What a filter left out of a source, where one did."""
+    if name == "red_team":
+        other = sum(p.intent != "harmful" for p in red)
+        if not other:
+            return ""
+        return f". {other} of its {len(red)} prompts say in their field intent that they are not harmful"
+    if not shared:
+        return ""
+    return (
+        f". {shared} of its {len(plain)} prompts are red-team prompts, too (red_team.source), and left out: "
+        "name another benign.source"
+    )
 
 
 def with_test_part(prompts: list[RedTeamPrompt], share: float, seed: int) -> list[RedTeamPrompt]:

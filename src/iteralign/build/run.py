@@ -71,6 +71,13 @@ def start(recipe: AnyRecipe, out: Path, listen: Listener | None = None) -> RunRe
         return carry_on(run, listen, [text for text in said if text is not None])
 
 
+def must_be_resumable(recipe: AnyRecipe, directory: Path) -> None:
+    """Check that the run in a directory is one of this recipe. Raises ``RunMismatch`` and ``StoreError``."""
+    settings = recipe.model_dump(mode="json")
+    with Run.open(directory, readonly=True) as run:
+        Run.same(run, settings, partial(_completed, settings))
+
+
 def resume(
     directory: Path, changes: Mapping[str, Any] | None = None, listen: Listener | None = None
 ) -> RunResult | SelfAlignResult:

@@ -23,7 +23,7 @@ from iteralign.build.models import base_checkpoint, built_in_template, host, mus
 from iteralign.build.oracle import oracle
 from iteralign.build.parts import Listen, at_once, in_parts
 from iteralign.chat.thoughts import part
-from iteralign.constitution.export import from_file, to_json
+from iteralign.constitution.export import from_file, writer
 from iteralign.data.answered import to_answered
 from iteralign.data.columns import Columns
 from iteralign.data.labels import load_labelled
@@ -91,6 +91,8 @@ def stage_judge(
     """Have the recipe's oracle judge a file of exchanges, or of rows with a prompt and an answer."""
     exchanges, skipped = _exchanges(responses, columns)
     _tell(responses, skipped)
+    if not exchanges:
+        raise DataError(f"{responses}: holds no answers, so that there is nothing to judge")
     if recipe.model.thoughts == "apart":
         exchanges = exchanges_apart(exchanges, responses)
     judge = oracle(recipe)
@@ -116,6 +118,7 @@ def stage_propose(
 
     They extend the constitution, where one is given.
     """
+    form = writer(out)
     known = Constitution() if constitution is None else from_file(constitution)
     failures = _failures(recipe, judged, columns)
     judge = oracle(recipe)
@@ -132,9 +135,22 @@ def stage_propose(
         listen,
     )
     merged = consolidate(known, proposed, **recipe.consolidate.model_dump())
-    write_for_user(out, to_json(merged))
+    write_for_user(out, form(merged))
     active = sum(p.status == "active" for p in merged.principles)
-    return {"path": str(out), "proposed": len(proposed), "principles": active}
+    done = {"path": str(out), "proposed": len(proposed), "principles": active}
+    return done | ({} if proposed else {"why": _why_nothing(recipe, failures)})
+
+
+def _why_nothing(recipe: Recipe, failures: Sequence[Failure]) -> str:
+    section = recipe.propose
+    kinds = Counter(f.category for f in failures)
+    if max(kinds.values()) >= section.min_evidence:
+        return "the oracle proposed nothing that is new to the constitution"
+    most = ", ".join(f"{name} {count}" for name, count in kinds.most_common(3))
+    return (
+        f"no kind has propose.min_evidence = {section.min_evidence} improper answers ({most}): judge more "
+        "answers, or lower it"
+    )
 
 
 def stage_reflect(
@@ -295,6 +311,10 @@ def _exchanges(path: Path, columns: Columns | None) -> tuple[list[Exchange], int
     for where, row in json_lines(path, columns):
         if isinstance(row.get("prompt"), dict) and isinstance(row.get("response"), dict):
             try:
+                if "verdict" in row:  # judged before: judged anew
+                    before = Judged.from_json(row)
+                    found.append(Exchange(prompt=before.prompt, response=before.response))
+                    continue
                 found.append(Exchange.from_json({k: v for k, v in row.items() if k in _OF_EXCHANGE}))
             except ValueError as error:
                 raise DataError(f"{where}: not an Exchange record: {error}") from error

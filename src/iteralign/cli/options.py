@@ -6,9 +6,11 @@ Knows no command and does no work of its own; heavy modules are imported when a 
 
 from __future__ import annotations
 
+import difflib
 import errno
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -117,6 +119,9 @@ class Commands(typer.core.TyperGroup):
         except IterAlignError as error:
             _say(f"{'' if isinstance(error, Interrupted) else 'error: '}{error}")
             raise typer.Exit(error.exit_code) from None
+        except typer.BadParameter as error:
+            _say(f"error: {_usage(error)}")
+            raise typer.Exit(error.exit_code) from None
         except ModuleNotFoundError as error:
             _say(f"error: {_not_installed(error)}")
             raise typer.Exit(EngineError.exit_code) from None
@@ -131,6 +136,16 @@ class Commands(typer.core.TyperGroup):
         except KeyboardInterrupt:
             _say("interrupted")
             raise typer.Exit(interruption().exit_code) from None
+
+
+def _usage(error: typer.BadParameter) -> str:
+    """What is wrong with a command's words, the nearest known one, and where all are described."""
+    text = error.format_message().replace("Value error, ", "")
+    found = re.search(r"'([^']*)' is not one of (.*?)\.?$", text)
+    near = difflib.get_close_matches(found[1], re.findall(r"'([^']*)'", found[2]), 1) if found else []
+    guess = f" Did you mean {near[0]!r}?" if near else ""
+    where = f" `{error.ctx.command_path} --help` describes it." if error.ctx is not None else ""
+    return f"{text.rstrip()}{guess}{where}"
 
 
 def silence_stdout() -> None:

@@ -81,13 +81,15 @@ def start_run(recipe: AnyRecipe, out: Path | None, as_json: bool, quiet: bool) -
         from iteralign.build.forecast import forecast, free_bytes
         from iteralign.build.installed import must_be_installed
         from iteralign.build.models import must_be_whole
-        from iteralign.build.run import start
+        from iteralign.build.run import must_be_resumable, start
         from iteralign.report.console import Reporter
 
         must_be_installed(recipe, training=True)
         with Reporter(sys.stdout, quiet=quiet) as reporter:
             there = (directory / "run.sqlite").exists()
-            if not there:
+            if there:
+                must_be_resumable(recipe, directory)
+            else:
                 must_be_whole(recipe)
             plan = forecast(recipe) | {"disk_free": free_bytes(directory)}
             if recipe.method == "self-align":

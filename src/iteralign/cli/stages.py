@@ -83,7 +83,10 @@ def propose(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", metavar="FILE", help="Where to write the constitution (JSON).", show_default=False
+            "--out",
+            metavar="FILE",
+            help="Where to write the constitution: .json, .yaml or .md.",
+            show_default=False,
         ),
     ],
     constitution: Annotated[

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,6 +47,17 @@ def to_yaml(constitution: Constitution) -> str:
     readable = all(t.isprintable() for t in [*texts, constitution.parent or ""])
     text: str = yaml.safe_dump(_data(constitution), sort_keys=False, allow_unicode=readable, width=120)
     return text
+
+
+def writer(path: Path) -> Callable[[Constitution], str]:
+    """What writes a constitution in the form that a file's ending names. Raises ``DataError``."""
+    known = {".json": to_json, ".yaml": to_yaml, ".yml": to_yaml, ".md": to_markdown}
+    if path.suffix.lower() not in known:
+        raise DataError(
+            f"{path}: {path.suffix or 'no'} ending; a constitution is written as {', '.join(known)}: name a "
+            "file that ends so"
+        )
+    return known[path.suffix.lower()]
 
 
 def from_file(path: Path | str) -> Constitution:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from iteralign.data.columns import Columns, with_columns
 from iteralign.data.fields import Layout, to_asked
-from iteralign.data.files import must_be_file, read_rows
+from iteralign.data.files import FORMATS, must_be_file, read_rows
 from iteralign.data.hub import hub_file, hub_rows, names_a_file
 from iteralign.data.registry import (
     CONTRAST,
@@ -136,7 +136,7 @@ def _load(name: str, intent: Intent, folder: Path | None, columns: Columns | Non
         return _load_known(known, intent, field, folder, columns)
     if path.is_dir():
         held = ", ".join(sorted(p.name for p in path.iterdir() if p.is_file())[:8]) or "no files"
-        raise DataError(f"{file}: is a folder. Name a file in it; it holds {held}.")
+        raise DataError(f"{file}: is a folder. Name a file in it ({FORMATS}); it holds {held}.")
     must_be_file(path)
     if path.suffix or len(path.parts) > 1:
         raise DataError(

@@ -44,7 +44,7 @@ def print_evaluation(console: Console, done: Sequence[Mapping[str, Any]], out: s
         for line in _trust(task):
             whole(console, f"  {safe(line, 300)}")
     for text in dict.fromkeys(text for task in done for text in task["warnings"]):
-        whole(console, f"Warning: {safe(text, 300)}.")
+        whole(console, f"warning: {safe(text, 300)}", "yellow")
     whole(console, f"Kept in {safe(out)}")
 
 

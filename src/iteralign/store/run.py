@@ -86,11 +86,11 @@ class Run:
                         write_new(directory, settings, recipe_text)
                     run = cls._open(directory, lock, None)
                     undo.pop_all()  # opened: the run itself closes and releases
-                    return cls._same(run, settings, complete)
-        return cls._same(cls.open(directory), settings, complete)
+                    return cls.same(run, settings, complete)
+        return cls.same(cls.open(directory), settings, complete)
 
     @classmethod
-    def _same(
+    def same(
         cls,
         run: Self,
         settings: Mapping[str, Any],
