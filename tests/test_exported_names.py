@@ -59,3 +59,7 @@ def test_the_package_is_imported_without_what_its_names_need() -> None:
 def test_an_unknown_name_says_what_there_is() -> None:
     with pytest.raises(AttributeError, match="public names: IterAlignError, Recipe"):
         iteralign.alignn  # noqa: B018
+
+
+def test_the_public_names_are_listed() -> None:
+    assert set(iteralign.__all__) <= set(dir(iteralign))

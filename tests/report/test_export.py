@@ -282,7 +282,10 @@ def test_where_nothing_was_accepted_the_base_model_is_final(run: Run, tmp_path: 
     folder = tmp_path / "local"
     folder.mkdir()
     (folder / "pytorch_model.bin").write_bytes(b"weights")
-    model(run, tmp_path / "out", locate=lambda checkpoint: str(folder), base=True)
+    (folder / "modeling_own.py").touch()
+    others: list[str] = []
+    model(run, tmp_path / "out", lambda checkpoint: str(folder), base=True, left_out=others.extend)
+    assert others == ["modeling_own.py"]
     assert (tmp_path / "out" / "pytorch_model.bin").read_bytes() == b"weights"
     with pytest.raises(StoreError, match="is no folder here that could be copied: load it by that name"):
         model(run, tmp_path / "another", base=True)

@@ -124,12 +124,18 @@ def final_checkpoint(run: Run) -> Checkpoint | None:
 
 
 def model(
-    run: Run, out: Path, locate: Callable[[Checkpoint], str] | None = None, *, base: bool = False
+    run: Run,
+    out: Path,
+    locate: Callable[[Checkpoint], str] | None = None,
+    *,
+    base: bool = False,
+    left_out: Callable[[list[str]], object] = list,
 ) -> Path:
     """Copy the final accepted model, or the ``base`` model, into the folder ``out``; returns the folder.
 
     ``transformers`` loads it as it is. A base model that is a name, not a folder here, cannot be copied.
-    ``locate`` says where weights lie (the run's own place by default). Raises ``StoreError``, also where no
+    ``locate`` says where weights lie (the run's own place by default); ``left_out`` is given the names of the
+    files in a base's folder that are not copied (code, pickles). Raises ``StoreError``, also where no
     candidate was accepted, and ``CheckpointCorrupt``.
     """
     out = Path(out)
@@ -155,6 +161,9 @@ def model(
             f"the base model {checkpoint.path!r} is no folder here that could be copied: load it by that name"
         )
     _copy(source, out, base=base)
+    if base:
+        copied = {p.name for p in out.iterdir()}
+        left_out(sorted(p.name for p in source.iterdir() if p.name not in copied and p.name[0] != "."))
     return out
 
 

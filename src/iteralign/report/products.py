@@ -62,7 +62,9 @@ def write(
         case "figure":
             return _figure(run, out or folder)
         case "model":
-            return {"path": str(export.model(run, out or folder / "model", locate, base=base))}
+            others: list[str] = []
+            done = export.model(run, out or folder / "model", locate, base=base, left_out=others.extend)
+            return {"path": str(done)} | ({"left_out": others} if others else {})
         case "records":
             if out is not None:
                 raise RecipeError(
