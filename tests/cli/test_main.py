@@ -406,7 +406,7 @@ def test_a_stage_is_called_with_what_was_given(
 ) -> None:
     seen: list[Any] = []
 
-    def record(*given: Any) -> dict[str, Any]:
+    def record(*given: Any, listen: object) -> dict[str, Any]:
         seen.extend(given)
         print("a library's chatter")
         return {"path": str(given[-1]), "rows": 1}

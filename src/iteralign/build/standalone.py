@@ -118,9 +118,9 @@ def stage_propose(
 
     They extend the constitution, where one is given.
     """
-    form = writer(out)
     known = Constitution() if constitution is None else from_file(constitution)
     failures = _failures(recipe, judged, columns)
+    form = writer(out)  # before the oracle is asked
     judge = oracle(recipe)
     proposed = at_once(
         lambda: propose(
