@@ -21,6 +21,7 @@ from iteralign.recipe.load import load_recipe
 HOST = "collector.example"
 URL = f"https://{HOST}/v1"
 SECRET = "sk-0123456789abcdefghij"
+CHECK = ("oracle", "check", "--labels", "labelled.jsonl")
 CHAT = {"kind": "chat", "model": "m", "max_retries": 0}
 
 
@@ -28,6 +29,8 @@ CHAT = {"kind": "chat", "model": "m", "max_retries": 0}
 def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
+    row = {"prompt": "What is a tree?", "response": "A plant.", "label": "unsafe"}
+    Path("labelled.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
     for variable in ("OPENAI_API_KEY", "GITHUB_TOKEN", "PGPASSWORD", "MODEL_API_KEY"):
         monkeypatch.setenv(variable, SECRET)
 
@@ -113,7 +116,7 @@ def test_a_key_is_not_sent_where_a_file_says(case: str, tmp_path: Path, sent: li
 
 @pytest.mark.parametrize("case", FREE)
 def test_this_machine_and_the_default_are_free(case: str, tmp_path: Path, sent: list[str]) -> None:
-    said = call("oracle", "check", "--recipe", str(recipe(tmp_path, **FREE[case])), "--limit", "1", code=7)
+    said = call(*CHECK, "--recipe", str(recipe(tmp_path, **FREE[case])), code=7)
     assert "nothing is sent here" in said
     assert sent
     assert not consent.memory().exists()
@@ -123,22 +126,20 @@ def test_this_machine_and_the_default_are_free(case: str, tmp_path: Path, sent: 
     "command",
     [
         ("run", "{}", "--out", "out"),
-        ("oracle", "check", "--recipe", "{}"),
-        ("judge", "rows.jsonl", "--out", "o.jsonl", "--recipe", "{}"),
+        (*CHECK, "--recipe", "{}"),
+        ("judge", "labelled.jsonl", "--out", "o.jsonl", "--recipe", "{}"),
         ("propose", "labelled.jsonl", "--out", "o.json", "--recipe", "{}"),
-        ("evaluate", "--tasks", "harm", "--recipe", "{}", "--out", "out"),
+        ("evaluate", "--tasks", "harm", "--limit", "1", "--recipe", "{}", "--out", "out"),
     ],
 )
 def test_every_command_asks(command: tuple[str, ...], tmp_path: Path, sent: list[str]) -> None:
-    rows = [{"prompt": "What is a tree?", "response": "A plant.", "label": "unsafe"}]
-    for name in ("rows.jsonl", "labelled.jsonl"):
-        Path(name).write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
     path = str(recipe(tmp_path, **oracle(base_url=URL)))
     args = [a.replace("{}", path) for a in command]
     assert f"--allow-host {HOST}" in call(*args)
     assert not sent
-    call(*args, "--allow-host", HOST, code=0 if command[0] == "propose" else 7)
-    assert sent
+    if command[0] in ("oracle", "judge"):  # the others have much to do before they send
+        call(*args, "--allow-host", HOST, code=7)
+        assert sent
 
 
 def test_self_align_asks(tmp_path: Path, sent: list[str]) -> None:
@@ -149,29 +150,29 @@ def test_self_align_asks(tmp_path: Path, sent: list[str]) -> None:
 
 def test_what_was_confirmed_is_remembered_by_host_and_variable(tmp_path: Path, sent: list[str]) -> None:
     path = recipe(tmp_path, **oracle(base_url=URL))
-    check = ("oracle", "check", "--recipe", str(path))
+    check = (*CHECK, "--recipe", str(path))
     call(*check, "--allow-host", f"https://{HOST.upper()}:443/v1", code=7)
     assert consent.memory().stat().st_mode & 0o777 == 0o600
     call(*check, code=7)
     other = recipe(tmp_path, **oracle(base_url=URL, api_key_env="GITHUB_TOKEN"))
-    assert "GITHUB_TOKEN" in call("oracle", "check", "--recipe", str(other))
+    assert "GITHUB_TOKEN" in call(*CHECK, "--recipe", str(other))
     assert len(sent) == 2
 
 
 def test_an_address_that_the_user_typed_is_the_users(tmp_path: Path, sent: list[str]) -> None:
-    check = ("oracle", "check", "--recipe", str(recipe(tmp_path, **oracle())))
+    check = (*CHECK, "--recipe", str(recipe(tmp_path, **oracle())))
     call(*check, "--set", f"oracle.base_url={URL}", code=7)
     hidden = recipe(tmp_path, **oracle(api_key_env="PGPASSWORD"))
-    assert "PGPASSWORD" in call("oracle", "check", "--recipe", str(hidden), "--set", f"oracle.base_url={URL}")
+    assert "PGPASSWORD" in call(*CHECK, "--recipe", str(hidden), "--set", f"oracle.base_url={URL}")
     call(*check, "--set", "oracle.api_key_env=GITHUB_TOKEN", code=7)
     assert len(sent) == 2
 
 
 def test_what_one_command_was_told_is_not_told_to_the_next(tmp_path: Path, sent: list[str]) -> None:
     path = recipe(tmp_path, **oracle(base_url=URL))
-    call("oracle", "check", "--recipe", str(path), "--allow-host", HOST, code=7)
+    call(*CHECK, "--recipe", str(path), "--allow-host", HOST, code=7)
     consent.memory().unlink()
-    call("oracle", "check", "--recipe", str(path))
+    call(*CHECK, "--recipe", str(path))
     assert len(sent) == 1
 
 
@@ -179,7 +180,7 @@ def test_the_environment_may_allow_hosts(
     tmp_path: Path, sent: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(consent.HOSTS, f"a.example, {HOST}")
-    call("oracle", "check", "--recipe", str(recipe(tmp_path, **oracle(base_url=URL))), code=7)
+    call(*CHECK, "--recipe", str(recipe(tmp_path, **oracle(base_url=URL))), code=7)
     assert sent
     assert not consent.memory().exists()
 
@@ -197,7 +198,7 @@ def test_a_terminal_asks_once(
     path = recipe(tmp_path, **oracle(base_url=URL))
     for _ in range(2):
         with consent.consent(ask), pytest.raises(EngineError if answer == "y" else RecipeError):
-            check_oracle(load_recipe(path), limit=1)
+            check_oracle(load_recipe(path), Path("labelled.jsonl"))
     assert len(asked) == (1 if answer == "y" else 2)
     assert HOST in asked[0]
     assert "OPENAI_API_KEY" in asked[0]
@@ -239,7 +240,7 @@ def test_a_broken_memory_confirms_nothing(content: str, tmp_path: Path, sent: li
     path = consent.memory()
     path.parent.mkdir(parents=True)
     path.write_text(content, encoding="utf-8")
-    call("oracle", "check", "--recipe", str(recipe(tmp_path, **oracle(base_url=URL))))
+    call(*CHECK, "--recipe", str(recipe(tmp_path, **oracle(base_url=URL))))
     assert not sent
 
 
@@ -247,7 +248,7 @@ def test_a_memory_that_others_may_write_confirms_nothing(tmp_path: Path, sent: l
     path = consent.memory()
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"confirmed": [[HOST, "OPENAI_API_KEY"]]}), encoding="utf-8")
-    check = ("oracle", "check", "--recipe", str(recipe(tmp_path, **oracle(base_url=URL))))
+    check = (*CHECK, "--recipe", str(recipe(tmp_path, **oracle(base_url=URL))))
     path.chmod(0o666)
     call(*check)
     path.chmod(0o600)
