@@ -18,8 +18,9 @@ _NAMED = re.compile(
     r"(?:'[^']*'?|\"[^\"]*\"?|(?:bearer\s+)?[^\s,}]+)"
 )
 _BEARER = re.compile(r"(?i)(bearer\s+)[^\s,}'\"]+")
-_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s'\"]*@|[^\s'\"=({/]+:[^\s'\"]*@")
-_QUERY = re.compile(r"(://[^\s'\"?]*\?)[^\s'\"]+")
+# bounded, so that a long foreign text takes no time
+_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,20}://)[^\s'\"]{0,400}@|[^\s'\"=({/:]{1,100}:[^\s'\"]{0,400}@")
+_QUERY = re.compile(r"(://[^\s'\"?]{0,400}\?)[^\s'\"]+")
 
 
 def is_key(value: str) -> bool:
