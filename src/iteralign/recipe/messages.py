@@ -14,6 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from iteralign.foreign.errors import short
 from iteralign.foreign.secrets import masked
 from iteralign.recipe.yaml import Draft
 
@@ -81,7 +82,7 @@ def explain(model: type[BaseModel], error: Any, draft: Draft, where: str) -> str
 
 def _explained(model: type[BaseModel], error: Any, draft: Draft, where: str) -> str:
     path = [str(part) for part in error["loc"]]
-    key = ".".join(path)
+    key = short(".".join(path))
     place = draft.place(path) or where
     if error["type"] == "extra_forbidden":
         shown = place.partition("=")[0]  # its value may be a secret

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import yaml
 
 from iteralign.errors import RecipeError
-from iteralign.foreign.errors import Unreadable
+from iteralign.foreign.errors import Unreadable, short
 from iteralign.foreign.secrets import masked
 from iteralign.foreign.yaml import Loader, readable
 
@@ -150,7 +150,7 @@ def _mapping(
         line = key_node.start_mark.line + 1
         if key in found:
             draft.problems.append(
-                f"{dotted} ({where}, line {line}): given twice, first in "
+                f"{short(dotted)} ({where}, line {line}): given twice, first in "
                 f"{draft.places[dotted].removeprefix(f'{where}, ')}; keep one"
             )
             continue
