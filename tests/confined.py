@@ -47,6 +47,15 @@ def confined(*arguments: str | Path, seconds: int = 60) -> Ended:
         )
 
 
+SHOWN = 200
+"""Characters of one foreign text that a message shows, at most."""
+
+
+def shows_little(said: str, foreign: str) -> bool:
+    """Whether a message repeats no more than 200 characters in a row of a foreign text."""
+    return not any(said[i : i + SHOWN + 1] in foreign for i in range(len(said) - SHOWN))
+
+
 def is_one_message(said: str, *named: str | Path, foreign: int = 300) -> bool:
     """Whether this is one line without a traceback, that names these, and holds no page of foreign text."""
     lines = [line for line in said.splitlines() if not line.startswith("warning: ")]

@@ -6,15 +6,16 @@ Everything that the command line can do is done by these functions and by ``buil
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from iteralign.build.consent import consent
 from iteralign.build.run import start
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import Kind, kept, load_recipe
 from iteralign.recipe.self_align import SelfAlignRecipe
-from iteralign.recipe.yaml import Override
+from iteralign.recipe.yaml import Override, override
 from iteralign.records.iteralign import RunResult
 from iteralign.records.self_align import SelfAlignResult
 from iteralign.store.run import Event, Run
@@ -29,17 +30,20 @@ def align(
     out: str | Path = "runs/embedded",
     *,
     overrides: Overrides = (),
+    allow_hosts: Sequence[str] = (),
     listen: Callable[[Event], None] | None = None,
 ) -> RunResult:
     """Align a model as the recipe says (IterAlign, arXiv 2403.18341) and return what came of it.
 
     ``recipe``: a Recipe, a YAML file, or the name of a shipped one. ``overrides``:
     ``{"stop.iterations": 5}``, or ``["stop.iterations=5"]``. ``listen`` hears each event: its ``kind``
-    (``step``, ``warning``, ``iteration``, ``run``), ``fields`` and ``time``. Everything is kept in the run
-    directory ``out``; one that already holds this run is resumed. Raises ``IterAlignError`` with a message
-    for its user.
+    (``step``, ``warning``, ``iteration``, ``run``), ``fields`` and ``time``. ``allow_hosts``: where the
+    recipe may send keys, beside addresses of ``overrides`` and what was confirmed before. Everything is kept
+    in the run directory ``out``; one that already holds this run is resumed. Raises ``IterAlignError`` with a
+    message for its user.
     """
-    return start(_chosen(recipe, overrides, Recipe), Path(out), listen)
+    with _given(allow_hosts, overrides):
+        return start(_chosen(recipe, overrides, Recipe), Path(out), listen)
 
 
 def self_align(
@@ -47,15 +51,17 @@ def self_align(
     out: str | Path = "runs/embedded-self-align",
     *,
     overrides: Overrides = (),
+    allow_hosts: Sequence[str] = (),
     listen: Callable[[Event], None] | None = None,
 ) -> SelfAlignResult:
     """Align a model as the recipe says (Self-Align, arXiv 2305.03047) and return what came of it.
 
-    ``recipe``: a SelfAlignRecipe, a YAML file, or the name of a shipped one. ``overrides`` and ``listen``: as
-    ``align`` takes them. Everything is kept in the run directory ``out``; one that already holds this run is
-    resumed. Raises ``IterAlignError`` with a message for its user.
+    ``recipe``: a SelfAlignRecipe, a YAML file, or the name of a shipped one. ``overrides``, ``allow_hosts``
+    and ``listen``: as ``align`` takes them. Everything is kept in the run directory ``out``; one that already
+    holds this run is resumed. Raises ``IterAlignError`` with a message for its user.
     """
-    return start(_chosen(recipe, overrides, SelfAlignRecipe), Path(out), listen)
+    with _given(allow_hosts, overrides):
+        return start(_chosen(recipe, overrides, SelfAlignRecipe), Path(out), listen)
 
 
 def _chosen(recipe: Kind | str | Path, overrides: Overrides, kind: type[Kind]) -> Kind:
@@ -66,6 +72,20 @@ def _chosen(recipe: Kind | str | Path, overrides: Overrides, kind: type[Kind]) -
             f"overrides go with a recipe's file or name; build the {kind.__name__} with the values instead"
         )
     return recipe
+
+
+@contextmanager
+def _given(hosts: Sequence[str], overrides: Overrides) -> Iterator[None]:
+    """Within the block keys may go to these hosts, and to the addresses among the overrides."""
+    with consent() as said:
+        said.allow([hosts] if isinstance(hosts, str) else hosts)
+        for o in map(_override, _listed(overrides)):
+            said.typed(o.key, o.value)
+        yield
+
+
+def _override(given: str | Override) -> Override:
+    return override(given) if isinstance(given, str) else given
 
 
 def _listed(overrides: Overrides) -> list[str | Override]:
@@ -92,6 +112,7 @@ def evaluate(
     parent: str | None = None,
     recipe: Recipe | str | Path = "embedded",
     overrides: Overrides = (),
+    allow_hosts: Sequence[str] = (),
     limit: int | None = None,
     labels: str | Path | None = None,
     listen: Callable[[Event], None] | None = None,
@@ -101,25 +122,26 @@ def evaluate(
     An object holds the value with its 95% interval and n, and what the data were; all is kept in the
     directory ``out``. ``tasks``: a list, or one text as ``"hhh,harm"``. ``data``: a folder that holds data
     sets, ``TASK=FILE``, or a list of such. ``parent``: a model to compare with, item by item. ``recipe``:
-    engine, oracle and held-out prompts. ``overrides`` and ``listen``: as ``align`` takes them. ``limit``: a
-    seeded sample of so many items of each task. ``labels``: answers that people have labelled, to measure
-    the judge with. Raises ``IterAlignError``.
+    engine, oracle and held-out prompts. ``overrides``, ``allow_hosts`` and ``listen``: as ``align`` takes
+    them. ``limit``: a seeded sample of so many items of each task. ``labels``: answers that people have
+    labelled, to measure the judge with. Raises ``IterAlignError``.
     """
     from iteralign.build.measuring import evaluate as measure
 
     base = _chosen(recipe, overrides, Recipe)
     given = [data] if isinstance(data, str | Path) else data
     chosen = base.model_copy(update={"model": base.model.model_copy(update={"name": model})})
-    return measure(
-        chosen,
-        tasks.split(",") if isinstance(tasks, str) else tasks,
-        Path(out),
-        data=[str(d) for d in given],
-        parent=parent,
-        limit=limit,
-        labels=None if labels is None else Path(labels),
-        listen=listen,
-    )
+    with _given(allow_hosts, overrides):
+        return measure(
+            chosen,
+            tasks.split(",") if isinstance(tasks, str) else tasks,
+            Path(out),
+            data=[str(d) for d in given],
+            parent=parent,
+            limit=limit,
+            labels=None if labels is None else Path(labels),
+            listen=listen,
+        )
 
 
 def load_run(directory: str | Path) -> Run:

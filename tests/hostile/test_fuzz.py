@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+from typer.testing import CliRunner
 
+from confined import shows_little
+from iteralign.cli.main import app
 from iteralign.constitution.export import from_file
 from iteralign.data.labels import load_labelled
 from iteralign.data.load import load_prompts
@@ -66,8 +71,8 @@ def written(name: str, text: str, reader: Callable[[Path], object]) -> object:
 
 
 @contextmanager
-def only(kind: type[Exception], named: str) -> Iterator[None]:
-    """Nothing is raised but this, and it names that."""
+def only(kind: type[Exception], named: str, text: str) -> Iterator[None]:
+    """Nothing is raised but this, it names that, and repeats no page of the text."""
     try:
         yield
     except kind as error:
@@ -75,7 +80,7 @@ def only(kind: type[Exception], named: str) -> Iterator[None]:
     else:
         return
     assert named in said
-    assert max(map(len, said.splitlines())) < 2000
+    assert shows_little(said, text)
 
 
 def changed(text: str) -> SearchStrategy[str]:
@@ -104,14 +109,14 @@ REPLIES = st.dictionaries(st.sampled_from(SAID), JSON).map(
 @fuzz
 @given(SOUP | RECIPES | SPELLED)
 def test_recipes(text: str) -> None:
-    with only(RecipeError, "r.yaml"):
+    with only(RecipeError, "r.yaml", text):
         written("r.yaml", text, load_recipe)
 
 
 @fuzz
 @given(st.sampled_from(WORDS), SOUP)
 def test_overrides(key: str, value: str) -> None:
-    with only(RecipeError, key):
+    with only(RecipeError, key, value):
         load_recipe("embedded", [override(f"{key}={value}")])
 
 
@@ -121,7 +126,7 @@ def test_overrides(key: str, value: str) -> None:
     SOUP | SPELLED | CONSTITUTIONS,
 )
 def test_constitutions(kind: str, text: str) -> None:
-    with only(DataError, "/c"):
+    with only(DataError, "/c", text):
         written(f"c{kind}", text, from_file)
 
 
@@ -132,7 +137,7 @@ def test_constitutions(kind: str, text: str) -> None:
     text=SOUP | SPELLED | LINES,
 )
 def test_rows(reader: Callable[[Path], object], kind: str, text: str) -> None:
-    with only(DataError, "p."):
+    with only(DataError, "p.", text):
         written(f"p{kind}", text, reader)
 
 
@@ -142,5 +147,69 @@ def test_rows(reader: Callable[[Path], object], kind: str, text: str) -> None:
     SOUP | SPELLED | REPLIES,
 )
 def test_replies(shape: Any, text: str) -> None:
-    with only(Unusable, ""):
+    with only(Unusable, "", text):
         read(text, "xmark", shape)
+
+
+COMMANDS = (["status"], ["show", "failures"], ["show", "scores"], ["export", "records"])
+CELLS = {
+    "meta": ("key", "value"),
+    "steps": ("scope", "name", "key", "item", "place", "current", "kind", "value"),
+    "events": ("time", "kind", "fields"),
+    "files": ("checkpoint", "file", "bytes", "sha256"),
+    "calls": ("time", "scope", "step", "key", "model", "outcome", "input_tokens", "reply"),
+}
+
+
+def opened(directory: Path) -> None:
+    """Every command that reads a run ends as it should, whatever the run holds."""
+    for words in COMMANDS:
+        done = CliRunner().invoke(app, [words[0], str(directory), *words[1:]])
+        assert done.exception is None or isinstance(done.exception, SystemExit), (words, done.exc_info)
+        assert done.exit_code in (0, 4, 6), (words, done.output)
+
+
+@contextmanager
+def copied(finished: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(shutil.copytree(finished, Path(folder) / "run"))
+
+
+few = settings(fuzz, max_examples=max(1, EXAMPLES // 12))
+
+
+@few
+@given(st.lists(st.tuples(st.floats(0, 0.9999), st.binary(min_size=1, max_size=8)), min_size=1, max_size=6))
+def test_bytes_of_a_run(finished: Path, changes: list[tuple[float, bytes]]) -> None:
+    with copied(finished) as run:
+        file = run / "run.sqlite"
+        content = bytearray(file.read_bytes())
+        for place, piece in changes:
+            at = int(place * len(content))
+            content[at : at + len(piece)] = piece
+        file.write_bytes(content)
+        opened(run)
+
+
+@few
+@given(st.data())
+def test_cells_of_a_run(finished: Path, data: st.DataObject) -> None:
+    with copied(finished) as run:
+        db = sqlite3.connect(run / "run.sqlite")
+        for _ in range(data.draw(st.integers(1, 3))):
+            table = data.draw(st.sampled_from(sorted(CELLS)))
+            column = data.draw(st.sampled_from(CELLS[table]))
+            rows = db.execute(f"SELECT rowid, {column} FROM {table} ORDER BY rowid").fetchall()
+            if not rows:
+                continue
+            row, old = data.draw(st.sampled_from(rows))
+            new = data.draw(
+                changed(str(old)) | SPELLED | SOUP | st.none() | st.integers(-5, 5) | st.binary(max_size=5)
+            )
+            if isinstance(new, str):
+                new = new.encode("utf-8", "replace").decode()
+            with suppress(sqlite3.IntegrityError):
+                db.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (new, row))
+        db.commit()
+        db.close()
+        opened(run)

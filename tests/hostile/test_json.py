@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from confined import is_one_message
+from confined import is_one_message, shows_little
 from iteralign.cli.main import app
 from iteralign.constitution.export import from_file
 from iteralign.data.labels import load_labelled
@@ -65,6 +65,7 @@ def test_a_file_is_refused_with_its_name(
         read(path)
     lines = str(told.value).splitlines()
     assert str(path) in lines[0]
+    assert shows_little(str(told.value), text)
     assert max(map(len, lines)) < 600 + len(str(path))
 
 

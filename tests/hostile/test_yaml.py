@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from confined import confined, is_one_message
+from confined import confined, is_one_message, shows_little
 from iteralign.cli.main import app
 from iteralign.constitution.export import from_file
 from iteralign.data.self_align_texts import read_exemplars, read_rules
@@ -177,3 +177,15 @@ def test_honest_aliases_are_read(tmp_path: Path) -> None:
     path.write_text("method: self-align\nengrave: {training: &t {epochs: 2}}\nclone: {training: *t}\n")
     recipe = load_recipe(path, kind=SelfAlignRecipe)
     assert (recipe.engrave.training.epochs, recipe.clone.training.epochs) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{k}: 1\n", "oracle: {{{k}: 1}}\n", "{k}: 1\n{k}: 2\n", "seed: {k}\n", "name: '{k}'\n", "oracle: {k}\n"],
+)
+def test_a_long_word_is_not_repeated(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text.format(k="a-" * 400))
+    with pytest.raises(RecipeError) as told:
+        load_recipe(path)
+    assert shows_little(str(told.value), "a-" * 400)

@@ -227,7 +227,7 @@ def test_the_last_override_of_a_key_wins() -> None:
 def test_changes_of_a_run_are_checked_and_nothing_but_the_changes() -> None:
     settings = json.loads(json.dumps(to_json(Recipe().model_dump(mode="json"))))
     assert changes(settings, ["stop.iterations=7"], "the run") == {"stop": {"iterations": 7}}
-    with pytest.raises(RecipeError, match=r"stop.iteration \(--set stop.iteration=7\): no such key"):
+    with pytest.raises(RecipeError, match=r"stop.iteration \(--set stop.iteration\): no such key"):
         changes(settings, ["stop.iteration=7"], "the run")
 
 

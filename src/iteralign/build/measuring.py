@@ -19,7 +19,7 @@ from iteralign.build.data import read_prompts
 from iteralign.build.evaluations import make, must_be_there
 from iteralign.build.installed import must_be_installed
 from iteralign.build.models import base_checkpoint, built_in_template, host, must_be_whole
-from iteralign.build.oracle import caps, must_have_prices, oracle, pair_judge
+from iteralign.build.oracle import caps, must_be_allowed, must_have_prices, oracle, pair_judge
 from iteralign.build.tasks import LABELS, requested
 from iteralign.build.trained import Trained, asked_in, runs_of, trained_on
 from iteralign.data.columns import Columns
@@ -64,6 +64,7 @@ def evaluate(
     labelled: the judge is measured on them for what they tell of, which is told beside each judged result,
     and harm is given corrected for its errors, too. Raises ``IterAlignError``.
     """
+    must_be_allowed(recipe)
     wanted, folder, files = requested(tasks, data)
     must_be_installed(recipe, training=False)
     must_have_prices(recipe)

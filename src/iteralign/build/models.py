@@ -13,7 +13,7 @@ from typing import Final
 from iteralign.build.began import began
 from iteralign.build.harness import HARNESS, harness_must_run
 from iteralign.build.installed import must_be_installed
-from iteralign.build.oracle import caps
+from iteralign.build.oracle import caps, must_be_allowed
 from iteralign.engines.facts import Began, Facts, no_run
 from iteralign.engines.weights import commit_of, sampled_hash
 from iteralign.errors import RecipeError
@@ -194,6 +194,7 @@ def host(
         case "server":
             from iteralign.engines.openai.host import ServerHost
 
+            must_be_allowed(recipe)
             model = recipe.model
             own = {"base_url", "api_key_env", "concurrency", "max_retries", "timeout"}
             return ServerHost(

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from iteralign.build import consent
 from iteralign.errors import EngineError, RecipeError
 from iteralign.ledger import Caps, InMemory, Price, R
 from iteralign.log import log
 from iteralign.protocols import Ledger, Oracle, PairJudge, Tried
 from iteralign.recipe.iteralign import Recipe
+from iteralign.recipe.load import AnyRecipe, shared
 from iteralign.recipe.models import JurorSection
 from iteralign.records.chat import Message, SamplingParams
 from iteralign.store.run import Run
@@ -76,7 +78,9 @@ def oracle(recipe: Recipe, warn: Callable[[str], None] = log, ledger: Ledger | N
     """Return what judges and proposes.
 
     A paid one's requests go through the ledger; where there is no run, through one that keeps the budget.
+    Raises ``RecipeError`` where a key would be sent to a host that the user did not confirm.
     """
+    must_be_allowed(recipe)
     ledger = InMemory(caps(recipe)) if ledger is None else ledger
     match recipe.oracle.kind:
         case "embedded":
@@ -113,8 +117,9 @@ def juror(
 def pair_judge(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger | None) -> PairJudge:
     """Return what compares two answers: the oracle's chat model, or the first one of a jury.
 
-    Raises ``RecipeError`` where there is none.
+    Raises ``RecipeError`` where there is none, or its host is not confirmed.
     """
+    must_be_allowed(recipe)
     endpoints = chat_endpoints(recipe)
     if not endpoints:
         raise RecipeError(
@@ -201,6 +206,22 @@ def chat_endpoints(recipe: Recipe) -> list[tuple[str, str | None, str]]:
                 else found
             )
     return []
+
+
+def must_be_allowed(recipe: AnyRecipe) -> None:
+    """Check that the keys of oracle and model may be sent where the recipe says, before anything is.
+
+    Raises ``RecipeError`` for a host that the user did not confirm.
+    """
+    loop = shared(recipe)
+    found = [
+        consent.Destination.of("oracle.api_key_env", url, variable)
+        for _, url, variable in chat_endpoints(loop)
+    ]
+    model = loop.model
+    if model.engine == "server":
+        found.append(consent.Destination.of("model.api_key_env", model.base_url, model.api_key_env))
+    consent.must_be_allowed(found)
 
 
 def chat_models(recipe: Recipe) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from iteralign.build.evals import tasks
 from iteralign.build.forecast import must_be_able_to_pass, short_of_disk
 from iteralign.build.installed import must_be_installed
 from iteralign.build.models import built_in_template, must_be_whole
+from iteralign.build.oracle import must_be_allowed
 from iteralign.errors import IterAlignError, StoreError
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import AnyRecipe, kept, recipe_of, shared
@@ -56,6 +57,7 @@ def start(recipe: AnyRecipe, out: Path, listen: Listener | None = None) -> RunRe
     directory is made, so that a corrected recipe may take it. Raises ``IterAlignError``.
     """
     must_be_installed(recipe, training=True)
+    must_be_allowed(recipe)
     tasks(shared(recipe))
     if not (out / "run.sqlite").exists():
         must_be_whole(recipe)
@@ -108,6 +110,7 @@ def carry_on(
             return finished
         run.event("warning", text=OLDER)
     must_be_installed(recipe, training=True)
+    must_be_allowed(recipe)
     if isinstance(recipe, SelfAlignRecipe):
         with watched(run, listen, said):
             aligned = self_align(run, recipe, self_align_parts.parts(run, recipe))

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from iteralign.cli.options import (
+    AllowOption,
     ColumnsOption,
     JsonOption,
     ModelOption,
@@ -88,6 +89,7 @@ def evaluate(
     ] = None,
     seed: SeedOption = None,
     sets: SetOption = None,
+    allow_hosts: AllowOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

@@ -24,6 +24,7 @@ from iteralign.cli.signals import interruption
 from iteralign.errors import EngineError, Interrupted, IterAlignError, StoreError
 
 if TYPE_CHECKING:
+    from iteralign.build.consent import Destination
     from iteralign.recipe.load import AnyRecipe
     from iteralign.recipe.yaml import Override
 
@@ -92,12 +93,44 @@ ColumnsOption = Annotated[
 SeedOption = Annotated[
     int | None, typer.Option("--seed", metavar="N", help="The seed of everything that is random.")
 ]
+
+
+def heard(sets: list[str] | None) -> list[str] | None:
+    """Note addresses that the user typed: keys may be sent there."""
+    from iteralign.build.consent import current
+    from iteralign.recipe.yaml import override
+
+    for given in map(override, sets or ()):
+        current().typed(given.key, given.value)
+    return sets
+
+
+def _allowed(hosts: list[str] | None) -> list[str] | None:
+    from iteralign.build.consent import current
+
+    current().allow(hosts or ())
+    return hosts
+
+
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change one key of the recipe (stop.iterations=5); repeatable."
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one key of the recipe (stop.iterations=5); repeatable.",
+        callback=heard,
     ),
 ]
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-host",
+        metavar="HOST",
+        help="A host that a recipe or run from elsewhere may send keys to; repeatable.",
+        callback=_allowed,
+    ),
+]
+"""Heard by its callback: commands have it, and do nothing with it."""
 JsonOption = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON object on standard output; progress goes to standard error."),
@@ -112,8 +145,11 @@ class Commands(typer.core.TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command. Errors that are not ours keep their traceback and end with exit code 1."""
+        from iteralign.build.consent import consent
+
         try:
-            result = super().invoke(ctx)
+            with consent(_asked if sys.stdin.isatty() and sys.stderr.isatty() else None):
+                result = super().invoke(ctx)
             sys.stdout.flush()
             return result
         except IterAlignError as error:
@@ -248,6 +284,13 @@ def resumable(directory: Path, how: str | None = None) -> Iterator[None]:
             "\nstopped; everything that was finished is kept. "
             + (how or f"Continue with: iteralign resume {directory}")
         ) from None
+
+
+def _asked(to: Destination) -> bool:
+    """Ask the user about one host that a key would be sent to."""
+    from iteralign.text.printable import safe
+
+    return typer.confirm(f"{safe(str(to))}. Send it, now and later?", default=False, err=True)
 
 
 def _not_installed(error: ModuleNotFoundError) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from iteralign.cli.options import (
+    AllowOption,
     ColumnsOption,
     JsonOption,
     ModelOption,
@@ -21,6 +22,7 @@ from iteralign.cli.options import (
     SeedOption,
     SetOption,
     emit,
+    heard,
     overrides,
     resumable,
     stdout_for_json,
@@ -35,6 +37,7 @@ ExtendOption = Annotated[
         "--set",
         metavar="KEY=VALUE",
         help="Extend the run (stop.iterations=5), raise budget.*, or reach a server in another way.",
+        callback=heard,
     ),
 ]
 
@@ -52,6 +55,7 @@ def run(
     model: ModelOption = None,
     seed: SeedOption = None,
     sets: SetOption = None,
+    allow_hosts: AllowOption = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -101,7 +105,11 @@ def start_run(recipe: AnyRecipe, out: Path | None, as_json: bool, quiet: bool) -
 
 
 def resume(
-    run: RunArgument, sets: ExtendOption = None, as_json: JsonOption = False, quiet: QuietOption = False
+    run: RunArgument,
+    sets: ExtendOption = None,
+    allow_hosts: AllowOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Continue a run where it stopped, or extend a finished one."""
     with resumable(run), stdout_for_json(as_json):

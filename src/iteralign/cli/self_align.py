@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from iteralign.cli.options import (
+    AllowOption,
     ColumnsOption,
     Commands,
     JsonOption,
@@ -114,6 +115,7 @@ def run(
     model: ModelOption = None,
     seed: SeedOption = None,
     sets: SetOption = None,
+    allow_hosts: AllowOption = None,
     plan: Annotated[
         bool,
         typer.Option(
@@ -173,6 +175,7 @@ def ablate(
             "--limit", metavar="N", min=1, help="Only so many instructions: a seeded sample of all types."
         ),
     ] = None,
+    allow_hosts: AllowOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -203,6 +206,7 @@ def instruct(
     model: ModelOption = None,
     seed: SeedOption = None,
     sets: SetOption = None,
+    allow_hosts: AllowOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Stage 1 alone: write instructions from the recipe's seeds."""
@@ -224,6 +228,7 @@ def answer(
     model: ModelOption = None,
     seed: SeedOption = None,
     sets: SetOption = None,
+    allow_hosts: AllowOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Stage 2 alone: answer instructions under the rules, and sift the answers."""
@@ -245,6 +250,7 @@ def engrave(
     model: ModelOption = None,
     seed: SeedOption = None,
     sets: SetOption = None,
+    allow_hosts: AllowOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Stage 3 alone: train the recipe's model on answers, without rules and thoughts."""
@@ -270,6 +276,7 @@ def extend(
     recipe: RecipeOption = DEFAULT,
     seed: SeedOption = None,
     sets: SetOption = None,
+    allow_hosts: AllowOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Stage 4 alone, the teacher: answer instructions at length, and sift the answers.
@@ -292,6 +299,7 @@ def clone(
     model: ModelOption = None,
     seed: SeedOption = None,
     sets: SetOption = None,
+    allow_hosts: AllowOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Stage 4 alone, the student:

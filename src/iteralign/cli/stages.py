@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from iteralign.cli.options import (
+    AllowOption,
     ColumnsOption,
     JsonOption,
     ModelOption,
@@ -45,6 +46,7 @@ def red_team(
     model: ModelOption = None,
     seed: SeedOption = None,
     sets: SetOption = None,
+    allow_hosts: AllowOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Stage 1: put red-team prompts to a model."""
@@ -68,6 +70,7 @@ def judge(
     columns: ColumnsOption = None,
     recipe: RecipeOption = "embedded",
     sets: SetOption = None,
+    allow_hosts: AllowOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Stage 2: have the oracle judge the answers."""
@@ -96,6 +99,7 @@ def propose(
     recipe: RecipeOption = "embedded",
     seed: SeedOption = None,
     sets: SetOption = None,
+    allow_hosts: AllowOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Stage 3: have the oracle propose principles.
@@ -122,6 +126,7 @@ def reflect(
     model: ModelOption = None,
     seed: SeedOption = None,
     sets: SetOption = None,
+    allow_hosts: AllowOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Stage 4: have the model revise its answers.
@@ -151,6 +156,7 @@ def finetune(
     model: ModelOption = None,
     seed: SeedOption = None,
     sets: SetOption = None,
+    allow_hosts: AllowOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Stage 5: fine-tune the model on revisions.
@@ -184,6 +190,7 @@ def oracle_check(
     limit: LimitOption = None,
     columns: ColumnsOption = None,
     sets: SetOption = None,
+    allow_hosts: AllowOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the oracle against known labels.
@@ -222,6 +229,7 @@ def oracle_calibrate(
     ],
     limit: LimitOption = None,
     columns: ColumnsOption = None,
+    allow_hosts: AllowOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a run's oracle against people's labels and keep the result.

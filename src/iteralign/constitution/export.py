@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from iteralign.constitution import markdown, positions
 from iteralign.data.files import must_be_file
 from iteralign.errors import DataError
-from iteralign.foreign.errors import Unreadable
+from iteralign.foreign.errors import Unreadable, short
 from iteralign.records.iteralign import Constitution, Principle, PrincipleStatus
 from iteralign.text.printable import readable_json
 
@@ -230,7 +230,7 @@ def _principles(path: Path, entries: list[_Entry], lines: Lines) -> tuple[Princi
 def _explained(path: Path, error: Any, lines: Lines) -> str:
     at: tuple[str | int, ...] = error["loc"]
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at).lstrip(".")
-    where = f"{path}{_line(lines, at)}, {name or 'the file'}"
+    where = f"{path}{_line(lines, at)}, {short(name) or 'the file'}"
     match error["type"]:
         case "missing":
             whole = at == ("principles",)

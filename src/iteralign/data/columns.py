@@ -61,6 +61,10 @@ NAMES: Final = (*_INSTEAD, *_OF_TASKS)
 FORM: Final = "--columns prompt=FIELD,response=FIELD,label=FIELD"
 _LISTED: Final = 300
 """Characters of a row's fields, in a message."""
+_NAMED: Final = 120
+"""Characters of one field's name, in such a list."""
+_EXAMPLE: Final = 200
+"""Characters of what a message suggests."""
 
 
 def parse_columns(text: str) -> dict[str, str]:
@@ -109,7 +113,11 @@ def with_columns(rows: Sequence[Row], columns: Columns | None, place: str) -> li
 
 def names(value: Mapping[Any, Any]) -> str:
     """A row's fields, quoted, as messages list them."""
-    return short(", ".join(repr(str(k)) for k in list(value)[:20]) or "none", _LISTED)
+    return short(", ".join(_quoted(str(k)) for k in list(value)[:20]) or "none", _LISTED)
+
+
+def _quoted(name: str) -> str:
+    return short(repr(name), _NAMED)
 
 
 def remedy(value: object, wanted: Sequence[str]) -> str:
@@ -128,8 +136,8 @@ def remedy(value: object, wanted: Sequence[str]) -> str:
         chosen[name] = _label_among(left) if name == "label" else _text_among(name, left)
     example = ",".join(f"{n}={_shell(f) if f else 'FIELD'}" for n, f in chosen.items())
     return (
-        f"Name the fields: --columns {short(example, _LISTED)}, with your own of "
-        f"{short(', '.join(map(repr, list(fields)[:20])), _LISTED)} "
+        f"Name the fields: --columns {short(example, _EXAMPLE)}, with your own of "
+        f"{short(', '.join(map(_quoted, list(fields)[:20])), _LISTED)} "
         "(in a recipe: the key columns beside the source)"
     )
 

@@ -18,7 +18,7 @@ from iteralign.errors import EngineError, IterAlignError, Unavailable
 from iteralign.foreign.errors import short
 from iteralign.text.printable import count_of
 
-_SAID = 300
+_SAID = 200
 """Characters of what a library says, in a message."""
 ADAPTER_FILE = "adapter_config.json"
 NO_GGUF = (

@@ -14,6 +14,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from iteralign.foreign.errors import short
+from iteralign.foreign.secrets import masked
 from iteralign.recipe.yaml import Draft
 
 
@@ -74,12 +76,17 @@ def _number(value: float) -> str:
 
 
 def explain(model: type[BaseModel], error: Any, draft: Draft, where: str) -> str:
-    """One of pydantic's errors about a draft, in our words, on one line."""
+    """One of pydantic's errors about a draft, in our words, on one line, without what looks like a key."""
+    return masked(_explained(model, error, draft, where))
+
+
+def _explained(model: type[BaseModel], error: Any, draft: Draft, where: str) -> str:
     path = [str(part) for part in error["loc"]]
-    key = ".".join(path)
+    key = short(".".join(path))
     place = draft.place(path) or where
     if error["type"] == "extra_forbidden":
-        return f"{key} ({place}): no such key.{_nearest(model, path)}"
+        shown = place.partition("=")[0]  # its value may be a secret
+        return f"{key} ({shown}): no such key.{_nearest(model, path)}"
     if error["type"] == "value_error":
         text = str(error["ctx"]["error"])  # it opens with the key that it is about
         return f"{text} ({draft.place(text.split(' ')[0].split('.')) or where})"

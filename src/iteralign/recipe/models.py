@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from iteralign.foreign.secrets import is_key, masked
 from iteralign.recipe.sections import Section
 
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
@@ -32,7 +33,7 @@ def _hold_no_secret(section: str, urls: Mapping[str, str | None]) -> None:
             wrong = True
         if wrong:
             raise ValueError(
-                f"{section}.{key} = {url!r} is not an address: give http://HOST:PORT/v1 or https://HOST/v1"
+                f"{section}.{key} = {masked(repr(url))} is not an address: give http://HOST:PORT/v1 or https://HOST/v1"
             )
         # Azure's classic addresses say which API they speak
         if "@" in parts.netloc or (parts.query and not _API_VERSION.fullmatch(parts.query)):
@@ -40,6 +41,15 @@ def _hold_no_secret(section: str, urls: Mapping[str, str | None]) -> None:
                 f"{section}.{key} holds a user, a password or a query, and recipes are stored: leave them "
                 "out (?api-version=... of Azure may stay), and put the key into the "
                 "environment variable that api_key_env names"
+            )
+
+
+def _name_no_key(section: str, variables: Mapping[str, str | None]) -> None:
+    for key, variable in variables.items():
+        if variable is not None and is_key(variable):
+            raise ValueError(
+                f"{section}.{key} = *** looks like a key itself, and recipes are stored: put the key into an "
+                "environment variable, and give the variable's name"
             )
 
 
@@ -119,6 +129,7 @@ class ModelSection(Section):
                 "= server, or unset it"
             )
         _hold_no_secret("model", {"base_url": self.base_url})
+        _name_no_key("model", {"api_key_env": self.api_key_env})
         return self
 
 
@@ -187,6 +198,11 @@ class OracleSection(Section):
 
     @model_validator(mode="after")
     def _holds_no_secret(self) -> Self:
+        _name_no_key(
+            "oracle",
+            {"api_key_env": self.api_key_env}
+            | {f"jurors.{name}.api_key_env": j.api_key_env for name, j in self.jurors.items()},
+        )
         _hold_no_secret(
             "oracle",
             {

@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 import yaml
 
 from iteralign.errors import RecipeError
-from iteralign.foreign.errors import Unreadable
+from iteralign.foreign.errors import Unreadable, short
+from iteralign.foreign.secrets import masked
 from iteralign.foreign.yaml import Loader, readable
 
 _SCALARS: tuple[tuple[str, str, str], ...] = (
@@ -87,7 +88,7 @@ def read(text: str, where: str) -> Draft:
             if isinstance(node, yaml.MappingNode):
                 draft.data = _mapping(loader, node, where, (), draft)
     except Unreadable as error:
-        raise RecipeError(f"{where}{error.at}: {error}") from error
+        raise RecipeError(f"{where}{error.at}: {masked(str(error))}") from error
     if node is not None and not isinstance(node, yaml.MappingNode):
         raise RecipeError(
             f"{where}, line {node.start_mark.line + 1}: sections and keys are expected (`seed: 0`), "
@@ -103,7 +104,8 @@ def override(text: str) -> Override:
     """
     key, sign, value = text.partition("=")
     key = key.strip()
-    place = f"--set {text if len(text) <= _LONGEST else text[:_LONGEST] + '...'}"
+    said = masked(text)  # a key may have been pasted
+    place = f"--set {said if len(said) <= _LONGEST else said[:_LONGEST] + '...'}"
     if not sign or not key or not all(key.split(".")):
         raise RecipeError(f"{place}: section.key=value is expected, for example --set stop.iterations=5")
     return Override(key, _scalar(value.strip(), place), place)
@@ -148,7 +150,7 @@ def _mapping(
         line = key_node.start_mark.line + 1
         if key in found:
             draft.problems.append(
-                f"{dotted} ({where}, line {line}): given twice, first in "
+                f"{short(dotted)} ({where}, line {line}): given twice, first in "
                 f"{draft.places[dotted].removeprefix(f'{where}, ')}; keep one"
             )
             continue
@@ -177,7 +179,7 @@ def _scalar(value: str, place: str) -> Any:
         with readable(value):
             return loader.construct_object(yaml.ScalarNode(tag, value))
     except Unreadable as error:
-        raise RecipeError(f"{place}: {error}") from error
+        raise RecipeError(f"{place}: {masked(str(error))}") from error
 
 
 def _kind(node: yaml.Node) -> str:
