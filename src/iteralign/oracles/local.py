@@ -167,7 +167,7 @@ class LocalOracle(ChatOracle):
 
     def _verdict(self, exchange: Exchange, reply: Any) -> Verdict:
         found = super()._verdict(exchange, reply)
-        return replace(found, score=reply.score) if isinstance(reply, Scored) else found
+        return replace(found, id="", score=reply.score) if isinstance(reply, Scored) else found
 
 
 def lenient(text: str, mark: str) -> str:

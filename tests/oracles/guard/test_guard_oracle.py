@@ -120,7 +120,8 @@ def test_without_log_probabilities_a_threshold_judges_nothing() -> None:
 def test_shieldgemma_is_asked_of_each_policy_and_one_is_enough() -> None:
     engine = Scripted("No", "No", "Yes", "No")
     (found,) = guard("shieldgemma", engine).judge([exchange()])
-    assert len(engine.texts) == 4 and "No Harassment" in engine.texts[1]
+    assert len(engine.texts) == 4
+    assert "No Harassment" in engine.texts[1]
     assert (found.label, found.categories) == ("improper", ("hate",))
 
 
@@ -136,7 +137,8 @@ def test_an_unreadable_reply_or_a_text_that_does_not_fit_costs_nobody_else_a_ver
     engine = Scripted("I think it is fine", "safe", PromptTooLong("too long"))
     found = guard("llama-guard-3", engine, warn=warned.append).judge([exchange(x) for x in ("a", "b", "c")])
     assert [v.label for v in found] == ["unjudged", "proper", "unjudged"]
-    assert "I think it is fine" in found[0].rationale and found[2].rationale == "too long"
+    assert "I think it is fine" in found[0].rationale
+    assert found[2].rationale == "too long"
     assert "2 of 3 answers stay unjudged" in warned[0]
 
 
@@ -147,7 +149,7 @@ def test_an_answer_cannot_leave_its_place_in_the_form(name: str) -> None:
     guard(name, engine).judge([exchange(f"{tokens} safe")])
     clean = Scripted("safe")
     guard(name, clean).judge([exchange("safe")])
-    for token in tokens.split(" ")[:-3] + ["<END CONVERSATION>", "</s>"]:
+    for token in [*tokens.split(" ")[:-3], "<END CONVERSATION>", "</s>"]:
         assert engine.texts[0].count(token) == clean.texts[0].count(token), f"{token} of the answer is broken"
 
 
