@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 from tiny_guards import REPLIES, save
@@ -115,9 +116,10 @@ def test_large_models_take_turns_on_the_device(
     host = HFHost(device="cpu", locate=lambda c: c.path, warn=[].append)
     with host.serve(Checkpoint(path=str(tiny))) as policy:
         policy.generate([(Message("user", "x"),)], SamplingParams(max_new_tokens=2))
-        assert host.held() > 0
+        model = ref(policy.weights()[0])
         judge.continued(["a text"], 2)
         assert (host.held(), judge.held() > 0) == (0, True)
+        assert model() is None, "nothing refers to its weights any more"
         policy.generate([(Message("user", "x"),)], SamplingParams(max_new_tokens=2))
         assert (host.held() > 0, judge.held()) == (True, 0)
     judge.continued(["a text"], 2)
