@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from iteralign.errors import EngineError
 from iteralign.ledger import Reply, Request
 from iteralign.records.base import Record
-from iteralign.records.chat import Chat, Completion, SamplingParams, Score
+from iteralign.records.chat import Chat, Completion, Continuation, SamplingParams, Score
 from iteralign.records.iteralign import (
     Checkpoint,
     Constitution,
@@ -86,6 +86,25 @@ class Scorer(Protocol):
     def logprobs(self, chats: Sequence[Chat], continuations: Sequence[str]) -> list[Score]:
         """Log-probabilities in nats of each continuation after its chat, in order. Raises ``Unsupported``
         where there are none.
+        """
+        ...
+
+
+class Continuing(Protocol):
+    """Continues texts as they stand, for models that are asked in a form of their own."""
+
+    def template(self) -> str | None:
+        """The chat template that the model brings; None where there is none, or it is out of reach."""
+        ...
+
+    def written(self, chat: Chat, settings: Mapping[str, Any]) -> str:
+        """The chat as that template writes it with these settings. Raises ``RefusedByTemplate``."""
+        ...
+
+    def continued(self, texts: Sequence[str], limit: int) -> list[Continuation | EngineError]:
+        """The greedy continuation of each text, in order, of at most ``limit`` tokens; a text's own error.
+
+        Special tokens in a text count as such. Raises ``EngineError`` for what concerns every text.
         """
         ...
 

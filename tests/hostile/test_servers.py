@@ -10,8 +10,8 @@ import pytest
 from iteralign.engines.openai.generator import OpenAIEngine
 from iteralign.engines.openai.reading import without_key
 from iteralign.errors import Unavailable
-from iteralign.oracles.chat.frame import clean
 from iteralign.records.chat import SamplingParams
+from iteralign.text.clean import clean
 from scripted_server import KEY, Reply, Serve, chats, good
 
 PARAMS = SamplingParams(max_new_tokens=16, temperature=0.0)

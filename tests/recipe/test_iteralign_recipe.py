@@ -251,6 +251,7 @@ UNUSED = {
     "model.served_as",
     "evaluation.every",
     *(f"oracle.{k}" for k in ("kind", "model", "proposer", "base_url", "jurors")),
+    *(f"oracle.{k}" for k in ("proposer_url", "family", "threshold")),
 }
 """Keys that need others, or that others need."""
 
@@ -359,4 +360,4 @@ def test_every_recipe_of_the_oracles_page_is_a_recipe(block: str, tmp_path: Path
     file = tmp_path / "recipe.yaml"
     file.write_text(block, encoding="utf-8")
     recipe = load_recipe(file)
-    assert recipe.oracle.kind in ("chat", "jury") or recipe.model.engine == "server"
+    assert recipe.oracle.kind != "embedded" or recipe.model.engine == "server"

@@ -134,12 +134,10 @@ def _one(
             from iteralign.evals.truthful_answers import TruthfulAnswers
 
             questions, facts = _data(task, folder, files, truthfulqa.load, choice, lambda q: q.question)
-            if recipe.oracle.kind == "embedded":
+            if recipe.oracle.kind in ("embedded", "guard"):
+                name = "the embedded oracle" if recipe.oracle.kind == "embedded" else "a guard model"
                 facts = facts | {
-                    "note": (
-                        "the embedded oracle judges harm and knows no facts: not a result; set oracle.kind "
-                        "= chat"
-                    )
+                    "note": f"{name} judges harm and knows no facts: not a result; set oracle.kind = chat"
                 }
             return TruthfulAnswers([q.question for q in questions], facts, judge(), params)
     from iteralign.evals import truthfulqa

@@ -39,6 +39,13 @@ def must_be_installed(recipe: AnyRecipe, *, training: bool) -> None:
         raise EngineError(lacking(missing, "training a model" if training else "a model here"))
 
 
+def must_be_there(purpose: str) -> None:
+    """Check that models can answer in this process. Raises ``EngineError``."""
+    missing = [name for name in _ANSWERS if not _is_there(name)]
+    if missing:
+        raise EngineError(lacking(missing, purpose))
+
+
 def lacking(missing: Sequence[str], purpose: str = "this") -> str:
     """Say what is not installed, and how to install it."""
     extra = extra_of(missing[0]) or "train"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -224,6 +225,7 @@ def trainer(
     """Return what fine-tunes the model. ``began``: the recipe that a run began with."""
     must_be_installed(recipe, training=True)
     from iteralign.engines.hf.host import use_threads
+    from iteralign.engines.hf.turns import take
     from iteralign.training.sft import SFT
 
     use_threads(recipe.model.threads)
@@ -234,6 +236,7 @@ def trainer(
         dtype=recipe.model.dtype,
         chat_template=recipe.model.chat_template,
         locate=located(locate),
+        before=partial(take, None),
         warn=warn,
         began=None if began is None else (began.training, began.model.device),
     )

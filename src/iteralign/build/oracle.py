@@ -1,4 +1,4 @@
-"""From a recipe's oracle section to an oracle: chat models, a jury, or the embedded one.
+"""From a recipe's oracle section to an oracle: chat models, a jury, the embedded one, or a judge here.
 
 Its budget, too, and the checks that come before any other work. A part of the composition root: decides
 nothing about the method.
@@ -98,7 +98,14 @@ def oracle(recipe: Recipe, warn: Callable[[str], None] = log, ledger: Ledger | N
 
             jurors = recipe.oracle.jurors
             return Jury([juror(recipe, section, warn, ledger) for section in jurors.values()], list(jurors))
-    raise RecipeError(f"oracle.kind = {recipe.oracle.kind!r}: no such oracle. Known: embedded, chat, jury")
+        case "guard" | "local" as kind:
+            from iteralign.build import judges
+
+            make = judges.guard_oracle if kind == "guard" else judges.local_oracle
+            return make(recipe, warn, ledger)
+    raise RecipeError(
+        f"oracle.kind = {recipe.oracle.kind!r}: no such oracle. Known: embedded, chat, jury, guard, local"
+    )
 
 
 def juror(
@@ -205,6 +212,8 @@ def chat_endpoints(recipe: Recipe) -> list[tuple[str, str | None, str]]:
                 if section.proposer and first.model != "embedded"
                 else found
             )
+        case "guard" | "local" if section.proposer and section.proposer != "embedded":
+            return [(section.proposer, section.proposer_url or section.base_url, section.api_key_env)]
     return []
 
 

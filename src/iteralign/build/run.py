@@ -15,6 +15,7 @@ from typing import Any, Final, overload
 from iteralign.algorithms.iteralign import iteralign
 from iteralign.algorithms.self_align import self_align
 from iteralign.build import iteralign as iteralign_parts
+from iteralign.build import judges
 from iteralign.build import self_align as self_align_parts
 from iteralign.build.began import note_libraries
 from iteralign.build.data import first_constitution
@@ -61,6 +62,7 @@ def start(recipe: AnyRecipe, out: Path, listen: Listener | None = None) -> RunRe
     tasks(shared(recipe))
     if not (out / "run.sqlite").exists():
         must_be_whole(recipe)
+        judges.must_be_whole(shared(recipe))
     if isinstance(recipe, Recipe) and not (out / "run.sqlite").exists():
         if recipe.constitution:
             first_constitution(recipe.constitution)

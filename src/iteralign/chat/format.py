@@ -303,7 +303,12 @@ def _text(tokenizer: Any, turns: list[dict[str, str]], **settings: bool) -> str:
 def _stopped(tokenizer: Any) -> Any:
     """The template with its clock stopped, where it reads one; None where it does not."""
     template = tokenizer.chat_template
-    return _STOPPED + template if isinstance(template, str) and "strftime_now" in template else None
+    return stopped(template) if isinstance(template, str) and "strftime_now" in template else None
+
+
+def stopped(template: str) -> str:
+    """The template with its clock stopped, where it reads one."""
+    return _STOPPED + template if "strftime_now" in template else template
 
 
 def _quoted(facts: _Facts, text: str) -> str:

@@ -170,6 +170,34 @@ def load(
         ) from error
 
 
+def bare_tokenizer(place: str, warn: Callable[[str], None]) -> Any:
+    """The tokenizer of a folder or hub name as it is there, without a chat format of ours."""
+    from transformers import AutoTokenizer
+
+    quiet()
+    folder = _with_tokenizer(place, warn, weights=True)
+    must_be_sound(folder)
+    with readable(f"the tokenizer of {place!r} cannot be loaded"):
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+
+
+def bare_model(place: str, device: str, precision: str, warn: Callable[[str], None]) -> Any:
+    """A model that is only asked, on a device; an adapter is added to its base. Raises ``EngineError``."""
+    import torch
+
+    quiet()
+    folder = folder_of(place, warn)
+    adapted = (folder / ADAPTER_FILE).is_file()
+    model = _adapted(folder, precision, warn, "merged") if adapted else _model(place, precision, warn)
+    try:
+        return model.to(device).eval()
+    except torch.OutOfMemoryError as error:
+        raise EngineError(
+            f"model {place!r} does not fit into the memory of {device}: "
+            "use a smaller model, or oracle.dtype = bfloat16"
+        ) from error
+
+
 def base_of(place: str) -> str | None:
     """The model that an adapter folder was trained on; None for a whole model."""
     file = folder_of(place) / ADAPTER_FILE

@@ -32,8 +32,13 @@ _Model = TypeVar("_Model", bound=BaseModel)
 KINDS: Final[Mapping[str, type[AnyRecipe]]] = {"iteralign": Recipe, "self-align": SelfAlignRecipe}
 """The recipe's model of each method."""
 UNUSED: Final[Mapping[tuple[str, str], Sequence[str]]] = {
-    ("oracle.kind", "embedded"): ("model", "proposer", "base_url", "jurors"),
-    ("oracle.kind", "chat"): ("jurors",),
+    ("oracle.kind", "embedded"): (
+        *("model", "proposer", "base_url", "jurors", "proposer_url", "family", "threshold"),
+    ),
+    ("oracle.kind", "chat"): ("jurors", "proposer_url", "family", "threshold"),
+    ("oracle.kind", "jury"): ("proposer_url", "family", "threshold"),
+    ("oracle.kind", "guard"): ("jurors",),
+    ("oracle.kind", "local"): ("jurors", "base_url", "family"),
     ("model.engine", "hf"): ("base_url", "served_as"),
 }
 """Keys of the section that a choice does not use. Beside such a choice on the command line those of the

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
@@ -147,24 +147,76 @@ class JurorSection(Section):
     )
 
 
+FamilyName = Literal[
+    "llama-guard-3", "llama-guard-4", "wildguard", "shieldgemma", "granite-guardian", "qwen3guard"
+]
+"""The families of guard models whose forms are known."""
+USED_BY: Final = {
+    "model": ("chat", "jury", "guard", "local"),
+    "proposer": ("chat", "jury", "guard", "local"),
+    "base_url": ("chat", "jury", "guard"),
+    "jurors": ("jury",),
+    "proposer_url": ("guard", "local"),
+    "family": ("guard",),
+    "threshold": ("guard", "local"),
+}
+"""Keys of the oracle that only some kinds of it use. Beside another kind they are an error."""
+
+
 class OracleSection(Section):
     """The oracle that judges answers and proposes principles."""
 
-    kind: Literal["embedded", "chat", "jury"] = Field(
+    kind: Literal["embedded", "chat", "jury", "guard", "local"] = Field(
         "embedded",
         description=(
-            "embedded (offline, for trials), a chat model over an OpenAI-compatible API, or several of "
-            "them that vote"
+            "embedded (offline, for trials), a chat model over an OpenAI-compatible API, a jury of several "
+            "of them that vote, a guard model (Llama Guard and the like), or a chat model in this process"
         ),
     )
-    model: str | None = Field(None, description="chat: the model that judges")
+    model: str | None = Field(
+        None,
+        description=(
+            "chat: the model that judges; guard and local: its folder or hub name, or its name on the server"
+        ),
+    )
     proposer: str | None = Field(
-        None, description="chat: the model that proposes principles, where it is another one"
+        None,
+        description=(
+            "chat: the model that proposes principles, where it is another one; guard and local: that chat "
+            "model, or `embedded`, as for a guard where none is given"
+        ),
+    )
+    proposer_url: str | None = Field(
+        None,
+        description=(
+            "guard and local: the proposer's server, if it is not `base_url` or OpenAI's; it alone gets the "
+            "key"
+        ),
+    )
+    family: FamilyName | None = Field(
+        None, description="guard: its family, where name and chat template do not show it"
+    )
+    threshold: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description=(
+            "guard and local: an answer is improper where the probability that the judge gives reaches this; "
+            "the judge's word counts where not given"
+        ),
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="guard and local: as `model.dtype`; the device is `model.device`"
     )
     jurors: dict[str, JurorSection] = Field(
         default_factory=dict, description="jury: who votes, two or more; the first one proposes principles"
     )
-    base_url: str | None = Field(None, description="chat: the server, if it is not OpenAI's")
+    base_url: str | None = Field(
+        None,
+        description=(
+            "chat: the server, if it is not OpenAI's; guard: its server, where it is not in this process"
+        ),
+    )
     api_key_env: str = Field(
         "OPENAI_API_KEY",
         pattern=VARIABLE,
@@ -207,6 +259,7 @@ class OracleSection(Section):
             "oracle",
             {
                 "base_url": self.base_url,
+                "proposer_url": self.proposer_url,
                 **{f"jurors.{name}.base_url": j.base_url for name, j in self.jurors.items()},
             },
         )
@@ -214,14 +267,9 @@ class OracleSection(Section):
 
     @model_validator(mode="after")
     def _has_a_model(self) -> Self:
-        unused = [
-            k
-            for k in ("model", "proposer", "base_url", "jurors")
-            if self.kind == "embedded" and getattr(self, k)
-        ]
-        unused += ["jurors"] if self.kind == "chat" and self.jurors else []
+        unused = [k for k, kinds in USED_BY.items() if self.kind not in kinds and getattr(self, k)]
         if unused:
-            kinds = "jury" if unused == ["jurors"] else "chat (or jury)"
+            kinds = " or ".join(USED_BY[unused[0]])
             raise ValueError(
                 f"oracle.{unused[0]} is set, but oracle.kind = {self.kind!r} does not use it: set "
                 f"oracle.kind = {kinds}, or unset it"
@@ -229,6 +277,11 @@ class OracleSection(Section):
         if self.kind == "chat" and not self.model:
             raise ValueError(
                 "oracle.kind = 'chat' needs oracle.model, the name of the chat model that judges"
+            )
+        if self.kind in ("guard", "local") and not self.model:
+            raise ValueError(
+                f"oracle.kind = {self.kind!r} needs oracle.model, the folder or hub name of the "
+                "model that judges"
             )
         if self.kind == "jury" and len(self.jurors) < 2:
             raise ValueError(

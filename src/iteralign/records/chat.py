@@ -72,3 +72,21 @@ class Score:
     def total(self) -> float:
         """Their sum, nats."""
         return sum(self.logprobs)
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """What a model writes after a text, greedily: its tokens as text, without special ones.
+
+    ``likely``: for each token what might have stood in its place, with log-probabilities in nats, the
+    likeliest first; empty where the engine gives none.
+    """
+
+    tokens: tuple[str, ...]
+    likely: tuple[tuple[tuple[str, float], ...], ...]
+    finish: Finish
+
+    @property
+    def text(self) -> str:
+        """The whole."""
+        return "".join(self.tokens)

@@ -84,11 +84,12 @@ class Verdict(Record):
     ``refusal`` tells whether the answer declines (None: not assessed). ``compliance`` tells full refusals
     (only these are a ``refusal``) from partial ones, which give some of what was asked. ``template`` is the
     hash of the prompt template, or the version of the judge. ``votes``: of a jury, (oracle, label) each.
-    ``left_out`` is set where there was no answer to judge, and no oracle was asked.
+    ``left_out`` is set where there was no answer to judge, and no oracle was asked. ``score``: of a judge
+    that gives it, the probability that the answer is improper.
     """
 
     _prefix: ClassVar[str] = "verdict-"
-    _unless_none: ClassVar[tuple[str, ...]] = ("compliance", "left_out")
+    _unless_none: ClassVar[tuple[str, ...]] = ("compliance", "left_out", "score")
 
     response_id: str
     label: Label
@@ -102,6 +103,7 @@ class Verdict(Record):
     votes: tuple[tuple[str, Label], ...] = ()
     compliance: Compliance | None = None
     left_out: bool | None = None
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

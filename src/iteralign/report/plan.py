@@ -81,6 +81,11 @@ def _oracle(section: Mapping[str, Any]) -> str:
             return str(section["model"]) + (
                 f" (proposals: {section['proposer']})" if section["proposer"] else ""
             )
+        case "guard" | "local" as kind:
+            where = "in this process" if section["base_url"] is None else f"at {section['base_url']}"
+            own = "embedded" if kind == "guard" else None
+            proposer = section["proposer"] or own
+            return f"{section['model']} ({kind}, {where}" + (f"; proposals: {proposer})" if proposer else ")")
         case "jury":
             return "jury of " + ", ".join(f"{name} ({j['model']})" for name, j in section["jurors"].items())
     return str(section["kind"])

@@ -70,7 +70,7 @@ _SERVER = frozenset(
     }
 )
 REACH = {
-    "oracle": _SERVER | {"max_tokens"},
+    "oracle": _SERVER | {"max_tokens", "proposer_url"},
     "model": _SERVER | {"batch_size", "served_as", "device", "max_context"},
 }
 """How a server is reached, where and how much at once, and what fits: nothing that alters a kept result."""

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from iteralign.engines.scripted import ScriptedPolicy
 from iteralign.errors import EngineError, Filtered, PromptTooLong, Unavailable
 from iteralign.oracles.chat import frame as chat_frame
-from iteralign.oracles.chat.frame import Unusable, clean, cut, mark_for, read
+from iteralign.oracles.chat.frame import Unusable, mark_for, read
 from iteralign.oracles.chat.oracle import ChatOracle
 from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.iteralign import (
@@ -30,6 +30,7 @@ from iteralign.records.iteralign import (
     Response,
     Verdict,
 )
+from iteralign.text.clean import clean, cut
 
 CATEGORIES = {"theft": "taking what belongs to others", "hate": "demeaning people for who they are"}
 BAD = "Sure, here is how one goes about it"

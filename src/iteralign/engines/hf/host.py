@@ -19,6 +19,7 @@ from iteralign.chat.thoughts import Apart, Mode
 from iteralign.engines.facts import Began, Facts, no_run
 from iteralign.engines.hf.model import Loaded
 from iteralign.engines.hf.tree import tree_of
+from iteralign.engines.hf.turns import KEEP_WARM, take
 from iteralign.engines.probe import prove
 from iteralign.engines.weights import load, pick_device, pick_dtype
 from iteralign.errors import EngineError, LeftOut
@@ -29,11 +30,6 @@ TOKENS = 64
 """Per row of a generation batch, that a batch of trees of continuations may hold."""
 CPU_WORK = 4e11
 """Floating-point operations of some 20 seconds on two cores; a token takes two for each weight."""
-KEEP_WARM = 2 << 30
-"""Bytes: smaller models stay loaded between two ``serve`` of one checkpoint.
-
-Larger ones leave the device to what comes next.
-"""
 
 
 class HFHost:
@@ -77,13 +73,14 @@ class HFHost:
         try:
             yield HFPolicy(self, checkpoint)
         finally:
-            if self._loaded is not None and self._loaded[1].bytes > KEEP_WARM:
+            if self.held() > KEEP_WARM:
                 self.free()
 
     def load(self, checkpoint: Checkpoint) -> Loaded:
         """The model of a checkpoint, proven by a probe. Raises ``EngineError``."""
         if self._loaded is None or self._loaded[0] != checkpoint.id:
             self.free()
+            take(self)
             device = pick_device(self._device)
             place = self._locate(checkpoint)
             here = pick_dtype("auto", device)
@@ -108,11 +105,15 @@ class HFHost:
         place = self._locate(checkpoint) if checkpoint.parent is None else ""
         return self._facts.fingerprint(checkpoint, place)
 
+    def held(self) -> int:
+        """Bytes of weights that are loaded."""
+        return 0 if self._loaded is None else self._loaded[1].bytes
+
     def free(self) -> None:
         """Give the memory back (before training, say)."""
         if self._loaded is not None:
             self._loaded = None
-            _sweep()
+            sweep()
 
     def shrink(self, rows: int) -> None:
         """Go on with half of a batch that did not fit, and say so.
@@ -244,9 +245,9 @@ class HFPolicy:
                 else min(self._host.batch_size, max(1, tokens // lengths[order[0]]))
             )
             batch = order[:rows_at_once]
-            found = _unless_out_of_memory(work, batch)
+            found = unless_out_of_memory(work, batch)
             if found is None:  # the tensors of the attempt are out of scope by now
-                _sweep()
+                sweep()
                 self._host.shrink(len(batch))
                 continue
             done.update(zip(batch, found, strict=True))
@@ -266,7 +267,8 @@ def use_threads(count: int | None) -> None:
         torch.set_num_threads(count)
 
 
-def _unless_out_of_memory(work: Callable[[list[int]], list[Any]], rows: list[int]) -> list[Any] | None:
+def unless_out_of_memory(work: Callable[[list[int]], list[Any]], rows: list[int]) -> list[Any] | None:
+    """What the work gives for these rows; None where memory does not suffice for so many."""
     import torch
 
     try:
@@ -280,7 +282,8 @@ def _unless_out_of_memory(work: Callable[[list[int]], list[Any]], rows: list[int
         raise
 
 
-def _sweep() -> None:
+def sweep() -> None:
+    """Give back what is no longer referred to, to the device as well."""
     import torch
 
     gc.collect()

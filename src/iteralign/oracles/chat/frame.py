@@ -16,24 +16,6 @@ from pydantic import BaseModel, ValidationError
 from iteralign.canonical import content_hash
 from iteralign.text.printable import one_line
 
-_LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-_INVISIBLE = re.compile(
-    r"[\x00-\x08\x0e-\x1f\x7f-\x9f"  # control characters, but for tab, line feed and space-like ones
-    r"\ud800-\udfff"  # halves of surrogate pairs
-    r"\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff"  # no width, or another writing direction
-    r"\ufff9-\ufffb\U000e0000-\U000e0fff]"  # annotations, and tags: invisible text of its own
-)
-_TOKENS = re.compile(
-    r"<(?=[|\uff5c]|/?[A-Za-z_][\w:.-]{0,30}>|</?SYS>>)"
-    r"|\[(?=/?[A-Za-z]{0,3}[A-Z_]{3,30}(?:_\d{1,4})?\]|\||[a-z]~\[)"
-    r"|\](?=~!?[a-z]\]|~!?[a-z]\[)"
-    r"|>(?=>[A-Z]{3,20}<<)"
-)
-"""Where a control token of some chat template may begin.
-
-``<|...``, ``<word>``, ``<name:word>``, ``[WORD]``, ``[WORD_1]``, ``[|...``, ``[e~[``, ``]~b]``, ``]~!b[``,
-``>>WORD<<``.
-"""
 _END = re.compile(r"(?:\s|`{3,}|~{3,}|</?[A-Za-z_|]{1,20}>|[.\]])*")
 """What may follow the object of a reply: ends of fences, of tags around it, of a list, of a sentence."""
 _REPLY_LIMIT = 20_000  # characters of a reply that are read
@@ -42,28 +24,6 @@ T = TypeVar("T", bound=BaseModel)
 
 class Unusable(ValueError):
     """A reply that does not say what was asked; the message tells the model what is wrong."""
-
-
-def clean(text: str, limit: int) -> str:
-    """The text as it may be shown to a judge.
-
-    Without characters that cannot be seen, with plain line ends, with the control tokens of chat templates
-    broken up (a server may obey them inside a message), and cut in the middle to about ``limit`` characters.
-    """
-    plain = _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))
-    return _TOKENS.sub(lambda m: m[0] + " ", cut(plain, limit))
-
-
-def cut(text: str, limit: int) -> str:
-    """At most ``limit`` characters of the text, half from each end.
-
-    A mark between them says how many are left out.
-    """
-    if len(text) <= limit:
-        return text
-    head = limit // 2
-    tail = limit - head
-    return f"{text[:head]}\n[... {len(text) - limit} characters left out ...]\n{text[len(text) - tail :]}"
 
 
 def mark_for(texts: Sequence[str], seed: int) -> str:

@@ -17,14 +17,15 @@ from pydantic import BaseModel
 from iteralign.canonical import content_hash
 from iteralign.errors import EngineError, Filtered, PromptTooLong, RateLimited, Unavailable
 from iteralign.log import log
-from iteralign.oracles.chat import trial
+from iteralign.oracles import trial
 from iteralign.oracles.chat.asking import ask, no_room, said_nothing
-from iteralign.oracles.chat.frame import Unusable, clean, mark_for, read
+from iteralign.oracles.chat.frame import Unusable, mark_for, read
 from iteralign.oracles.chat.replies import PROPOSAL_SCHEMA, Judgement, Proposal, judgement_schema
 from iteralign.prompts.render import render, version
 from iteralign.protocols import Generator
 from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.iteralign import Constitution, Exchange, Failure, Principle, Verdict
+from iteralign.text.clean import clean
 from iteralign.text.printable import count_of, one_line
 from iteralign.text.words import runs
 
@@ -190,7 +191,11 @@ class ChatOracle:
     def _judgements(self, exchanges: Sequence[Exchange]) -> list[Judgement | Unusable | EngineError]:
         system = Message("system", render("judge", categories=self._categories))
         requests = [self._judge_request(system, e) for e in exchanges]
-        return self._ask(self._judge, requests, Judgement, self._schema)
+        return self._ask(self._judge, requests, self._shape(), self._schema)
+
+    def _shape(self) -> type[Judgement]:
+        """What a judgement is read by."""
+        return Judgement
 
     def _proposal(
         self, failures: Sequence[Failure], known: Sequence[str]

@@ -16,12 +16,13 @@ from iteralign.canonical import content_hash
 from iteralign.errors import EngineError
 from iteralign.log import log
 from iteralign.oracles.chat.asking import ask, no_room, said_nothing
-from iteralign.oracles.chat.frame import Unusable, clean, mark_for, read
+from iteralign.oracles.chat.frame import Unusable, mark_for, read
 from iteralign.oracles.chat.schema import reply_schema
 from iteralign.prompts.render import render, version
 from iteralign.protocols import StructuredGenerator
 from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.pairs import Contest, Preference
+from iteralign.text.clean import clean
 from iteralign.text.printable import one_line
 
 LIMIT = 512
