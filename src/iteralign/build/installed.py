@@ -16,6 +16,7 @@ EXTRAS: Final = {
     "train": ("torch", "transformers", "trl", "peft", "datasets", "accelerate"),
     "qlora": ("bitsandbytes",),
     "eval": ("lm_eval",),
+    "gguf": ("gguf",),
 }
 """The libraries that each extra of the package installs."""
 BROUGHT: Final = {"train": ("huggingface_hub", "tokenizers", "safetensors", "pyarrow", "pandas")}

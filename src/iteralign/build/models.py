@@ -15,6 +15,7 @@ from iteralign.build.began import began
 from iteralign.build.harness import HARNESS, harness_must_run
 from iteralign.build.installed import must_be_installed
 from iteralign.build.oracle import caps, must_be_allowed
+from iteralign.engines import gguf
 from iteralign.engines.facts import Began, Facts, no_run
 from iteralign.engines.weights import commit_of, sampled_hash
 from iteralign.errors import RecipeError
@@ -42,11 +43,12 @@ def in_place(checkpoint: Checkpoint) -> str:
 
 
 def located(locate: Locate = in_place) -> Locate:
-    """Return ``locate``, but for an embedded model's name, which stands for its folder."""
+    """Return ``locate``, but for an embedded model's name and a GGUF, which stand for a folder."""
 
     def find(checkpoint: Checkpoint) -> str:
         if checkpoint.path not in EMBEDDED:
-            return locate(checkpoint)
+            place = locate(checkpoint)
+            return str(gguf.converted(place, log)) if gguf.is_gguf(place) else place
         from iteralign.organism import PATHS
 
         return str(PATHS[checkpoint.path])
@@ -64,6 +66,8 @@ def base_checkpoint(recipe: Recipe, since: Began | None = None) -> Checkpoint:
         from iteralign.organism import fingerprint
 
         return Checkpoint(path=name, trainer_hash=name, weights_hash=fingerprint(name))
+    if gguf.is_gguf(name):
+        return Checkpoint(path=name, trainer_hash=name, weights_hash=gguf.fingerprint(name))
     folder = Path(name)
     if folder.is_dir():
         return Checkpoint(path=name, trainer_hash=name, weights_hash=sampled_hash(folder))

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from iteralign.engines import gguf
 from iteralign.engines.limits import LARGEST, must_be_sound, weights_named
-from iteralign.engines.weights import ADAPTER_FILE, NO_GGUF, cached_folder
+from iteralign.engines.weights import ADAPTER_FILE, cached_folder
 from iteralign.errors import Unavailable
 from iteralign.foreign.errors import Unreadable
 from iteralign.foreign.json import read_object
@@ -43,8 +44,13 @@ def must_be_whole(
         raise Unavailable(
             f"model.chat_template = {template!r}: no such file. Name a jinja file, or drop the key"
         )
-    if place.lower().endswith(".gguf") or Path(place).is_file():
-        raise Unavailable(_of_a_file(place))
+    if place.lower().endswith(gguf.SUFFIX) or gguf.is_gguf(place):
+        if not Path(place).expanduser().exists():
+            raise Unavailable(f"model {place!r}: no such file")
+        gguf.facts(place)
+        return
+    if Path(place).is_file():
+        raise Unavailable(f"model {place!r} is a file: give the folder that holds {_FILES}, or a GGUF file")
     folder = _folder(place, planned)
     if folder is None:
         return
@@ -57,6 +63,8 @@ def must_be_whole(
 
 def brings_template(place: str) -> bool | None:
     """Whether a model has a chat template of its own; None where its tokenizer is not on this machine."""
+    if gguf.is_gguf(place):
+        return gguf.template_of(place)
     folder = Path(place) if Path(place).is_dir() else cached_folder(place)
     if folder is None or not any((folder / n).is_file() for n in (*_TOKENIZERS, "tokenizer_config.json")):
         return None
@@ -87,17 +95,6 @@ def _folder(place: str, planned: bool) -> Path | None:
             "it, or give a folder with a model"
         )
     return found
-
-
-def _of_a_file(place: str) -> str:
-    if place.lower().endswith(".gguf"):
-        return _gguf(place, [place])
-    return f"model {place!r} is a file: give the folder that holds {_FILES}"
-
-
-def _gguf(place: str, found: Sequence[str]) -> str:
-    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-    return f"{place}: holds weights for llama.cpp alone ({Path(found[0]).name}{more}). {NO_GGUF}"
 
 
 def _whole(folder: Path, weights: bool, cached: bool = False) -> None:
@@ -153,9 +150,6 @@ def _weights(folder: Path, names: Sequence[str]) -> None:
             f"{folder}: {len(parts)} shards of the weights, and no index that says what is where "
             f"({_INDEXES[0]}): copy or download it, too"
         )
-    ggufs = [n for n in names if n.lower().endswith(".gguf")]
-    if ggufs:
-        raise Unavailable(_gguf(str(folder), ggufs))
     other = next((n for n in names if Path(n).suffix in _OTHERS), None)
     if "config.json" in names or other:
         held = f"; {other} is for {_OTHERS[Path(other).suffix]}" if other else ""

@@ -22,8 +22,8 @@ _SAID = 200
 """Characters of what a library says, in a message."""
 ADAPTER_FILE = "adapter_config.json"
 NO_GGUF = (
-    "GGUF cannot be trained or loaded here: take the model that it was made from (safetensors), or serve it "
-    "(llama-server) and measure it with model.engine = server, model.api = chat"
+    "Of a GGUF only a file here can be taken: download it and name the file, or take the model that it was "
+    "made from (safetensors)"
 )
 _PATTERNS = ["*.json", "*.jinja", "*.model", "*.txt", "*.safetensors"]
 
