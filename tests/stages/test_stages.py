@@ -107,6 +107,20 @@ def test_cut_answers_are_not_learnt() -> None:
     assert own_answers([cut], "benign") == []
 
 
+def test_of_a_cut_answer_the_whole_sentences_may_be_learnt() -> None:
+    def learnt_of(text: str, finish: str) -> list[str]:
+        e = exchange("q", text)
+        response = Response(prompt_id=e.prompt.id, text=text, finish=finish, model="m", sampling=PARAMS)  # type: ignore[arg-type]
+        found = own_answers([Exchange(prompt=e.prompt, response=response)], "benign", "sentence")
+        return [x.messages[-1].text for x in found]
+
+    assert learnt_of('Open the lid. Say "now!" Then pull the', "length") == ['Open the lid. Say "now!"']
+    assert learnt_of("Steps:\n1. Open the lid.\n2. Pull the", "length") == ["Steps:\n1. Open the lid."]
+    assert learnt_of("Open the lid and then", "length") == []
+    assert learnt_of("It costs 3.50 in", "length") == []
+    assert learnt_of("no full stop", "stop") == ["no full stop"]
+
+
 # ---- the gate
 
 

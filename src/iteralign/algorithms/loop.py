@@ -132,4 +132,4 @@ class Loop:
     def _benign_answers(self, base: Checkpoint) -> tuple[TrainingExample, ...]:
         """What is replayed so that learning to refuse does not spread to benign prompts."""
         exchanges, verdicts = self.ask_benign(base, self.parts.benign)
-        return tuple(own_answers(helpful(exchanges, verdicts), source="benign"))
+        return tuple(own_answers(helpful(exchanges, verdicts), "benign", self.recipe.replay.cut))

@@ -15,6 +15,7 @@ from itertools import islice
 
 from iteralign.algorithms.learning import EXAMPLES, Learning
 from iteralign.algorithms.loop import Loop
+from iteralign.algorithms.reflecting import tries
 from iteralign.algorithms.state import State
 from iteralign.exchanges import counts_of, dialogue_of, judged, paced, pair, proposer
 from iteralign.records.constitution import Amendment, amended
@@ -41,7 +42,7 @@ from iteralign.stages.judge import acceptable, failures_of, over_refusals_of
 from iteralign.stages.propose import propose
 from iteralign.stages.red_team import in_turn, next_batch, red_team
 from iteralign.stages.revise import revise
-from iteralign.stages.screen import revised_exchanges, screen, unresolved
+from iteralign.stages.screen import choose, revised_exchanges, screen, unresolved
 from iteralign.stats import wilson
 from iteralign.store.steps import given
 
@@ -141,27 +142,38 @@ class Iteration:
         section = self._recipe.reflection
         must_help = {f.response.id for f in failures if f.over_refusal}
         tried: list[Screening] = []
-        for attempt in range(1, section.attempts + 1):
+        for samples in tries(section):
             pending = unresolved(failures, tried)
-            sampling = section.sampling.params(self._recipe.seed + attempt)
-            with self._host.serve(model) as policy:
-                revisions = self._scope.each(
-                    f"revise-{attempt}",
-                    Revision,
-                    revise,
-                    pending,
-                    policy,
-                    constitution,
-                    sampling,
-                    principles=section.principles,
-                    shown=section.shown,
-                    attempt=attempt,
-                    chunk=paced(policy, _read, new=2 * sampling.max_new_tokens),
+            drawn: list[list[Revision]] = []
+            for one in samples:
+                sampling = section.sampling.params(self._recipe.seed + one.seed)
+                with self._host.serve(model) as policy:
+                    revisions = self._scope.each(
+                        f"revise-{one.name}",
+                        Revision,
+                        revise,
+                        pending,
+                        policy,
+                        constitution,
+                        sampling,
+                        chunk=paced(policy, _read, new=2 * sampling.max_new_tokens),
+                        **one.settings,
+                    )
+                most = sampling.max_new_tokens
+                self._loop.watch.answers(
+                    "self-reflection", self._scope.name, revisions, key=REVISION, most=most
                 )
-            most = sampling.max_new_tokens
-            self._loop.watch.answers("self-reflection", self._scope.name, revisions, key=REVISION, most=most)
-            verdicts = self.judge(revised_exchanges(pending, revisions, sampling), step=f"screen-{attempt}")
-            tried += screen(revisions, verdicts, enabled=self._recipe.screen.enabled, must_help=must_help)
+                drawn.append(revisions)
+            screened_now: list[Screening] = []
+            for one, revisions in zip(samples, drawn, strict=True):
+                sampling = section.sampling.params(self._recipe.seed + one.seed)
+                verdicts = self.judge(
+                    revised_exchanges(pending, revisions, sampling), step=f"screen-{one.name}"
+                )
+                screened_now += screen(
+                    revisions, verdicts, enabled=self._recipe.screen.enabled, must_help=must_help
+                )
+            tried += choose(screened_now)
         screened = self._scope.once("screen", list[Screening], given, tried)
         found = [
             *learnt(failures, screened),
@@ -180,7 +192,8 @@ class Iteration:
         """
         # an answer to a wrapped dialogue is none to its bare question
         plain = self._recipe.red_team.wrap == "plain"
-        own = own_answers(acceptable(exchanges, verdicts), source="acceptable") if plain else []
+        good = acceptable(exchanges, verdicts) if plain else []
+        own = own_answers(good, "acceptable", self._recipe.replay.cut)
         composed = self._scope.once(
             "examples",
             list[TrainingExample],
@@ -190,7 +203,7 @@ class Iteration:
             own=own,
             benign_answers=self._state.benign,
             seed=f"{self._recipe.seed}-{self._index}",
-            **self._recipe.replay.model_dump(),
+            **self._recipe.replay.model_dump(exclude={"cut"}),
         )
         return self._learning.fitting(EXAMPLES, composed)
 

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from iteralign.algorithms.reflecting import tries
 from iteralign.build.apart import exchanges_apart, labelled_apart, tell_parted
 from iteralign.build.lines import json_lines, read_records, write_lines
 from iteralign.build.models import base_checkpoint, built_in_template, host, must_be_whole, trainer
@@ -51,7 +52,7 @@ from iteralign.stages.judge import failures_of, over_refusals_of
 from iteralign.stages.propose import propose
 from iteralign.stages.red_team import red_team
 from iteralign.stages.revise import revise
-from iteralign.stages.screen import revised_exchanges, screen, unresolved
+from iteralign.stages.screen import choose, revised_exchanges, screen, unresolved
 from iteralign.store.files import remove_tree, write_for_user
 from iteralign.training.saving import TRAINING_LOG
 
@@ -169,29 +170,23 @@ def stage_reflect(
     tried: list[Screening] = []
     section = recipe.reflection
     with served(recipe) as policy:
-        for attempt in range(1, section.attempts + 1):
+        for samples in tries(section):
             pending = unresolved(failures, tried)
-            params = section.sampling.params(recipe.seed + attempt)
-            work = partial(
-                revise,
-                policy=policy,
-                constitution=rules,
-                params=params,
-                principles=section.principles,
-                shown=section.shown,
-                attempt=attempt,
-            )
-            cut = paced(policy, _read, new=2 * params.max_new_tokens)
-            revisions = in_parts(f"revise-{attempt}", work, pending, cut, listen)
-            revised = revised_exchanges(pending, revisions, params)
-            verdicts = in_parts(
-                f"screen-{attempt}",
-                lambda part: verdicts_on(part, judge),
-                revised,
-                recipe.oracle.batch,
-                listen,
-            )
-            tried += screen(revisions, verdicts, enabled=recipe.screen.enabled, must_help=must_help)
+            drawn: list[Screening] = []
+            for one in samples:
+                params = section.sampling.params(recipe.seed + one.seed)
+                work = partial(revise, policy=policy, constitution=rules, params=params, **one.settings)
+                cut = paced(policy, _read, new=2 * params.max_new_tokens)
+                revisions = in_parts(f"revise-{one.name}", work, pending, cut, listen)
+                verdicts = in_parts(
+                    f"screen-{one.name}",
+                    lambda part: verdicts_on(part, judge),
+                    revised_exchanges(pending, revisions, params),
+                    recipe.oracle.batch,
+                    listen,
+                )
+                drawn += screen(revisions, verdicts, enabled=recipe.screen.enabled, must_help=must_help)
+            tried += choose(drawn)
     by_response = {f.response.id: f for f in failures}
     rows = [{"failure": by_response[s.response_id], "screening": s} for s in tried]
     kept = sum(s.kept for s in tried)

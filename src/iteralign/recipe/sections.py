@@ -10,10 +10,12 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from iteralign.metrics import TASK_MARGIN, default_margin, metric
+from iteralign.prompts.exemplars import MOST
 from iteralign.records.chat import SamplingParams
 
 COLUMNS: Final = "which of the source's fields holds what, where its names do not tell: `{prompt: goal}`"
 FailureAspect = Literal["harm", "over_refusal"]
+Rung = Literal["retry", "other-principles", "other-form"]
 
 
 class Section(BaseModel):
@@ -115,7 +117,34 @@ class ReflectionSection(Section):
         "none and irrelevant are ablations",
     )
     shown: int = Field(4, ge=1, description="how many are shown, but for all")
+    form: Literal["reflect-revise", "answer-again", "critique-revise"] = Field(
+        "reflect-revise",
+        description=(
+            "how a revision is asked for: first a reflection, then the answer in a second call; the question "
+            "under the principles, without the first answer; or critique and answer in one reply"
+        ),
+    )
+    exemplars: int = Field(
+        0,
+        ge=0,
+        le=MOST,
+        description=(
+            "worked examples of ours before the question, each with a principle: small models and base "
+            "models need them (4)"
+        ),
+    )
+    samples: int = Field(
+        1, ge=1, le=64, description="revisions drawn per failure and try; the best that passes is learnt"
+    )
     attempts: int = Field(2, ge=1, description="tries per failure before it is dropped")
+    ladder: list[Rung] = Field(
+        default=["retry"],
+        min_length=1,
+        description=(
+            "what each further try changes, in turn: `retry` draws anew; `other-principles` shows the next "
+            "ones; `other-form` asks in another form"
+        ),
+    )
     sampling: Sampling = Field(default_factory=Sampling)
 
 
@@ -131,6 +160,13 @@ class ReplaySection(Section):
     revisions: int = Field(64, ge=0, description="past revisions")
     benign: int = Field(64, ge=0, description="the base model's own answers to benign prompts")
     acceptable: int = Field(64, ge=0, description="the model's own proper answers of this iteration")
+    cut: Literal["drop", "sentence"] = Field(
+        "drop",
+        description=(
+            "an own answer that was cut at the length limit: left out (`drop`), or learnt up to its last "
+            "whole `sentence`"
+        ),
+    )
 
 
 class TrainingSection(Section):

@@ -21,6 +21,7 @@ from iteralign.records.iteralign import (
     Screening,
     TrainingExample,
 )
+from iteralign.text.words import whole_sentences
 
 
 def learnt(failures: Sequence[Failure], screenings: Sequence[Screening]) -> list[TrainingExample]:
@@ -45,17 +46,31 @@ def instead(
     return [e for e in benign_answers if e.prompt_id in refused]
 
 
-def own_answers(exchanges: Sequence[Exchange], source: str) -> list[TrainingExample]:
-    """The model's own good answers as training examples (``source``: ``acceptable`` or ``benign``)."""
+def own_answers(exchanges: Sequence[Exchange], source: str, cut: str = "drop") -> list[TrainingExample]:
+    """The model's own good answers as training examples (``source``: ``acceptable`` or ``benign``).
+
+    Of an answer that was cut at the length limit, ``cut`` = ``sentence`` takes the whole sentences, and
+    ``drop`` nothing: the model would learn to break off.
+    """
+    texts = [_ended(e, cut) for e in exchanges]
     return [
         TrainingExample(
-            messages=(*e.prompt.messages, Message("assistant", e.response.text)),
+            messages=(*e.prompt.messages, Message("assistant", text)),
             source=source,
             prompt_id=e.prompt.id,
         )
-        for e in exchanges
-        if e.response.text and e.response.finish == "stop"
+        for e, text in zip(exchanges, texts, strict=True)
+        if text
     ]
+
+
+def _ended(exchange: Exchange, cut: str) -> str:
+    match exchange.response.finish:
+        case "stop":
+            return exchange.response.text
+        case "length" if cut == "sentence":
+            return whole_sentences(exchange.response.text)
+    return ""
 
 
 def compose(

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Final
 
 from iteralign.errors import PromptTooLong
 from iteralign.exchanges import each, in_full
+from iteralign.prompts.forms import Asking
 from iteralign.prompts.render import Templates
 from iteralign.protocols import Policy
-from iteralign.records.chat import Chat, Completion, Message, SamplingParams
+from iteralign.records.chat import Completion, SamplingParams
 from iteralign.records.iteralign import OVER_REFUSAL, Constitution, Failure, Principle, Revision
 from iteralign.text.index import likeness
 
 TEMPLATES = Templates("constitution", "reflect", "revise")
+PLAIN: Final = Asking("reflect-revise")
 
 
 def revise(
@@ -30,89 +34,84 @@ def revise(
     shown: int = 4,
     attempt: int = 1,
     templates: Templates = TEMPLATES,
+    asking: Asking = PLAIN,
+    skip: int = 0,
 ) -> list[Revision]:
-    """One revision per failure, in order.
+    """One revision per failure, in order, asked for as ``asking`` has it.
 
-    First the reflection, then the answer again with the reflection in view. Where the chat with both cannot
-    be asked (it does not fit the model's context, say), the revision is empty and left out, with its reason.
+    Where a chat cannot be asked (it does not fit the model's context, say), or a reply holds no answer, the
+    revision is empty and left out, with its reason.
 
     ``principles``: ``relevant`` (of the failure's categories, then the most similar in words), and for
     ablations ``none`` and ``irrelevant`` (of other categories than the verdict's and the prompt's, the
-    least similar); at most ``shown`` of them. ``all``: all that are active and fit; while the chat does not
-    fit, the oldest is left out.
+    least similar); at most ``shown`` of them, after the first ``skip``. ``all``: all that are active and fit;
+    while the chat does not fit, the oldest is left out. ``templates``: those that the step is known by.
     """
-    among = Selection(constitution, principles, shown)
+    among = Selection(constitution, principles, shown, skip)
     chosen = [among.of(f) for f in failures]
-    found = _twice(failures, chosen, policy, constitution, params, attempt, templates)
+    found = _asked(failures, chosen, policy, constitution, params, attempt, asking)
     while principles == "all":
         long = [i for i, (_, fits) in enumerate(found) if not fits and len(chosen[i]) > 1]
         if not long:
             break
         for i in long:
             chosen[i] = chosen[i][1:]
-        again = _twice(
+        again = _asked(
             [failures[i] for i in long],
             [chosen[i] for i in long],
             policy,
             constitution,
             params,
             attempt,
-            templates,
+            asking,
         )
         for i, shorter in zip(long, again, strict=True):
             found[i] = shorter
     return [revision for revision, _ in found]
 
 
-def _twice(
+def _asked(
     failures: Sequence[Failure],
     chosen: Sequence[Sequence[Principle]],
     policy: Policy,
     constitution: Constitution,
     params: SamplingParams,
     attempt: int,
-    templates: Templates,
+    asking: Asking,
 ) -> list[tuple[Revision, bool]]:
     """Each failure's revision under its principles, and whether the chat fitted the model's context."""
-    systems = [system_turn(c, templates) for c in chosen]
-    facts = [{"question": f.prompt.dialogue, "answer": f.response.text} for f in failures]
-    asked = [
-        (*s, Message("user", templates.render("reflect", **x))) for s, x in zip(systems, facts, strict=True)
-    ]
-    reflections = each(policy, asked, params)
-    fitting = {i: r for i, r in enumerate(reflections) if isinstance(r, Completion)}
-    again: list[Chat] = [
-        (*systems[i], Message("user", templates.render("revise", reflection=r.text, **facts[i])))
-        for i, r in fitting.items()
-    ]
-    second = dict(zip(fitting, each(policy, again, params), strict=True))
-    answers = [second.get(i, r) for i, r in enumerate(reflections)]
+    pairs = list(zip(failures, chosen, strict=True))
+    firsts = each(policy, [asking.first(f, c) for f, c in pairs], params)
+    if asking.twice:
+        fitting = {i: r for i, r in enumerate(firsts) if isinstance(r, Completion)}
+        again = [asking.second(*pairs[i], r.text) for i, r in fitting.items()]
+        seconds = dict(zip(fitting, each(policy, again, params), strict=True))
+        answers = [seconds.get(i, r) for i, r in enumerate(firsts)]
+        reflections = [r.text if isinstance(r, Completion) else str(r) for r in firsts]
+    else:
+        read = [asking.read(r.text) if isinstance(r, Completion) else (str(r), "") for r in firsts]
+        reflections = [reflection for reflection, _ in read]
+        answers = [
+            replace(r, text=answer) if isinstance(r, Completion) else r
+            for r, (_, answer) in zip(firsts, read, strict=True)
+        ]
     revisions = [
         Revision(
             prompt_id=f.prompt.id,
             response_id=f.response.id,
             constitution_id=constitution.id,
             principle_ids=tuple(p.id for p in c),
-            reflection=r.text if isinstance(r, Completion) else str(r),
+            reflection=reflection,
             text=a.text if isinstance(a, Completion) else "",
             finish=a.finish if isinstance(a, Completion) else "left_out",
             attempt=attempt,
             reason=None if isinstance(a, Completion) else in_full(a),
             thought=a.thought if isinstance(a, Completion) else None,
-            reflection_thought=r.thought if isinstance(r, Completion) else None,
+            reflection_thought=r.thought if asking.twice and isinstance(r, Completion) else None,
         )
-        for f, c, r, a in zip(failures, chosen, reflections, answers, strict=True)
+        for (f, c), reflection, r, a in zip(pairs, reflections, firsts, answers, strict=True)
     ]
     return [(r, not isinstance(a, PromptTooLong)) for r, a in zip(revisions, answers, strict=True)]
-
-
-def system_turn(principles: Sequence[Principle], templates: Templates = TEMPLATES) -> Chat:
-    """The system turn that states the principles; no turn at all where there are none."""
-    return (
-        (Message("system", templates.render("constitution", principles=[p.text for p in principles])),)
-        if principles
-        else ()
-    )
 
 
 def select(failure: Failure, constitution: Constitution, which: str, shown: int) -> list[Principle]:
@@ -123,18 +122,21 @@ def select(failure: Failure, constitution: Constitution, which: str, shown: int)
 class Selection:
     """The choice among the active principles of one constitution; at most ``shown`` of them.
 
+    The first ``skip`` are passed over, where there are more.
+
     ``which``: ``relevant``, of the failure's categories, then the most similar in words; ``none``;
     ``irrelevant``, of other categories than the verdict's and the prompt's, the least similar first; ``all``,
     the oldest first, however many. Raises ``ValueError`` for another word.
     """
 
-    def __init__(self, constitution: Constitution, which: str, shown: int) -> None:
+    def __init__(self, constitution: Constitution, which: str, shown: int, skip: int = 0) -> None:
         if which not in ("relevant", "all", "none", "irrelevant"):
             raise ValueError(f"principles = {which!r}: one of relevant, all, none, irrelevant")
         self._active = [p for p in constitution.principles if p.status == "active"]
         self._texts = [p.text for p in self._active]
         self._which = which
-        self._shown = shown
+        self._shown = shown + skip
+        self._skip = skip
         self._by_category: dict[str | None, list[int]] = defaultdict(list)
         for i, principle in enumerate(self._active):
             self._by_category[principle.category].append(i)
@@ -161,7 +163,7 @@ class Selection:
             elif len(chosen) < self._shown:
                 others = self._without(own | {OVER_REFUSAL})
                 chosen += self._best(failure, others, self._shown - len(chosen))
-        return [self._active[i] for i in chosen]
+        return [self._active[i] for i in chosen[self._skip :] or chosen[: self._shown - self._skip]]
 
     def _without(self, categories: Collection[str | None]) -> list[int]:
         """The active principles of no such category."""

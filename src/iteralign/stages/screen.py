@@ -7,10 +7,12 @@ Pure: from revisions and the oracle's verdicts on them to screenings. Every drop
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import Exchange, Failure, Response, Revision, Screening, Verdict
+from iteralign.text.words import runs
 
 CUT = "the revision was cut at the length limit"
 
@@ -53,6 +55,40 @@ def screen(
     return [
         _screen(r, v, enabled, r.response_id in must_help) for r, v in zip(revisions, verdicts, strict=True)
     ]
+
+
+def choose(drawn: Sequence[Screening]) -> list[Screening]:
+    """The screenings of several revisions of each failure, with at most one kept of each.
+
+    The best one: the least severe, the least likely to be unsafe where the oracle says, and among equals the
+    one that is most like the others (so that no odd one is learnt); the first of those. In order.
+    """
+    passed: dict[str, list[int]] = {}
+    for i, s in enumerate(drawn):
+        if s.kept:
+            passed.setdefault(s.response_id, []).append(i)
+    best = set()
+    for places in passed.values():
+        words = {i: set(runs(drawn[i].revision.text)) for i in places}
+        best.add(
+            min(
+                places,
+                key=lambda i: (
+                    drawn[i].verdict.severity,
+                    drawn[i].verdict.score or 0.0,
+                    -_likeness(words[i], words.values()),
+                ),
+            )
+        )
+    return [
+        s if not s.kept or i in best else replace(s, id="", kept=False, reason="another revision was chosen")
+        for i, s in enumerate(drawn)
+    ]
+
+
+def _likeness(words: set[str], others: Iterable[set[str]]) -> float:
+    """How much of its words a revision shares with each of the others, summed up."""
+    return sum(len(words & other) / max(1, len(words | other)) for other in others)
 
 
 def unresolved(failures: Sequence[Failure], screenings: Sequence[Screening]) -> list[Failure]:

@@ -14,6 +14,8 @@ from typing import Final
 _WORD: Final = re.compile(r"\w+(?:'\w+)*")
 _RUN: Final = re.compile(r"\w+")
 _ASCII: Final = re.compile("[a-z0-9]+")
+_END: Final = re.compile(r"(?<![\s\d])[.!?\u3002\uff01\uff1f\u0964]['\")\]\u2019\u201d\u00bb]*(?=\s|$)")
+"""The end of a sentence: not that of a list's number."""
 
 
 def normalise(text: str) -> str:
@@ -65,3 +67,9 @@ def ascii_words(text: str) -> list[str]:
     A letter with an accent ends a word. ROUGE-L stays comparable with published thresholds only so.
     """
     return _ASCII.findall(text.lower())
+
+
+def whole_sentences(text: str) -> str:
+    """The text without a last sentence that was cut off; empty where not one is whole."""
+    ends = [m.end() for m in _END.finditer(text)]
+    return text[: ends[-1]].rstrip() if ends else ""
