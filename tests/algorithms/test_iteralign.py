@@ -28,6 +28,8 @@ from iteralign.records.iteralign import (
     RedTeamPrompt,
     Response,
     RunResult,
+    Screening,
+    TrainingExample,
     Verdict,
 )
 from iteralign.report.decisions import told
@@ -221,11 +223,39 @@ def test_only_what_passed_is_trained_on_and_the_rest_is_counted(tmp_path: Path) 
     assert first.counts["kept"] == 4  # the four prompts of the one kind that has a principle
     assert first.counts["dropped"] == 8
     with Run.open(tmp_path / "run", readonly=True) as run:
-        from iteralign.records.iteralign import TrainingExample
-
         (examples,) = run.read(list[TrainingExample], "iteration-0001", "examples")
     assert all("principles" not in m.text for e in examples for m in e.messages)
     assert {e.source for e in examples} == {"revision", "benign"}
+
+
+def by_example(chat: Chat, memory: dict[str, str]) -> str:
+    """As ``model``, where principles stand beside the question, after worked examples."""
+    *_, rules, question = ["", *chat[-1].text.split("Question: ")]
+    kind = kind_of(question)
+    shown = len(chat) == 5 and kind is not None and kind in rules
+    if kind and (shown or any(kind in q and a == NO for q, a in memory.items())):
+        return NO
+    return "Sure, here is how one would go about it."
+
+
+def test_worked_examples_and_samples_teach_one_bare_answer_per_failure(tmp_path: Path) -> None:
+    chosen = recipe(reflection={"form": "answer-again", "exemplars": 2, "samples": 3, "attempts": 1})
+    result, digest, oracle = go(tmp_path / "run", chosen, say=by_example)
+    first = result.iterations[0]
+    assert first.counts["kept"] == 4
+    assert first.counts["dropped"] == 8
+    assert first.decision.accepted
+    with Run.open(tmp_path / "run", readonly=True) as run:
+        (examples,) = run.read(list[TrainingExample], "iteration-0001", "examples")
+        (screened,) = run.read(list[Screening], "iteration-0001", "screen")
+    learnt = [e for e in examples if e.source == "revision"]
+    assert len(learnt) == 4
+    assert all(len(e.messages) == 2 and e.messages[0].text.endswith("?") for e in learnt)
+    assert not any("Principle" in m.text for e in examples for m in e.messages)
+    assert len(screened) == 36, "every sample is accounted for"
+    asked = len(oracle.judged)
+    assert go(tmp_path / "run", chosen, oracle, say=by_example)[1] == digest
+    assert len(oracle.judged) == asked, "nothing is asked again"
 
 
 def test_no_iteration_asks_a_prompt_twice(tmp_path: Path) -> None:

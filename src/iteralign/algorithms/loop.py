@@ -41,7 +41,7 @@ class Loop:
         self.recipe = recipe
         self.parts = parts
         self.judges = Judges(run, parts.oracle)
-        self.watch = Watch(run)
+        self.watch = Watch(run, recipe.replay.cut == "sentence")
 
     def start(self) -> State:
         """The base model, measured, with its own helpful answers to benign prompts."""

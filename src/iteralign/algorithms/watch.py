@@ -21,10 +21,14 @@ Written = Response | Revision | Aligned | Draft
 
 
 class Watch:
-    """Warns through the run's events. ``about`` identifies what was reported already."""
+    """Warns through the run's events. ``about`` identifies what was reported already.
 
-    def __init__(self, run: Run) -> None:
+    ``sentences``: whether the whole sentences of an answer that was cut are learnt.
+    """
+
+    def __init__(self, run: Run, sentences: bool = False) -> None:
         self._run = run
+        self._sentences = sentences
         self._told = {str(event.fields.get("about", "")) for event in run.events("warning")}
 
     def answers(self, stage: str, scope: str, found: Sequence[Written], *, key: str, most: int) -> None:
@@ -48,10 +52,12 @@ class Watch:
                 if thinking
                 else ""
             )
+            in_part = self._sentences and all(isinstance(w, Response) for w in asked)
+            learnt = "learnt, if at all, up to the last whole sentence" if in_part else "never learnt"
             self.tell(
                 f"cut {key}",
                 f"{stage}: {cut} of {count_of(len(asked), 'answer')} were cut at {key} = {most}.{inside} Cut "
-                f"answers are judged as they are, and never learnt: start a run with a larger limit, such as "
+                f"answers are judged as they are, and {learnt}: start a run with a larger limit, such as "
                 f"--set {key}={(8 if thinking else 2) * most}",
             )
         elif thinking:
