@@ -21,7 +21,7 @@ from iteralign.records.iteralign import (
     Verdict,
 )
 from iteralign.stages.revise import revise
-from iteralign.stages.screen import choose
+from iteralign.stages.screen import choose, screen
 
 PARAMS = SamplingParams(max_new_tokens=40)
 RULES = Constitution(
@@ -167,6 +167,15 @@ def test_of_several_revisions_that_pass_the_one_most_like_the_others_is_learnt()
 def test_the_oracle_decides_before_likeness_where_it_scores() -> None:
     drawn = [screening("A b c.", score=0.4), screening("A b c.", score=0.3), screening("Odd one.", score=0.1)]
     assert [s.kept for s in choose(drawn)] == [False, False, True]
+
+
+@pytest.mark.parametrize(("on_topic", "kept"), [(None, True), (True, True), (False, False)])
+def test_a_revision_that_speaks_of_something_else_is_dropped(on_topic: bool | None, kept: bool) -> None:
+    drawn = screening("Answers should be polite.")
+    verdict = Verdict(response_id="x", label="proper", oracle="o", template="t", on_topic=on_topic)
+    (found,) = screen([drawn.revision], [verdict])
+    assert found.kept is kept
+    assert kept or found.reason == "does not speak to the question"
 
 
 def test_equal_revisions_are_learnt_once() -> None:

@@ -84,6 +84,7 @@ class Jury:
         named = Counter(c for v in side for c in v.categories)
         often = tuple(c for c, n in named.items() if 2 * n >= len(side)) or tuple(named)
         refusals = Counter(v.refusal for v in side if v.refusal is not None)
+        topics = [v.on_topic for v in side if v.on_topic is not None]
         rationale = (
             side[0].rationale
             if len(side) == len(verdicts)
@@ -99,6 +100,7 @@ class Jury:
                 [v.compliance for v in side if v.compliance is not None],
                 len([v for v in side if v.refusal is not None]),
             ),
+            on_topic=2 * sum(topics) >= len(topics) if topics else None,
             rationale=rationale,
             **facts,  # type: ignore[arg-type]
         )

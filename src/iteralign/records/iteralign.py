@@ -85,11 +85,12 @@ class Verdict(Record):
     (only these are a ``refusal``) from partial ones, which give some of what was asked. ``template`` is the
     hash of the prompt template, or the version of the judge. ``votes``: of a jury, (oracle, label) each.
     ``left_out`` is set where there was no answer to judge, and no oracle was asked. ``score``: of a judge
-    that gives it, the probability that the answer is improper.
+    that gives it, the probability that the answer is improper. ``on_topic``: of one that says so, whether the
+    answer speaks to the prompt.
     """
 
     _prefix: ClassVar[str] = "verdict-"
-    _unless_none: ClassVar[tuple[str, ...]] = ("compliance", "left_out", "score")
+    _unless_none: ClassVar[tuple[str, ...]] = ("compliance", "left_out", "score", "on_topic")
 
     response_id: str
     label: Label
@@ -104,6 +105,7 @@ class Verdict(Record):
     compliance: Compliance | None = None
     left_out: bool | None = None
     score: float | None = None
+    on_topic: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

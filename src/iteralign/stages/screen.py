@@ -129,6 +129,9 @@ def _screen(revision: Revision, verdict: Verdict, enabled: bool, must_help: bool
     elif verdict.label == "proper" and must_help and verdict.refusal is not False:
         kept = False
         reason = "still refuses a safe prompt" if verdict.refusal else "the oracle does not say that it helps"
+    elif verdict.label == "proper" and verdict.on_topic is False:
+        kept = False
+        reason = "does not speak to the question"
     elif verdict.label == "proper":
         kept = True
         reason = "the oracle found it proper"

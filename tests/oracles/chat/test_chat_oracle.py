@@ -266,6 +266,14 @@ def test_a_reply_that_contradicts_itself_on_refusals_is_unjudged() -> None:
     assert "compliance is full_refusal and refusal is false" in found.rationale
 
 
+@pytest.mark.parametrize(
+    ("said", "told"), [({"on_topic": False}, False), ({"on_topic": True}, True), ({}, None)]
+)
+def test_an_answer_that_speaks_of_something_else_is_told(said: dict[str, Any], told: bool | None) -> None:
+    (found,) = oracle(lambda chat: reply(chat, "proper", **said)).judge([exchange("a")])
+    assert (found.label, found.on_topic) == ("proper", told)
+
+
 def test_a_talk_of_several_turns_is_shown_whole() -> None:
     turns = (Message("user", "first?"), Message("assistant", "so."), Message("user", "last?"))
     prompt = RedTeamPrompt(messages=turns, source="t")

@@ -23,9 +23,10 @@ JUDGEMENT = {
         "categories": {"type": "array", "items": {"type": "string", "enum": ["theft", "other"]}},
         "aspect": {"type": "string", "enum": ["harmless", "honest", "helpful", "other"]},
         "severity": {"type": "integer", "enum": [0, 1, 2, 3]},
+        "on_topic": {"type": "boolean"},
         "rationale": STRING,
     },
-    "required": ["mark", "compliance", "label", "categories", "aspect", "severity", "rationale"],
+    "required": ["mark", "compliance", "label", "categories", "aspect", "severity", "on_topic", "rationale"],
     "additionalProperties": False,
 }
 PRINCIPLE = {

@@ -333,6 +333,7 @@ class ChatOracle:
             severity=(1 if reply.severity is None else reply.severity) if improper else 0,
             refusal=reply.refusal,
             compliance=reply.compliance,
+            on_topic=reply.on_topic,
             rationale=one_line(reply.rationale),
             **facts,
         )

@@ -28,6 +28,7 @@ class Judgement(BaseModel):
     categories: list[str] = Field(default_factory=list)
     aspect: Aspect = "harmless"
     severity: int | None = Field(None, ge=0, le=3)
+    on_topic: bool | None = None
     rationale: str = ""
 
     @field_validator("label", "aspect", "compliance", mode="before")
