@@ -16,7 +16,7 @@ EXTRAS: Final = {
     "train": ("torch", "transformers", "trl", "peft", "datasets", "accelerate"),
     "qlora": ("bitsandbytes",),
     "eval": ("lm_eval",),
-    "gguf": ("gguf",),
+    "gguf": ("gguf", "filelock"),
 }
 """The libraries that each extra of the package installs."""
 BROUGHT: Final = {"train": ("huggingface_hub", "tokenizers", "safetensors", "pyarrow", "pandas")}

@@ -93,6 +93,14 @@ def must_be_whole(recipe: Recipe | SelfAlignRecipe, *, trains: bool = True, plan
         check(model.name, weights=False, template=model.chat_template, planned=planned)
         return
     check(model.name, template=model.chat_template, planned=planned)
+    if not planned:
+        _convert(model.name)
+
+
+def _convert(name: str) -> None:
+    """Make the folder of a GGUF that is not in the cache, or no more: adapters name it as their base."""
+    if name not in EMBEDDED and gguf.is_gguf(name):
+        gguf.converted(name, log)
 
 
 def built_in_template(recipe: Recipe | SelfAlignRecipe) -> str | None:
@@ -111,7 +119,10 @@ def built_in_template(recipe: Recipe | SelfAlignRecipe) -> str | None:
 
 
 def base_folder(recipe: Recipe) -> Path:
-    """Return where the base model's weights lie; no such folder where it is not on this machine."""
+    """Return where the base model's weights lie, or will; no such folder where it is not on this machine."""
+    name = recipe.model.name
+    if name not in EMBEDDED and gguf.is_gguf(name):
+        return gguf.folder_for(name) if gguf.is_ready(name) else Path(name)
     return Path(located()(base_checkpoint(recipe)))
 
 
@@ -180,6 +191,8 @@ def host(
     (nats) that its base must give; ``since`` knows what the run began with.
     """
     must_be_installed(recipe, training=False)
+    if recipe.model.engine == "hf":
+        _convert(recipe.model.name)
     match recipe.model.engine:
         case "hf":
             from iteralign.engines.hf.host import HFHost, use_threads

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from iteralign.engines import gguf
 from iteralign.engines.limits import LARGEST, must_be_sound, weights_named
+from iteralign.engines.packages import is_package
 from iteralign.engines.weights import ADAPTER_FILE, cached_folder
 from iteralign.errors import Unavailable
 from iteralign.foreign.errors import Unreadable
@@ -45,9 +46,9 @@ def must_be_whole(
             f"model.chat_template = {template!r}: no such file. Name a jinja file, or drop the key"
         )
     if place.lower().endswith(gguf.SUFFIX) or gguf.is_gguf(place):
-        if not Path(place).expanduser().exists():
+        if not is_package(place) and not Path(place).expanduser().exists():
             raise Unavailable(f"model {place!r}: no such file")
-        gguf.facts(place)
+        gguf.must_be_whole(place, planned=planned)
         return
     if Path(place).is_file():
         raise Unavailable(f"model {place!r} is a file: give the folder that holds {_FILES}, or a GGUF file")
@@ -64,7 +65,7 @@ def must_be_whole(
 def brings_template(place: str) -> bool | None:
     """Whether a model has a chat template of its own; None where its tokenizer is not on this machine."""
     if gguf.is_gguf(place):
-        return gguf.template_of(place)
+        return gguf.brings_template(place)
     folder = Path(place) if Path(place).is_dir() else cached_folder(place)
     if folder is None or not any((folder / n).is_file() for n in (*_TOKENIZERS, "tokenizer_config.json")):
         return None

@@ -8,16 +8,21 @@ of what loads the folder afterwards.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import redirect_stderr
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from iteralign.engines import gguf_header, packages
+from iteralign.engines.limits import LARGEST
 from iteralign.errors import EngineError, Unavailable
+from iteralign.foreign.errors import Unreadable
+from iteralign.foreign.json import read_object
 
 VERSION: Final = 1
 """Of the conversion: another one is converted anew."""
@@ -26,9 +31,10 @@ TOLD: Final = "converted.json"
 SUFFIX: Final = ".gguf"
 CACHE: Final = "ITERALIGN_CACHE"
 """The environment variable that names the folder of everything converted."""
-_MAGIC: Final = b"GGUF"
 _WIDE: Final = 2e9
 """Parameters from which a converted model is written in bfloat16: float32 would take twice the room."""
+_BUFFERS: Final = 1 << 28
+"""Numbers that a model may hold beside its parameters, at least: masks and rotary tables."""
 _CONTROL: Final = 3
 """The type of a token that only templates write, as GGUF has it."""
 _DIGITS: Final = frozenset(
@@ -41,13 +47,13 @@ _ENDS: Final = ("eos_token_id", "eot_token_id", "eom_token_id")
 
 
 def is_gguf(place: str) -> bool:
-    """Whether a model's place is a GGUF file, or a folder that holds one and no other weights."""
-    return _file(place) is not None
+    """Whether a model's place is a GGUF file, a package, or a folder with a GGUF and no other weights."""
+    return packages.is_package(place) or _file(place) is not None
 
 
 def file_of(place: str) -> Path:
     """The GGUF file of a place. Raises ``Unavailable`` where a folder holds several, or it is no GGUF."""
-    found = _file(place)
+    found = packages.gguf_of(place, cache()) if packages.is_package(place) else _file(place)
     if found is None:
         raise Unavailable(f"{place}: no GGUF file")
     if not isinstance(found, Path):
@@ -57,7 +63,7 @@ def file_of(place: str) -> Path:
         )
         raise Unavailable(f"{place}: holds {len(found)} GGUF files{parts}: name one of {names}")
     with found.open("rb") as data:
-        if data.read(len(_MAGIC)) != _MAGIC:
+        if data.read(len(gguf_header.MAGIC)) != gguf_header.MAGIC:
             raise Unavailable(f"{found}: is no GGUF file, or an empty one: copy or download it again")
     return found
 
@@ -74,12 +80,17 @@ def fingerprint(place: str) -> str:
     return digest.hexdigest()
 
 
-def folder_for(place: str) -> Path:
-    """Where the converted model of a GGUF lies, or will lie, in the cache."""
+def cache() -> Path:
+    """The folder of everything converted: ``$ITERALIGN_CACHE``, or one among the user's caches."""
     own = os.environ.get(CACHE)
     shared = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iteralign"
+    return Path(own or shared).expanduser().absolute()
+
+
+def folder_for(place: str) -> Path:
+    """Where the converted model of a GGUF lies, or will lie, in the cache."""
     name = "".join(c if c.isalnum() or c in "._-" else "-" for c in file_of(place).stem)[:60].lstrip(".")
-    return Path(own or shared).expanduser() / "models" / f"{name or 'model'}-{fingerprint(place)[:12]}"
+    return cache() / "models" / f"{name or 'model'}-{fingerprint(place)[:12]}"
 
 
 def converted(place: str, warn: Callable[[str], None] = lambda text: None) -> Path:
@@ -89,34 +100,64 @@ def converted(place: str, warn: Callable[[str], None] = lambda text: None) -> Pa
     the file cannot be converted) naming the file and the remedy.
     """
     folder = folder_for(place)
-    if (folder / TOLD).is_file():
+    if is_converted(place):
         return folder
+    from filelock import FileLock
+
     file = file_of(place)
-    _must_have_room(file, folder)
-    warn(f"converting {file.name} for transformers, once: {folder}")
+    header = _read(file)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        for text in _convert(file, unfinished):
-            warn(text)
-        if folder.exists():  # what is there has no word of having been finished
-            shutil.rmtree(folder)
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with FileLock(folder.parent / f".{folder.name}.lock"):  # another process may be at it
+        if is_converted(place):
+            return folder
+        if packages.is_package(place):
+            packages.must_be_intact(place, file)
+        unfinished = folder.parent / f".{folder.name}"
+        shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
+        _must_have_room(file, folder)
+        warn(f"converting {file.name} for transformers, once: {folder}")
+        unfinished.mkdir(mode=0o700)
+        try:
+            for text in _convert(file, header, unfinished):
+                warn(text)
+            if folder.exists():  # what is there has no word of having been finished
+                shutil.rmtree(folder)
+            unfinished.rename(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
     return folder
 
 
-def facts(place: str) -> dict[str, Any]:
-    """What the file says of itself: texts and numbers by key; of lists only their length.
+def is_ready(place: str) -> bool:
+    """Whether the file itself is on this machine: not that of a package that is missing, or lies in parts."""
+    return not packages.is_package(place) or packages.is_ready(place, cache())
 
-    Raises ``EngineError`` where the library is not installed, or the file cannot be read.
+
+def is_converted(place: str) -> bool:
+    """Whether the converted model lies in the cache."""
+    return (folder_for(place) / TOLD).is_file()
+
+
+def must_be_whole(place: str, *, planned: bool = False) -> None:
+    """Check that a GGUF can be converted, or has been. Raises ``EngineError``.
+
+    Where it is only ``planned``, nothing is written, and a package may still be missing.
     """
-    found = {}
-    for key, field in _read(file_of(place)).fields.items():
-        with suppress(ValueError, IndexError, TypeError, AttributeError, UnicodeDecodeError):
-            found[key] = len(field.data) if _is_list(field) else field.contents()
-    return found
+    if planned and not is_ready(place):
+        packages.must_be_named(place)
+        return
+    if not is_converted(place):
+        _read(file_of(place))
+
+
+def brings_template(place: str) -> bool | None:
+    """Whether the file brings a chat template; None where that is not known before parts are joined."""
+    if not is_ready(place):
+        return None
+    if is_converted(place):
+        told = read_object(folder_for(place) / TOLD, LARGEST)
+        return bool(told.get("chat template"))
+    return bool(_read(file_of(place)).values.get("tokenizer.chat_template"))
 
 
 def _file(place: str) -> Path | list[Path] | None:
@@ -134,21 +175,20 @@ def _parts(files: list[Path]) -> bool:
     return all("-of-" in p.stem for p in files)
 
 
-def _is_list(field: Any) -> bool:
-    return bool(field.types) and field.types[0].name == "ARRAY"
-
-
-def _read(file: Path) -> Any:
-    from iteralign.engines.weights import readable
-
-    try:
-        from gguf import GGUFReader
-    except ModuleNotFoundError as error:
+def _read(file: Path) -> gguf_header.Header:
+    if find_spec("gguf") is None:
         raise EngineError(
             f"{file}: reading GGUF needs gguf, which is not installed: pip install 'iteralign[gguf]'"
+        )
+    from gguf.constants import GGML_QUANT_SIZES
+
+    kinds = {int(kind): (kind.name, *sizes) for kind, sizes in GGML_QUANT_SIZES.items()}
+    try:
+        return gguf_header.read(file, kinds)
+    except (Unreadable, OSError) as error:
+        raise Unavailable(
+            f"{file} cannot be read as GGUF: {error}: copy or download it again, or take another file"
         ) from error
-    with readable(f"{file} cannot be read as GGUF"):
-        return GGUFReader(str(file))
 
 
 def _must_have_room(file: Path, folder: Path) -> None:
@@ -162,23 +202,34 @@ def _must_have_room(file: Path, folder: Path) -> None:
         )
 
 
-def _convert(file: Path, out: Path) -> list[str]:
+def _convert(file: Path, header: gguf_header.Header, out: Path) -> list[str]:
     """Write the folder; returns what a user should know."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     from iteralign.engines.weights import quiet, readable
 
     quiet()
-    reader = _read(file)
-    parameters = sum(int(t.n_elements) for t in reader.tensors)
-    precision = "bfloat16" if parameters > _WIDE else "float32"
-    with readable(f"{file} cannot be converted (transformers tells which architectures it knows)"):
+    precision = "bfloat16" if header.parameters > _WIDE else "float32"
+    why = f"{file} cannot be converted (transformers tells which architectures it knows)"
+    with readable(why), redirect_stderr(io.StringIO()):  # of a progress bar that no setting stops
         tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-        model = AutoModelForCausalLM.from_pretrained(
-            file.parent, gguf_file=file.name, dtype=getattr(torch, precision), trust_remote_code=False
+        config = AutoConfig.from_pretrained(file.parent, gguf_file=file.name)
+        _must_fit(file, config, header.parameters)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            file.parent,
+            config=config,
+            gguf_file=file.name,
+            dtype=getattr(torch, precision),
+            output_loading_info=True,
+            trust_remote_code=False,
         )
-    said, told = _hold_to(file, tokenizer, model, _Said(reader))
+    if lacking := sorted(report["missing_keys"]):
+        raise Unavailable(
+            f"{file}: the weights lack {', '.join(lacking[:3])} ({len(lacking)} in all): the file "
+            "is incomplete, or transformers reads its architecture otherwise"
+        )
+    said, told = _hold_to(file, tokenizer, model, header.values)
     # these say that the weights are quantised, which they are no more
     model.hf_quantizer = None
     for name in ("quantization_config", "_pre_quantization_dtype"):
@@ -187,29 +238,36 @@ def _convert(file: Path, out: Path) -> list[str]:
     with readable(f"{file}: what was converted cannot be written to {out}"):
         model.save_pretrained(out)
         tokenizer.save_pretrained(out)
-    kinds = sorted({t.tensor_type.name for t in reader.tensors})
-    told |= {"source": file.name, "version": VERSION, "quantised as": kinds, "written in": precision}
+    told |= {"source": file.name, "version": VERSION}
+    told |= {"quantised as": list(header.kinds), "written in": precision}
     (out / TOLD).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     return said
 
 
-class _Said:
-    """What a file says of its tokenizer."""
+def _must_fit(file: Path, config: Any, parameters: int) -> None:
+    """A model of this configuration holds what the file does, and no buffers beyond that."""
+    import torch
+    from transformers import AutoModelForCausalLM
 
-    def __init__(self, reader: Any) -> None:
-        self._fields = reader.fields
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    wanted = sum(p.numel() for p in model.parameters())
+    beside = sum(b.numel() for b in model.buffers())
+    if wanted > 2 * parameters or beside > max(parameters, _BUFFERS):
+        raise Unavailable(
+            f"{file}: its numbers ask for {wanted:.3g} parameters (and {beside:.3g} numbers beside them), "
+            f"and it holds {parameters:.3g}: download it again, or take another file"
+        )
 
-    def __call__(self, key: str) -> Any:
-        field = self._fields.get(f"tokenizer.{key}")
-        return None if field is None else field.contents()
 
-
-def _hold_to(file: Path, tokenizer: Any, model: Any, said: _Said) -> tuple[list[str], dict[str, Any]]:
+def _hold_to(
+    file: Path, tokenizer: Any, model: Any, said: Mapping[str, Any]
+) -> tuple[list[str], dict[str, Any]]:
     """Make tokenizer and end tokens what the file says; returns what is to be told, and to be kept.
 
     Raises ``EngineError`` where vocabulary and weights do not belong together.
     """
-    tokens: list[str] = said("ggml.tokens") or []
+    tokens: list[str] = said.get("tokenizer.ggml.tokens") or []
     rows = model.get_input_embeddings().weight.shape[0]
     if not tokens or len(tokens) > rows or len(tokenizer) > rows:
         raise EngineError(
@@ -217,13 +275,15 @@ def _hold_to(file: Path, tokenizer: Any, model: Any, said: _Said) -> tuple[list[
             f"{rows} rows in the embedding: they do not belong together"
         )
     warnings: list[str] = []
-    split = _split_digits(tokenizer, str(said("ggml.pre") or "default"), str(said("ggml.model")), warnings)
-    marked = [t for t, kind in zip(tokens, said("ggml.token_type") or [], strict=False) if kind == _CONTROL]
+    way = str(said.get("tokenizer.ggml.pre") or "default")
+    split = _split_digits(tokenizer, way, str(said.get("tokenizer.ggml.model")), warnings)
+    kinds = said.get("tokenizer.ggml.token_type") or []
+    marked = [t for t, kind in zip(tokens, kinds, strict=False) if kind == _CONTROL]
     lost = [t for t in marked if t not in tokenizer.all_special_tokens]
     if lost:
         tokenizer.add_special_tokens({"additional_special_tokens": lost}, replace_extra_special_tokens=False)
     ends = _ends(tokenizer, model, said)
-    template = said("chat_template")
+    template = said.get("tokenizer.chat_template")
     if template and tokenizer.chat_template != template:
         tokenizer.chat_template = template
     other = sum(
@@ -271,20 +331,14 @@ def _split_digits(tokenizer: Any, kind: str, model: str, warnings: list[str]) ->
     return False
 
 
-def _ends(tokenizer: Any, model: Any, said: _Said) -> list[str]:
+def _ends(tokenizer: Any, model: Any, said: Mapping[str, Any]) -> list[str]:
     """The tokens that end an answer, put into the generation settings."""
-    ids = list(dict.fromkeys(i for k in _ENDS if isinstance(i := said(f"ggml.{k}"), int)))
+    ids = list(dict.fromkeys(i for k in _ENDS if isinstance(i := said.get(f"tokenizer.ggml.{k}"), int)))
     if ids:
         model.generation_config.eos_token_id = ids if len(ids) > 1 else ids[0]
         tokenizer.eos_token = tokenizer.convert_ids_to_tokens(ids[0])
-    padding = said("ggml.padding_token_id")
+    padding = said.get("tokenizer.ggml.padding_token_id")
     if isinstance(padding, int):
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(padding)
     found: list[str] = tokenizer.convert_ids_to_tokens(ids)
     return found
-
-
-def template_of(place: str) -> bool:
-    """Whether the file brings a chat template."""
-    told: Mapping[str, Any] = facts(place)
-    return bool(told.get("tokenizer.chat_template"))
