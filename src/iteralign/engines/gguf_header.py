@@ -216,6 +216,9 @@ def _must_be_a_model(
     tokens = lengths.get("tokenizer.ggml.tokens", 0)
     if not 0 < tokens <= rows:
         raise Unreadable(f"{tokens} tokens for {rows} rows of the embedding: they do not belong together")
+    for key in ("tokenizer.ggml.token_type", "tokenizer.ggml.scores"):
+        if lengths.get(key, tokens) != tokens:
+            raise Unreadable(f"{key} has {lengths[key]:.6g} elements, and there are {tokens} tokens")
     if (elements := sum(lengths.values())) > 8 * tokens + 100_000:
         raise Unreadable(f"its lists have {elements:.6g} elements, too many for {tokens} tokens")
     family = str(values.get("general.architecture"))
