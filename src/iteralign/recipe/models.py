@@ -59,7 +59,10 @@ class ModelSection(Section):
     name: str = Field(
         "organism",
         min_length=1,
-        description="`organism` or `organism-rules` (embedded), a local folder, or a hub id",
+        description=(
+            "`organism` or `organism-rules` (embedded), a local folder or GGUF file, a hub id, or "
+            "`package:NAME`: the GGUF in an installed Python package"
+        ),
     )
     engine: Literal["hf", "server"] = Field(
         "hf", description="what answers: transformers here, or a server with an OpenAI-compatible API (vLLM)"
