@@ -290,3 +290,21 @@ def test_a_cache_that_was_emptied_is_filled_before_an_adapter_needs_it(
     models.host(recipe, warn=pytest.fail)
     assert (gguf.folder_for(str(tiny_gguf)) / "config.json").is_file()
     assert own_cache.is_dir()
+
+
+@pytest.mark.slow
+def test_a_whole_run_its_export_and_its_resume_without_the_cache(
+    tiny_gguf: Path, own_cache: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("trl")
+
+    def call(*arguments: str | Path) -> None:
+        done = CliRunner().invoke(app, [*map(str, arguments)])
+        assert done.exit_code == 0, done.output
+
+    run = tmp_path / "run"
+    call("run", "smoke", "--model", tiny_gguf, "--out", run, "--set", "stop.iterations=1")
+    call("export", run, "model", "--base", "--out", tmp_path / "base")
+    assert load_tokenizer(str(tmp_path / "base"), None).tokenize("12") == ["1", "2"]
+    shutil.rmtree(own_cache)
+    call("resume", run, "--set", "stop.iterations=2")
