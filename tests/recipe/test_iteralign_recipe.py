@@ -265,6 +265,10 @@ def _value(name: str, default: Any) -> st.SearchStrategy[Any]:
         )
     if name == "propose.aspects":
         return st.sampled_from([["harm"], ["harm", "over_refusal"]])
+    if name == "reflection.ladder":
+        return st.lists(st.sampled_from(["retry", "other-principles", "other-form"]), min_size=1, max_size=3)
+    if name in ("reflection.exemplars", "reflection.samples"):
+        return st.integers(1, 8)
     if name.endswith("columns"):
         texts = st.dictionaries(st.text(min_size=1), st.text(min_size=1), max_size=3)
         return st.dictionaries(st.text(min_size=1), texts, max_size=2) if "evaluation" in name else texts
