@@ -66,7 +66,6 @@ def test_a_file_is_refused_with_its_name(
     lines = str(told.value).splitlines()
     assert str(path) in lines[0]
     assert shows_little(str(told.value), text)
-    assert max(map(len, lines)) < 600 + len(str(path))
 
 
 @pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS.keys())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import struct
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from confined import confined, is_one_message
+from confined import SHOWN, confined, is_one_message, shows_little
 from iteralign.chat.format import OURS
 from iteralign.chat.template_guard import Refused, render
 from iteralign.engines.weights import load, load_tokenizer
@@ -46,7 +47,9 @@ def refused(folder: Path) -> str:
     said = str(told.value)
     assert str(folder) in said
     assert len(said.splitlines()) == 1
-    assert len(said) - said.count(str(folder)) * len(str(folder)) < 600
+    assert len(said) - said.count(str(folder)) * len(str(folder)) < SHOWN + 200
+    texts = [f for f in folder.iterdir() if f.suffix != ".safetensors" and f.stat().st_size < 1 << 20]
+    assert all(shows_little(said, file.read_text("latin-1")) for file in texts)
     return said
 
 
@@ -253,7 +256,9 @@ def test_a_template_that_cannot_be_is_refused(template: str, folder: Path) -> No
         load_tokenizer(str(folder), None)
     said = str(told.value)
     assert len(said.splitlines()) == 1
-    assert len(said) < 500
+    assert shows_little(said, template)
+    assert not re.search("x{201}", said)  # what a template says is foreign, too
+    assert len(said) - said.count(str(folder)) * len(str(folder)) < SHOWN + 200
     assert "\x1b" not in said
 
 
