@@ -132,6 +132,15 @@ def test_an_override_is_refused_with_one_message(text: str) -> None:
     assert shows_little(done.stderr, text)
 
 
+@pytest.mark.parametrize("key", ["oracle.base_url", "model.base_url", "oracle.proposer_url"])
+def test_a_long_value_that_a_check_quotes_is_cut(key: str) -> None:
+    value = "q w" * 400
+    done = CliRunner().invoke(app, ["recipe", "check", "huggingface", "--set", f"{key}={value}"])
+    assert done.exit_code == 2
+    assert key in done.stderr
+    assert shows_little(done.stderr, value)
+
+
 @pytest.mark.parametrize("text", ALL.values(), ids=ALL.keys())
 def test_a_constitution_is_refused_with_file_and_one_message(text: str, tmp_path: Path) -> None:
     path = tmp_path / "constitution.yaml"
