@@ -16,7 +16,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := run
-.PHONY: run real test lint bench docs setup integration peers
+.PHONY: run real test bombs lint bench docs setup integration peers
 
 run: $(READY)
 	$(BIN)/iteralign run $(ARGS)
@@ -26,6 +26,9 @@ real: $(REAL)
 
 test: $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --cov --cov-branch --cov-report=term:skip-covered --cov-fail-under=85 $(ARGS)
+
+bombs: $(DEV)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m bombs tests/hostile $(ARGS)
 
 integration: $(DEV) peers
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m integration -p no:cacheprovider tests/peers $(ARGS)

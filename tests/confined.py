@@ -56,7 +56,7 @@ def shows_little(said: str, foreign: str) -> bool:
     return not any(said[i : i + SHOWN + 1] in foreign for i in range(len(said) - SHOWN))
 
 
-def is_one_message(said: str, *named: str | Path, foreign: int = 300) -> bool:
+def is_one_message(said: str, *named: str | Path, foreign: int = SHOWN) -> bool:
     """Whether this is one line without a traceback, that names these, and holds no page of foreign text."""
     lines = [line for line in said.splitlines() if not line.startswith("warning: ")]
     paths = sum(len(str(n)) * said.count(str(n)) for n in named)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from iteralign.build import standalone_self_align
-from iteralign.build.standalone_self_align import stage_clone, stage_engrave
+from iteralign.build.standalone_self_align import stage_answer, stage_clone, stage_engrave, stage_extend
 from iteralign.recipe.load import load_recipe
 from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.records.iteralign import TrainingExample
+from iteralign.records.self_align import Instruction
 
 DIALOGUE = [
     {"role": "user", "content": "Name a river."},
@@ -81,3 +82,27 @@ def test_thoughts_in_users_rows_are_not_learnt(
     recipe = load_recipe("smoke-self-align", [f"model.thoughts={mode}"], kind=SelfAlignRecipe)
     stage_engrave(recipe, rows, tmp_path / "out")
     assert learnt == said
+
+
+@pytest.mark.parametrize("stage", [stage_answer, stage_extend])
+def test_it_is_said_that_only_the_last_question_of_a_dialogue_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: Any
+) -> None:
+    asked: list[str] = []
+    said: list[str] = []
+
+    def answered(recipe: object, items: Iterator[Instruction], *_: object) -> dict[str, Any]:
+        asked.extend(i.text for i in items)
+        return {}
+
+    monkeypatch.setattr(standalone_self_align, "_answered", answered)
+    monkeypatch.setattr(standalone_self_align, "log", said.append)
+    rows = tmp_path / "rows.jsonl"
+    recipe = load_recipe("smoke-self-align", kind=SelfAlignRecipe)
+    rows.write_text(f"{json.dumps({'messages': DIALOGUE[:3]})}\n{json.dumps({'text': 'A?'})}\n")
+    stage(recipe, rows, tmp_path / "out")
+    assert asked == ["Another.", "A?"]
+    assert ["1 request of several turns: only the last question" in line for line in said] == [True]
+    rows.write_text(json.dumps({"text": "A?"}) + "\n")
+    stage(recipe, rows, tmp_path / "out")
+    assert len(said) == 1

@@ -81,6 +81,33 @@ def test_without_the_extra_one_line_says_what_to_install(
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["run", "smoke", "--model", "owner/mistyped"],
+        ["run", "smoke", "--model", "no/such/folder"],
+        ["run", "smoke", "--set", "oracle.kind=local", "--set", "oracle.model=owner/mistyped"],
+        ["self-align", "smoke-self-align", "--model", "owner/mistyped"],
+    ],
+    ids=lambda words: " ".join(words[1:]),
+)
+def test_a_run_of_a_mistyped_model_leaves_no_directory(
+    wrong: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(*_: object, **__: object) -> None:
+        raise OSError("no such model")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", nobody)
+    monkeypatch.setattr("iteralign.engines.weights._cached", lambda place: None)
+    out, mine = tmp_path / "run", tmp_path / "mine"
+    mine.mkdir()
+    for place in (out, mine):
+        said = call(*wrong, "--out", place, code=7).stderr
+        assert wrong[-1].removeprefix("oracle.model=") in said
+    assert not out.exists()
+    assert not any(mine.iterdir())
+
+
 def test_what_a_library_lacks_later_is_one_line_too(tmp_path: Path) -> None:
     done = without(["lm_eval"], ["evaluate", "--tasks", "lm-eval:hellaswag", "--out", "new"], tmp_path)
     assert done.returncode == 7, done.stderr

@@ -344,7 +344,7 @@ def test_unknown_sets_are_named_with_what_is_known(name: str, message: str) -> N
 
 def test_a_folder_is_refused_with_what_it_holds(tmp_path: Path) -> None:
     write(tmp_path, "a.jsonl", lines("A?"))
-    with pytest.raises(DataError, match=r"is a folder. Name a file in it; it holds a\.jsonl"):
+    with pytest.raises(DataError, match=r"is a folder. Name a file in it \(\.jsonl, .*\); it holds a\.jsonl"):
         load_prompts(tmp_path)
 
 

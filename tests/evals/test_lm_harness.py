@@ -272,13 +272,17 @@ def test_two_tasks_stand_beside_each_other_and_changed_data_are_noticed(
         Run.create(tmp_path / "run", {}, "") as run,
         host(recipe, lambda c: c.path).serve(Checkpoint(path=str(tiny))) as policy,
     ):
-        both = [Harness(str(p)).run(policy, run.scope("x")) for p in (task, tmp_path / "other.yaml")]
+        both = [
+            Harness(str(p), code=True).run(policy, run.scope("x")) for p in (task, tmp_path / "other.yaml")
+        ]
         assert [r.name for r in both] == ["lm-eval:own_questions", "lm-eval:other"]
     with (
         Run.open(tmp_path / "run") as run,
         host(recipe, lambda c: c.path).serve(Checkpoint(path=str(tiny))) as policy,
     ):
-        assert [Harness(str(p)).run(policy, run.scope("x")) for p in (task, tmp_path / "other.yaml")] == both
+        assert [
+            Harness(str(p), code=True).run(policy, run.scope("x")) for p in (task, tmp_path / "other.yaml")
+        ] == both
         assert not run.events("superseded"), "neither takes the other's place"
         assert [name.split()[0] for name in both[1].facts["files"].split(", ")] == [
             "base.yaml",
@@ -286,12 +290,15 @@ def test_two_tasks_stand_beside_each_other_and_changed_data_are_noticed(
             "other.jsonl",
         ]
         write(1)
-        changed = Harness(str(tmp_path / "other.yaml")).run(policy, run.scope("x"))
+        changed = Harness(str(tmp_path / "other.yaml"), code=True).run(policy, run.scope("x"))
         assert changed.main.value == pytest.approx(1 - both[1].main.value)
         assert changed.facts["files"] != both[1].facts["files"]
         assert changed.facts["shortened"] == "0"
         write(1, "a long way " * 200)
-        assert Harness(str(tmp_path / "other.yaml")).run(policy, run.scope("x")).facts["shortened"] == "8"
+        assert (
+            Harness(str(tmp_path / "other.yaml"), code=True).run(policy, run.scope("x")).facts["shortened"]
+            == "8"
+        )
 
 
 @pytest.mark.slow

@@ -66,7 +66,6 @@ def test_a_file_is_refused_with_its_name(
     lines = str(told.value).splitlines()
     assert str(path) in lines[0]
     assert shows_little(str(told.value), text)
-    assert max(map(len, lines)) < 600 + len(str(path))
 
 
 @pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS.keys())
@@ -93,6 +92,29 @@ COMMENTS = {
     "a status of nobody": '{"status": "x"}',
     "half a surrogate pair": '{"category": "\\ud800"}',
 }
+
+
+LONG = "k" * 500
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("p.jsonl", "NaN" + "9" * 5000),
+        ("p.jsonl", '{"prompt": "a"} ' + "9" * 5000),
+        ("p.json", '{"prompt": "a"}\n' + "9" * 5000),
+        ("p.csv", ", ".join(["name", "a" * 150] * 2)),
+        ("p.jsonl", f'{{"{LONG}": 1, "{LONG}": 2}}'),
+    ],
+    ids=["a number behind one", "two values in a line", "values in lines", "columns", "a long key"],
+)
+def test_what_fuzzing_found_in_data_files(name: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(DataError) as told:
+        load_prompts(str(path))
+    assert is_one_message(str(told.value), path)
+    assert shows_little(str(told.value), text)
 
 
 @pytest.mark.parametrize("text", COMMENTS.values(), ids=COMMENTS.keys())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import struct
 from collections.abc import Callable
@@ -11,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from confined import confined, is_one_message
-from iteralign.chat.format import OURS
+from confined import SHOWN, confined, is_one_message, shows_little
+from iteralign.chat.format import OURS, encode_prompt
 from iteralign.chat.template_guard import Refused, render
+from iteralign.engines.patterns import costly
 from iteralign.engines.weights import load, load_tokenizer
-from iteralign.errors import EngineError
+from iteralign.errors import EngineError, LeftOut
+from iteralign.records.chat import Message
 
 HUGE = "9" * 5000
 NOT_OBJECTS = {
@@ -46,7 +49,9 @@ def refused(folder: Path) -> str:
     said = str(told.value)
     assert str(folder) in said
     assert len(said.splitlines()) == 1
-    assert len(said) - said.count(str(folder)) * len(str(folder)) < 600
+    assert len(said) - said.count(str(folder)) * len(str(folder)) < SHOWN + 200
+    texts = [f for f in folder.iterdir() if f.suffix != ".safetensors" and f.stat().st_size < 1 << 20]
+    assert all(shows_little(said, file.read_text("latin-1")) for file in texts)
     return said
 
 
@@ -179,6 +184,48 @@ def test_a_tokenizer_that_cannot_be_is_refused(spoil: Callable[[dict[str, Any]],
     refused(folder)
 
 
+SOUND = (
+    r"'s|'t| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    r"(?i:'s|'t)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{Lo}\p{M}]+(?i:'s|'t|'re)?|\s+",
+    r" ?[^(\s|[.,!?])]+|(?=(\d{3})+(?!\d))|\d{1,3}(?=(?:\d{3})*\b)| {2,}",
+)
+COSTLY = (
+    *(r"(a+)+$", r"(a|a)*$", r"(a|aa)+$", r"(.*a){12}$", r"a*a*a*$", r"(?:\w|\w){10}x", r"(?:\w?){30}x"),
+    *(r"(\w+\s?)+x", r"((a*)b?)*", r"(?:a{1,9})+", "a?" * 30, "(a|a)" * 30, "(?=(a+)+b)", r"(?:[^]]+)+x"),
+    *("(" * 60 + ")" * 60, "a{2,}" * 3, r"(?<x>a+)+", "a" * 6000, ")(a+)+", "(?#[)(a+)+", r"\c[(a+)+]"),
+    r"(?<n>a|b\g<n>)c",
+)
+
+
+@pytest.mark.parametrize("kind", ["pre_tokenizer", "normalizer"])
+@pytest.mark.parametrize("pattern", COSTLY, ids=range(len(COSTLY)))
+def test_a_pattern_that_could_take_all_time_is_refused(pattern: str, kind: str, folder: Path) -> None:
+    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    replace = {"type": "Replace", "pattern": {"Regex": pattern}, "content": "x"}
+    part = split if kind == "pre_tokenizer" else replace
+    edit(folder / "tokenizer.json", **{kind: {"type": "Sequence", f"{kind}s": [part]}})
+    assert "could take all time" in refused(folder)
+
+
+@pytest.mark.parametrize("pattern", SOUND, ids=range(len(SOUND)))
+def test_the_patterns_of_published_tokenizers_are_taken(pattern: str) -> None:
+    assert costly(pattern) is None
+
+
+def test_a_text_that_a_tokenizer_gives_up_on_is_left_out(folder: Path) -> None:
+    split = {
+        "type": "Split",
+        "pattern": {"Regex": r"[yz]*[yz]*[^\s\S]"},
+        "behavior": "Isolated",
+        "invert": False,
+    }
+    edit(folder / "tokenizer.json", pre_tokenizer=split)
+    tokenizer = load_tokenizer(str(folder), None)
+    with pytest.raises(LeftOut, match="gives up on a text of"):
+        encode_prompt(tokenizer, (Message("user", "z" * 9000),))
+
+
 ADAPTERS: dict[str, Any] = {
     "null": None,
     "a list": [],
@@ -253,7 +300,9 @@ def test_a_template_that_cannot_be_is_refused(template: str, folder: Path) -> No
         load_tokenizer(str(folder), None)
     said = str(told.value)
     assert len(said.splitlines()) == 1
-    assert len(said) < 500
+    assert shows_little(said, template)
+    assert not re.search("x{201}", said)  # what a template says is foreign, too
+    assert len(said) - said.count(str(folder)) * len(str(folder)) < SHOWN + 200
     assert "\x1b" not in said
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from confined import confined, is_one_message, shows_little
+from confined import SHOWN, confined, is_one_message, shows_little
 from iteralign.cli.main import app
 from iteralign.constitution.export import from_file
 from iteralign.data.self_align_texts import read_exemplars, read_rules
@@ -129,7 +129,16 @@ def test_an_override_is_refused_with_one_message(text: str) -> None:
     done = CliRunner().invoke(app, ["recipe", "check", "embedded", "--set", text])
     assert done.exit_code == 2
     assert is_one_message(done.stderr, "--set") or "things are wrong" in done.stderr
-    assert len(done.stderr) < 1200
+    assert shows_little(done.stderr, text)
+
+
+@pytest.mark.parametrize("key", ["oracle.base_url", "model.base_url", "oracle.proposer_url"])
+def test_a_long_value_that_a_check_quotes_is_cut(key: str) -> None:
+    value = "q w" * 400
+    done = CliRunner().invoke(app, ["recipe", "check", "huggingface", "--set", f"{key}={value}"])
+    assert done.exit_code == 2
+    assert key in done.stderr
+    assert shows_little(done.stderr, value)
 
 
 @pytest.mark.parametrize("text", ALL.values(), ids=ALL.keys())
@@ -138,9 +147,10 @@ def test_a_constitution_is_refused_with_file_and_one_message(text: str, tmp_path
     path.write_bytes(text.replace("a:", "principles:", 1).encode("utf-8", "surrogatepass"))
     with pytest.raises(DataError) as told:
         from_file(path)
-    assert all(
-        str(path) in line and len(line) < 500 + len(str(path)) for line in str(told.value).splitlines()
-    )
+    said = str(told.value)
+    assert all(str(path) in line for line in said.splitlines())
+    assert shows_little(said, text)
+    assert max(map(len, said.splitlines())) < SHOWN + 200 + len(str(path))
 
 
 @pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS.keys())

@@ -181,6 +181,22 @@ def test_unjudged_answers_are_shown(finished: Path) -> None:
 SIZES = Sizes(prompts=200, held_out=360, benign=100, held_out_benign=240, weights_bytes=20_000_000)
 
 
+def test_the_time_counts_the_start_each_batch_and_each_training_beside_the_work() -> None:
+    recipe = load_recipe("smoke")
+    rates = {"answers_per_second": 60.0, "examples_per_second": 20.0, "judgements_per_second": 400.0}
+    work = forecast(recipe, replace(SIZES, **rates))
+    plan = forecast(recipe, replace(SIZES, **rates, start_seconds=9, batch_seconds=1, training_seconds=2))
+    assert work.seconds is not None
+    assert plan.seconds is not None
+    batches = plan.seconds - work.seconds - 9 - 2 * plan.trainings
+    full = plan.generations / recipe.model.batch_size
+    assert full <= batches <= full + 8 * (plan.iterations + 1)  # a stage ends in a batch that is not full
+    wide = load_recipe("smoke", ["model.batch_size=1024"])
+    large = forecast(wide, replace(SIZES, **rates, batch_seconds=1))
+    assert large.seconds is not None
+    assert large.seconds < work.seconds + batches
+
+
 def test_the_forecast_of_a_paid_oracle_gives_tokens_and_a_cost_only_where_every_price_is_known() -> None:
     chat = ["oracle.kind=chat", "oracle.model=small", "oracle.proposer=large"]
     sizes = replace(SIZES, judges=("small",), instruction_chars=4000, prompt_chars=60)

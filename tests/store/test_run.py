@@ -167,7 +167,7 @@ def test_what_fits_and_where_it_runs_may_change(tmp_path: Path) -> None:
     [
         (
             {"training": {"epochs": 9}, "stop": {"iterations": 9}},
-            "model.max_context and training.max_length may change when a run is resumed, not:\n"
+            "evaluation.lm_eval_code and training.max_length may change when a run is resumed, not:\n"
             "  training.epochs: 2 -> 9",
         ),
         ({"stop": 3}, "not:\n  stop: (absent) -> 3"),

@@ -22,7 +22,11 @@ def harness(task: str, recipe: Recipe, limit: int | None) -> Eval:
 
     harness_must_run(recipe, [task])
     return Harness(
-        task, limit=limit, batch=min(16, recipe.model.batch_size), context=recipe.model.max_context
+        task,
+        limit=limit,
+        batch=min(16, recipe.model.batch_size),
+        context=recipe.model.max_context,
+        code=recipe.evaluation.lm_eval_code,
     )
 
 

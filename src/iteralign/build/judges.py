@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from iteralign.build.installed import must_be_there
-from iteralign.build.models import EMBEDDED, located
+from iteralign.build.models import EMBEDDED, fetch_weights, located
 from iteralign.build.oracle import NO_KEY, chat_endpoints, chat_oracle, served
 from iteralign.errors import RecipeError
 from iteralign.protocols import Continuing, Ledger, Oracle
@@ -37,6 +37,16 @@ def must_be_whole(recipe: Recipe) -> None:
 
     must_be_there("a judge in this process")
     check(model)
+
+
+def fetch(recipe: Recipe) -> None:
+    """Download the weights of a judge in this process that are not in the cache yet.
+
+    Raises ``EngineError``.
+    """
+    model = recipe.oracle.model
+    if runs_here(recipe) and model is not None and model not in EMBEDDED:
+        fetch_weights(model)
 
 
 def guard_oracle(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger | None) -> Oracle:

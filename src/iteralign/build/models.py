@@ -17,7 +17,8 @@ from iteralign.build.installed import must_be_installed
 from iteralign.build.oracle import caps, must_be_allowed
 from iteralign.engines import gguf
 from iteralign.engines.facts import Began, Facts, no_run
-from iteralign.engines.weights import commit_of, sampled_hash
+from iteralign.engines.folders import must_be_whole as check_folder
+from iteralign.engines.weights import base_of, commit_of, folder_of, sampled_hash
 from iteralign.errors import RecipeError
 from iteralign.ledger import InMemory
 from iteralign.log import log
@@ -82,17 +83,15 @@ def must_be_whole(recipe: Recipe | SelfAlignRecipe, *, trains: bool = True, plan
     ``trains``: its weights are needed here, also where a server answers; ``planned``: nothing is started, so
     that a hub's model may still be missing. Raises ``EngineError``.
     """
-    from iteralign.engines.folders import must_be_whole as check
-
     model = recipe.model
     if model.name in EMBEDDED:
         return
     if model.engine == "server" and not trains:
         if model.api == "chat" or model.served_as is None:
             return  # the name is the server's; its tokenizer is looked for when it is needed
-        check(model.name, weights=False, template=model.chat_template, planned=planned)
+        check_folder(model.name, weights=False, template=model.chat_template, planned=planned)
         return
-    check(model.name, template=model.chat_template, planned=planned)
+    check_folder(model.name, template=model.chat_template, planned=planned)
     if not planned:
         _convert(model.name)
 
@@ -101,6 +100,24 @@ def _convert(name: str) -> None:
     """Make the folder of a GGUF that is not in the cache, or no more: adapters name it as their base."""
     if name not in EMBEDDED and gguf.is_gguf(name):
         gguf.converted(name, log)
+
+
+def fetch(recipe: Recipe | SelfAlignRecipe) -> None:
+    """Download a hub's model that is not in the cache yet, with the base of an adapter.
+
+    Before a run has a directory, so that a mistyped name leaves none. Raises ``EngineError``.
+    """
+    name = recipe.model.name
+    if name not in EMBEDDED and not gguf.is_gguf(name):
+        fetch_weights(name)
+
+
+def fetch_weights(name: str) -> None:
+    """Download a model by its name, and check it as a folder is checked. Raises ``EngineError``."""
+    base = base_of(str(folder_of(name, log)))
+    if base is not None:
+        folder_of(base, log)
+    check_folder(name)
 
 
 def built_in_template(recipe: Recipe | SelfAlignRecipe) -> str | None:

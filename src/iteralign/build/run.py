@@ -22,7 +22,7 @@ from iteralign.build.data import first_constitution
 from iteralign.build.evals import tasks
 from iteralign.build.forecast import must_be_able_to_pass, short_of_disk
 from iteralign.build.installed import must_be_installed
-from iteralign.build.models import built_in_template, must_be_whole
+from iteralign.build.models import built_in_template, fetch, must_be_whole
 from iteralign.build.oracle import must_be_allowed
 from iteralign.errors import IterAlignError, StoreError
 from iteralign.recipe.iteralign import Recipe
@@ -54,8 +54,8 @@ def start(recipe: SelfAlignRecipe, out: Path, listen: Listener | None = ...) -> 
 def start(recipe: AnyRecipe, out: Path, listen: Listener | None = None) -> RunResult | SelfAlignResult:
     """Run a recipe into the directory ``out``; a directory that holds the same run is resumed.
 
-    The libraries are there, tasks are named, their data found, and the gate is one that can pass before the
-    directory is made, so that a corrected recipe may take it. Raises ``IterAlignError``.
+    The libraries are there, tasks are named, their data found, the gate is one that can pass, and models are
+    fetched before the directory is made, so that a corrected recipe may take it. Raises ``IterAlignError``.
     """
     must_be_installed(recipe, training=True)
     must_be_allowed(recipe)
@@ -69,6 +69,8 @@ def start(recipe: AnyRecipe, out: Path, listen: Listener | None = None) -> RunRe
         must_be_able_to_pass(recipe)
     said: list[str | None] = []
     if not (out / "run.sqlite").exists():
+        fetch(recipe)
+        judges.fetch(shared(recipe))
         said = [short_of_disk(recipe, out), built_in_template(recipe)]
     settings = recipe.model_dump(mode="json")
     with Run.create(out, settings, recipe.to_yaml(), complete=partial(_completed, settings)) as run:

@@ -29,6 +29,7 @@ from iteralign.data.columns import Columns
 from iteralign.data.fields import to_prompt
 from iteralign.data.rows import QUESTION_FIELDS, Row
 from iteralign.errors import DataError
+from iteralign.log import log
 from iteralign.protocols import Policy
 from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.records.chat import Chat
@@ -38,6 +39,7 @@ from iteralign.stages.align import Sieve, think_and_answer
 from iteralign.stages.clone import answer_at_length, extensive
 from iteralign.stages.engrave import identity_lessons, lessons
 from iteralign.store.run import Run
+from iteralign.text.printable import count_of
 
 
 def stage_instruct(recipe: SelfAlignRecipe, out: Path, listen: Listen | None = None) -> dict[str, Any]:
@@ -193,6 +195,7 @@ def _count(path: Path, columns: Columns | None) -> int:
 
 def _instructions(path: Path, columns: Columns | None) -> Iterator[Instruction]:
     found = False
+    dialogues = 0
     for where, row in json_lines(path, columns):
         found = True
         try:
@@ -204,6 +207,7 @@ def _instructions(path: Path, columns: Columns | None) -> Iterator[Instruction]:
                 yield Instruction(text=row["text"], type=row.get("type"), topic=row.get("topic"))
             else:
                 asked = to_prompt(Row(where, row), source=path.name, intent="benign")
+                dialogues += len(asked.messages) > 1
                 yield Instruction(text=asked.text, type=asked.category, topic=asked.topic)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
@@ -211,6 +215,11 @@ def _instructions(path: Path, columns: Columns | None) -> Iterator[Instruction]:
             ) from error
     if not found:
         raise DataError(f"{path}: holds no instruction")
+    if dialogues:
+        log(
+            f"{path}: {count_of(dialogues, 'request')} of several turns: only the last question of each was "
+            "asked (Self-Align answers single instructions)"
+        )
 
 
 def _answers(path: Path, columns: Columns | None) -> Iterator[tuple[Instruction, Aligned, Chat]]:

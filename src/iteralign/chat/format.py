@@ -242,7 +242,22 @@ def opening(chat: Chat) -> str:
 
 
 def _render(tokenizer: Any, turns: list[dict[str, str]], answer: bool) -> list[int]:
-    ids: list[int] = tokenizer(_shown(tokenizer, turns, answer), add_special_tokens=False)["input_ids"]
+    return _ids(tokenizer, _shown(tokenizer, turns, answer))
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    """The tokens of a text.
+
+    Raises ``RefusedByTemplate`` where the tokenizer gives up: its patterns have a limit of retries.
+    """
+    try:
+        ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of the tokenizers' own language, no ``Exception``
+            raise
+        raise RefusedByTemplate(
+            f"the tokenizer gives up on a text of {len(text):,} characters ({one_line(str(error), _SAID)})"
+        ) from error
     return ids
 
 
@@ -269,8 +284,7 @@ def _after_thought(tokenizer: Any, chat: Chat, prompt: list[int]) -> list[int]:
     if not shown[1].startswith(before):
         return _render(tokenizer, turns, answer=True)
     rest = f"\n{closing_of(facts.opened)}\n\n{shown[1][len(before) :].lstrip()}"
-    ids: list[int] = tokenizer(rest, add_special_tokens=False)["input_ids"]
-    return [*prompt, *ids]
+    return [*prompt, *_ids(tokenizer, rest)]
 
 
 def after_closing(tokenizer: Any, ids: Sequence[int], start: int) -> int:

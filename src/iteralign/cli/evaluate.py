@@ -87,6 +87,13 @@ def evaluate(
             help="Write the tasks as lm-eval task files into this folder, and measure nothing.",
         ),
     ] = None,
+    trust_task_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-task-code",
+            help="YAML files of lm-eval may run Python: only for files that you have read.",
+        ),
+    ] = False,
     seed: SeedOption = None,
     sets: SetOption = None,
     allow_hosts: AllowOption = None,
@@ -114,6 +121,10 @@ def evaluate(
         emit({"files": [str(p) for p in written], "use": use}, as_json)
         return
     given = overrides(sets, model=model, seed=seed)
+    if trust_task_code:
+        from iteralign.recipe.yaml import override
+
+        given.append(override("evaluation.lm_eval_code=true"))
     if columns:
         from iteralign.build.tasks import columns_by_task
         from iteralign.recipe.yaml import Override

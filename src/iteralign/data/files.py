@@ -190,7 +190,8 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) < len(pairs):
         repeated = next(k for i, (k, _) in enumerate(pairs) if k in {other for other, _ in pairs[:i]})
         raise _RepeatedKey(
-            f"the key {repeated!r} occurs twice in one object; one of the two would be lost. Merge them."
+            f"the key {short(repeated)!r} occurs twice in one object; one of the two would be lost. "
+            "Merge them."
         )
     return result
 
@@ -262,6 +263,8 @@ def _over_lines(name: str, text: str) -> Iterator[Row] | None:
             raise DataError(f"{name}: {error}") from error
         except RecursionError as error:
             raise DataError(f"{name}: nested too deeply to be prompts") from error
+        except ValueError as error:  # a number of thousands of digits
+            raise DataError(f"{name}, value {len(found) + 1}: not JSON that can be read ({error})") from error
         found.append(Row(f"{name}, value {len(found) + 1}", value))
     if len(found) == 1 and isinstance(found[0].value, list):
         return _nested(name, found[0].value, ())
@@ -343,9 +346,7 @@ def _csv(name: str, content: bytes) -> Iterator[Row]:
             if columns is None:
                 columns = [c.strip() for c in cells]
                 if len(set(columns)) < len(columns):
-                    raise DataError(
-                        f"{where}: a column name occurs twice among {short(', '.join(columns), 300)}"
-                    )
+                    raise DataError(f"{where}: a column name occurs twice among {short(', '.join(columns))}")
                 continue
             if len(cells) > len(columns):
                 raise DataError(

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from iteralign.engines.patterns import costly, patterns_of
 from iteralign.errors import EngineError
-from iteralign.foreign.errors import Unreadable
+from iteralign.foreign.errors import Unreadable, short
 from iteralign.foreign.json import named, read_object
 
 _MODEL = ("config.json", "generation_config.json", "adapter_config.json")
@@ -55,6 +56,8 @@ def must_be_sound(folder: Path, *, tokenizer: bool = True) -> None:
         why = None
         if file.name.endswith(".index.json"):
             why = _index(found)
+        elif file.name == "tokenizer.json":
+            why = _patterns(found)
         elif file.name == "config.json":
             why = _config(found, _bytes(folder))
         elif file.name == "adapter_config.json":
@@ -126,6 +129,17 @@ def _config(config: Mapping[str, Any], size: int) -> str | None:
         for key in ("vocab_size", "intermediate_size"):
             if size and _is_size(part.get(key)) and part[key] * hidden > size * _PER_BYTE:
                 return f"{key} = {part[key]} by {hidden} is more than the weights beside it can hold"
+    return None
+
+
+def _patterns(tokenizer: dict[str, Any]) -> str | None:
+    for pattern in patterns_of(tokenizer):
+        why = costly(pattern)
+        if why is not None:
+            return (
+                f"its pattern {short(pattern, 80)!a} could take all time on some text: {why}. Take the "
+                "tokenizer from the model's own publisher"
+            )
     return None
 
 

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from iteralign.errors import DataError, RecipeError, Unsupported
+from iteralign.evals.lm_harness_code import must_hold_no_code, sandboxed
 from iteralign.evals.lm_harness_files import NAMED, hashes
+from iteralign.foreign.errors import short
 from iteralign.protocols import Policy, Recorder, Weighty
 from iteralign.records.iteralign import EvalReport
 from iteralign.stats import estimate
@@ -40,23 +42,33 @@ class Harness:
     """``lm-eval:NAME``: one task or group of lm-eval, by its name or by the path of its YAML file.
 
     ``limit``: only the first so many items of each task. ``batch``: questions at once; ``context``: tokens,
-    lower than the model's own. Raises ``RecipeError`` where lm-eval is not installed or knows no such task,
-    ``DataError`` for a file that names none.
+    lower than the model's own. ``code``: a file may run Python. Raises ``RecipeError`` where lm-eval is not
+    installed or knows no such task, and for a file that would run Python unasked; ``DataError`` for a file
+    that names none.
     """
 
     def __init__(
-        self, task: str, *, limit: int | None = None, batch: int = 16, context: int | None = None
+        self,
+        task: str,
+        *,
+        limit: int | None = None,
+        batch: int = 16,
+        context: int | None = None,
+        code: bool = False,
     ) -> None:
         self._version = must_be_installed()
         self._limit = limit
         self._batch = batch
         self._context = context
+        self._code = code
         self._file = Path(task).expanduser() if task.endswith((".yaml", ".yml")) else None
         self._task = task
         self._hash = ""
         self._files = dict[str, str]()
         if self._file is not None:
             self._task, self._hash = _named(self._file)
+            if not code:
+                must_hold_no_code(self._file, self._task)
             self._files = hashes(self._file)
         elif task not in (known := self._manager().all_tasks):
             near = difflib.get_close_matches(task, known, 1)
@@ -102,26 +114,32 @@ class Harness:
     def measured(self, policy: Policy) -> EvalReport:
         """The report, measured now."""
         import lm_eval
+        from jinja2 import TemplateError
 
         assert isinstance(policy, Weighty)
         model = counting(*policy.weights(), batch_size=self._batch, max_length=self._context)
         try:
-            found = lm_eval.simple_evaluate(
-                model=model,
-                tasks=[self._task],
-                task_manager=self._manager(),
-                apply_chat_template=True,
-                log_samples=True,
-                bootstrap_iters=0,
-                limit=self._limit,
-            )
+            with sandboxed(self._file is not None and not self._code):
+                found = lm_eval.simple_evaluate(
+                    model=model,
+                    tasks=[self._task],
+                    task_manager=self._manager(),
+                    apply_chat_template=True,
+                    log_samples=True,
+                    bootstrap_iters=0,
+                    limit=self._limit,
+                )
         except (
             OSError,
             ValueError,
             KeyError,
             ImportError,
+            ArithmeticError,  # of a template, which may raise whatever Python does
+            TypeError,
+            AttributeError,
+            TemplateError,
         ) as error:  # its data are not there, or its file is not sound
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = short((str(error).strip() or type(error).__name__).splitlines()[0])
             raise DataError(
                 f"{self.name}: lm-eval could not run it ({type(error).__name__}: {reason}). Check the "
                 "task's file and data, and the connection if "

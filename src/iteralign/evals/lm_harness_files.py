@@ -21,6 +21,9 @@ from iteralign.errors import DataError
 NAMED = re.compile(r"^(?:task|group):[ \t]*[\"']?([\w.-]+)", re.MULTILINE)
 
 
+_YAML = (".yaml", ".yml")
+
+
 class _Loader(yaml.SafeLoader):
     """Reads any tag as what stands behind it; ``!function module.name`` as ``_Function``."""
 
@@ -59,9 +62,24 @@ def hashes(file: Path) -> dict[str, str]:
             seen.add(path.resolve())
             name = path.name if path.name not in found else f"{path.parent.name}/{path.name}"
             found[name] = _sha256(path)
-            if path.suffix in (".yaml", ".yml") and path.is_file():
+            if path.suffix in _YAML and path.is_file():
                 waiting.append(path)
     return found
+
+
+def reached(file: Path) -> list[Path]:
+    """The YAML files that lm-eval would read for ``file``: itself, what it includes, the tasks of a group.
+
+    Raises ``DataError`` where one cannot be read.
+    """
+    found = {file.resolve(): file}
+    waiting = [file]
+    while waiting:
+        for path in _named_by(waiting.pop()):
+            if path.suffix in _YAML and path.is_file() and path.resolve() not in found:
+                found[path.resolve()] = path
+                waiting.append(path)
+    return list(found.values())
 
 
 def _named_by(file: Path) -> Iterator[Path]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from itertools import takewhile
 from pathlib import Path
@@ -47,6 +47,8 @@ _LARGEST: Final = 1 << 20
 """Bytes of a recipe's file, at most: the shipped ones have a few thousand."""
 _SAID: Final = 1000
 """Characters of one thing that is wrong, in a message."""
+_SHOWN: Final = 200
+"""Characters of one text of the recipe in it, at most."""
 COMMANDS: Final = {"iteralign": "run", "self-align": "self-align"}
 """The command that starts a recipe of each method."""
 
@@ -281,11 +283,34 @@ def _validated(draft: Draft, where: str, kind: type[_Model]) -> _Model:
         recipe = None if halves else kind.model_validate(_filled(draft.data, kind))
     except ValidationError as error:
         problems += [explain(kind, e, draft, where) for e in error.errors()]
-    problems = [p if len(p) <= _SAID else short(p, _SAID) for p in problems]
+    problems = [_cut(p, draft.data) for p in problems]
     if recipe is None or problems:
         header = [f"{len(problems)} things are wrong:"] if len(problems) > 1 else []
         raise RecipeError("\n".join([*header, *problems]))
     return recipe
+
+
+def _cut(problem: str, data: Mapping[str, Any]) -> str:
+    """Return a problem with no more than a little of each text that the draft holds."""
+    if len(problem) <= _SHOWN:
+        return problem
+    for text in _texts(data):
+        if len(text) > _SHOWN:
+            for spelled in (text, repr(text)[1:-1], ascii(text)[1:-1]):
+                problem = problem.replace(spelled, short(spelled))
+    return problem if len(problem) <= _SAID else short(problem, _SAID)
+
+
+def _texts(data: Mapping[str, Any]) -> Iterator[str]:
+    pending: list[Any] = [data]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, Mapping):
+            pending += [*value, *value.values()]
+        elif isinstance(value, list):
+            pending += value
+        elif isinstance(value, str):
+            yield value
 
 
 def _half_characters(draft: Draft, where: str) -> list[str]:

@@ -250,6 +250,13 @@ class EvaluationSection(Section):
         default_factory=list,
         description="tasks of lm-eval for every checkpoint: names, or paths of YAML files",
     )
+    lm_eval_code: bool = Field(
+        False,
+        description=(
+            "YAML files of `lm_eval` may run Python (`!function`, metrics that are scripts): set it only for "
+            "files that you have read"
+        ),
+    )
     lm_eval_limit: int | None = Field(None, ge=1, description="at most so many items of each of them")
     sampling: Sampling = Field(default_factory=Sampling)
 

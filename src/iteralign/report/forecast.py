@@ -29,6 +29,9 @@ EMBEDDED_RATES: dict[str, float] = {
     "answers_per_second": 60.0,
     "judgements_per_second": 400.0,
     "examples_per_second": 20.0,
+    "start_seconds": 9.0,
+    "batch_seconds": 0.5,
+    "training_seconds": 2.0,
 }
 """Of the embedded model and oracle on two idle CPU cores: rough, from short runs."""
 
@@ -57,6 +60,12 @@ class Sizes:
     examples_per_second: float | None = None
     """of training, per epoch"""
     judgements_per_second: float | None = None
+    start_seconds: float = 0.0
+    """until the first answer and the first step of training: what is imported and loaded"""
+    batch_seconds: float = 0.0
+    """of a batch of answers beside its answers: it takes as many steps as its longest one"""
+    training_seconds: float = 0.0
+    """of a training beside its examples: it is set up, saved, loaded and compared"""
     judges: tuple[str, ...] = ()
     """chat models that judge each answer, the first of which proposes unless ``oracle.proposer`` does"""
     instruction_chars: int = 0
@@ -104,11 +113,20 @@ def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
     measured = measurements * (items["harm"] + items["over_refusal"]) + 2 * tested
     safe = min(sizes.benign, recipe.propose.benign_prompts) * ("over_refusal" in recipe.propose.aspects)
     failures = asked + iterations * safe
-    revisions = failures * recipe.reflection.attempts
+    drawn = recipe.reflection.attempts * recipe.reflection.samples
+    revisions = failures * drawn
+    replies = 2 if recipe.reflection.form == "reflect-revise" else 1
     # the base model has answered every benign prompt already
     answers = sizes.benign + asked + (iterations - 1) * safe + measured
 
-    generations = answers + 2 * revisions  # the reflection, then the answer again
+    generations = answers + replies * revisions
+    # a stage's answers end in a batch that is not full; harm and over-refusal are asked apart
+    calls = (
+        1
+        + 2 * measurements
+        + 4 * bool(tested)
+        + iterations * (1 + bool(safe) + replies * drawn)
+    )
     judgements = answers + revisions
     proposals = iterations * (
         ceil(batch / recipe.propose.cluster_size) + ceil(safe / recipe.propose.cluster_size)
@@ -130,7 +148,15 @@ def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
         trainings=iterations,
         examples=examples,
         disk_bytes=_disk(recipe, sizes, iterations, generations),
-        seconds=_seconds(recipe, sizes, generations, judgements, examples),
+        seconds=_seconds(
+            recipe,
+            sizes,
+            generations=generations,
+            batches=generations // recipe.model.batch_size + calls,
+            judgements=judgements,
+            examples=examples,
+            trainings=iterations,
+        ),
         gate=gate_forecast(recipe, items, sizes.tasks),
     )
 
@@ -179,12 +205,23 @@ def _disk(recipe: Recipe, sizes: Sizes, iterations: int, generations: int) -> in
     return (folders + optimiser) * sizes.weights_bytes + generations * RECORD_BYTES
 
 
-def _seconds(recipe: Recipe, sizes: Sizes, generations: int, judgements: int, examples: int) -> float | None:
+def _seconds(
+    recipe: Recipe,
+    sizes: Sizes,
+    *,
+    generations: int,
+    batches: int,
+    judgements: int,
+    examples: int,
+    trainings: int,
+) -> float | None:
     if (
         sizes.answers_per_second is None
         or sizes.examples_per_second is None
         or sizes.judgements_per_second is None
     ):
         return None
-    work = generations / sizes.answers_per_second + judgements / sizes.judgements_per_second
-    return work + examples * recipe.training.epochs / sizes.examples_per_second
+    answering = generations / sizes.answers_per_second + batches * sizes.batch_seconds
+    judging = judgements / sizes.judgements_per_second
+    learning = examples * recipe.training.epochs / sizes.examples_per_second
+    return sizes.start_seconds + answering + judging + learning + trainings * sizes.training_seconds

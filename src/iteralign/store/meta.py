@@ -93,8 +93,8 @@ class Meta:
         if wrong:
             raise RunMismatch(
                 "only stop.*, budget.*, how servers are reached, model.device, model.batch_size, "
-                "model.max_context and training.max_length may change when a run is resumed, "
-                f"not:{listed(wrong)}"
+                "model.max_context, evaluation.lm_eval_code and training.max_length may change when a run is "
+                f"resumed, not:{listed(wrong)}"
             )
         unheard = unknown(now, changes)
         if unheard:

@@ -72,8 +72,10 @@ _SERVER = frozenset(
 REACH = {
     "oracle": _SERVER | {"max_tokens", "proposer_url"},
     "model": _SERVER | {"batch_size", "served_as", "device", "max_context"},
+    "evaluation": frozenset({"lm_eval_code"}),
 }
-"""How a server is reached, where and how much at once, and what fits: nothing that alters a kept result."""
+"""How a server is reached, where and how much at once, what fits and what may run: nothing that alters a kept
+result."""
 MAX_LENGTH = "training.max_length"
 """Of every training: which examples are left out of it, from the next one on."""
 ABSENT = "(absent)"

@@ -294,7 +294,7 @@ class Scope:
                     f", item {item!r}" if item else ""
                 )
                 raise StoreError(
-                    f"{place}: a stored value is damaged: {short(str(error), 400)}\n"
+                    f"{place}: a stored value is damaged: {short(str(error), 200)}\n"
                     "Delete that row and resume: it is computed again."
                 ) from error
         return found
