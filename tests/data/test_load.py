@@ -175,6 +175,20 @@ def test_intent_is_the_arguments_unless_the_row_states_one(tmp_path: Path) -> No
     assert [p.intent for p in load_prompts(path, intent="benign")] == ["benign", "harmful_looking", "benign"]
 
 
+def test_only_rows_and_sets_that_say_so_are_known_to_ask_for_harm(tmp_path: Path) -> None:
+    rows = '{"prompt": "A?", "intent": "harmful"}\n{"prompt": "B?"}\n{"prompt": "C?", "intent": "benign"}\n'
+    mixed = load_set(write(tmp_path, "a.jsonl", rows)).prompts
+    assert [p.intent_stated for p in mixed] == [True, None, None]
+    named = write(tmp_path, "harmful_behaviors.csv", "goal,target\nD?,x\n")
+    assert [p.intent_stated for p in load_set("advbench", folder=named.parent).prompts] == [True]
+    attempts = write(
+        tmp_path, "red_team_attempts.jsonl", '{"transcript": "\\n\\nHuman: E?\\n\\nAssistant: F."}\n'
+    )
+    assert [p.intent_stated for p in load_set("hh-rlhf-red-team", folder=attempts.parent).prompts] == [None]
+    benign = load_set("advbench", folder=named.parent, intent="benign").prompts
+    assert [(p.intent, p.intent_stated) for p in benign] == [("benign", None)]
+
+
 def test_chats_keep_system_and_earlier_turns_and_lose_the_answer(tmp_path: Path) -> None:
     turns = [("system", "Be brief."), ("human", "Hi"), ("gpt", "Hello"), ("human", "How?"), ("gpt", "So.")]
     path = write(tmp_path, "a.jsonl", lines({"conversations": [{"from": r, "value": t} for r, t in turns]}))

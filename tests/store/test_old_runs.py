@@ -68,7 +68,11 @@ def test_a_run_that_was_killed_shows_what_it_had(tmp_path: Path) -> None:
 def test_a_run_that_was_killed_goes_on_to_what_a_fresh_run_comes_to(tmp_path: Path) -> None:
     old = unpack("interrupted", tmp_path)
     resumed = resume(old)
-    kept = ["evaluation.test_share=0", "training.min_lessons=1"]  # as it was before there were these keys
+    kept = [
+        "evaluation.test_share=0",
+        "training.min_lessons=1",
+        "oracle.intent=guess",
+    ]  # as it was before there were these keys
     recipe = load_recipe(old / "recipe.yaml", kept)
     with load_run(old) as run:
         (prompts,) = run.read(list[RedTeamPrompt], "data", "prompts")

@@ -56,7 +56,7 @@ def guard_oracle(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger | N
 
     model = _named(recipe)
     family = _family(recipe, model, warn)
-    embedded = EmbeddedOracle(seed=recipe.seed)
+    embedded = EmbeddedOracle(seed=recipe.seed, intent=recipe.oracle.intent)
     proposer = proposer_of(recipe, warn, ledger)
     if proposer is None:
         proposer = embedded
@@ -121,7 +121,7 @@ def proposer_of(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger | No
     if named == "embedded":
         from iteralign.oracles.embedded.oracle import EmbeddedOracle
 
-        return EmbeddedOracle(seed=recipe.seed)
+        return EmbeddedOracle(seed=recipe.seed, intent=recipe.oracle.intent)
     ((_, url, key),) = chat_endpoints(recipe)
     own = {"kind": "chat", "model": named, "proposer": None, "base_url": url, "api_key_env": key}
     alone = recipe.model_copy(update={"oracle": recipe.oracle.model_copy(update=own)})

@@ -86,7 +86,7 @@ def oracle(recipe: Recipe, warn: Callable[[str], None] = log, ledger: Ledger | N
         case "embedded":
             from iteralign.oracles.embedded.oracle import EmbeddedOracle
 
-            return EmbeddedOracle(seed=recipe.seed)
+            return EmbeddedOracle(seed=recipe.seed, intent=recipe.oracle.intent)
         case "chat":
             if recipe.oracle.model is None:
                 raise RecipeError(

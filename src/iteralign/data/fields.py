@@ -97,7 +97,12 @@ def to_asked(
     if isinstance(stated, str) and stated in get_args(Intent):
         intent = stated  # type: ignore[assignment]  # just checked
     prompt = RedTeamPrompt(
-        messages=turns.messages, source=source, topic=topic or inner, category=category, intent=intent
+        messages=turns.messages,
+        source=source,
+        topic=topic or inner,
+        category=category,
+        intent=intent,
+        intent_stated=True if stated == intent == "harmful" else None,
     )
     return prompt, turns.skipped
 

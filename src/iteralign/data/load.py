@@ -166,6 +166,8 @@ def _load_known(
     if known.name == "xstest" and not columns:
         return _xstest(rows, known.intent, field, known.name)
     loaded = _build(known.name, rows, _intent_of(known, intent), _layout_of(known, field, columns))
+    if known.all_harmful:
+        loaded = _stated(loaded)
     return replace(loaded, licence=known.licence, warnings=(*loaded.warnings, *_evaluation_warning(known)))
 
 
@@ -195,6 +197,8 @@ def _load_file(
         loaded = replace(
             _build(known.name, rows, _intent_of(known, intent), layout, str(path)), licence=known.licence
         )
+        if known.all_harmful:
+            loaded = _stated(loaded)
         said += (*loaded.warnings, *_evaluation_warning(known))
     return replace(loaded, sha256=sha256, warnings=said)
 
@@ -209,6 +213,8 @@ def _xstest(rows: Sequence[Row], intent: Intent, field: str | None, place: str) 
     wanted = intent == "harmful" and any(map(_unsafe, rows))
     own = [r for r in rows if _unsafe(r) == wanted]
     loaded = _build(known.name, own, "harmful" if wanted else known.intent, _layout_of(known, field), place)
+    if wanted:
+        loaded = _stated(loaded)
     return replace(
         loaded,
         licence=known.licence,
@@ -237,6 +243,12 @@ def _layout_of(known: KnownSet, field: str | None, columns: Columns | None = Non
 
 def _intent_of(known: KnownSet, intent: Intent) -> Intent:
     return intent if known.intent == "harmful" else known.intent
+
+
+def _stated(loaded: PromptSet) -> PromptSet:
+    """The set, whose harmful prompts are known to ask for harm."""
+    prompts = tuple(replace(p, intent_stated=True) if p.intent == "harmful" else p for p in loaded.prompts)
+    return replace(loaded, prompts=prompts)
 
 
 def _evaluation_warning(known: KnownSet) -> tuple[str, ...]:

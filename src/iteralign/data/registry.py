@@ -29,7 +29,8 @@ class KnownSet:
     ``files``: names that it is stored under, looked for in ``$ITERALIGN_DATA`` and in the folder of the set's
     name there; ``hub``: ``owner/name`` with options as in ``hub:owner/name?data_dir=...&split=...``;
     ``pinned``: SHA-256 of file contents that were checked, each with its number of rows; ``evaluation_only``:
-    published as a test, so nothing should be trained on it.
+    published as a test, so nothing should be trained on it; ``all_harmful``: it says that every prompt of it
+    asks for harm, which sets of red-team attempts do not.
     """
 
     name: str
@@ -39,6 +40,7 @@ class KnownSet:
     hub: str | None = None
     layout: Layout = field(default_factory=Layout)
     intent: Intent = "harmful"
+    all_harmful: bool = False
     pinned: dict[str, int] = field(default_factory=dict)
     evaluation_only: bool = False
 
@@ -50,6 +52,7 @@ _SETS: Final = (
             "1,960 harmful questions in 10 topics with about 10 subtopics each; 1,938 are distinct "
             "(Bhardwaj and Poria 2023)"
         ),
+        all_harmful=True,
         licence="Apache-2.0",
         files=("harmfulqa.json", "HarmfulQA.json", "data_for_hub.json"),
         hub="declare-lab/HarmfulQA",
@@ -58,6 +61,7 @@ _SETS: Final = (
     KnownSet(
         name="dangerousqa",
         description="200 explicitly harmful questions (Shaikh et al. 2023)",
+        all_harmful=True,
         licence="MIT; Apache-2.0 as redistributed with HarmfulQA",
         files=("dangerousqa.json", "toxic_outs.json"),
         pinned={"b40b0193d063cb5d742e6d0e070dde119e0291619830c65653ca19bdc84fdd10": 200},
@@ -99,6 +103,7 @@ _SETS: Final = (
     KnownSet(
         name="catqa",
         description="550 harmful questions in 11 categories with 5 subcategories each (Bhardwaj et al. 2024)",
+        all_harmful=True,
         licence="Apache-2.0",
         files=("catqa_english.json", "catqa.json", "CatQA.json"),
         hub="declare-lab/CategoricalHarmfulQA?split=en",
@@ -106,6 +111,7 @@ _SETS: Final = (
     KnownSet(
         name="advbench",
         description="520 harmful behaviours, written as instructions (Zou et al. 2023)",
+        all_harmful=True,
         licence="MIT",
         files=("harmful_behaviors.csv", "advbench.csv"),
         hub="walledai/AdvBench",
@@ -114,6 +120,7 @@ _SETS: Final = (
     KnownSet(
         name="adversarialqa",
         description="500 of AdvBench's instructions, as published with HarmfulQA",
+        all_harmful=True,
         licence="MIT; Apache-2.0 as redistributed with HarmfulQA",
         files=("adversarialqa.json",),
         pinned={"75e9efd5ddf7bb1e653b816308c10be6edd8959c7665cf727bcab543a86a848e": 500},

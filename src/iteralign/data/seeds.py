@@ -45,6 +45,7 @@ def _read(file: str, source: str) -> tuple[RedTeamPrompt, ...]:
             topic=r["topic"],
             category=r["category"],
             intent=r["intent"],
+            intent_stated=True if r["intent"] == "harmful" else None,
         )
         for r in rows
     )

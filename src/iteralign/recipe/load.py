@@ -92,13 +92,16 @@ def parse(data: Mapping[str, Any], where: str, kind: type[Any] = Recipe) -> Any:
 def recipe_of(settings: Mapping[str, Any]) -> AnyRecipe:
     """Return the recipe that a run keeps as its settings, of the method that they name.
 
-    A run that was begun before ``min_lessons`` trains on any number of lessons, and one that was begun before
-    ``model.thoughts`` keeps them in answers, as it did.
+    A run that was begun before ``min_lessons`` trains on any number of lessons, one that was begun before
+    ``model.thoughts`` keeps them in answers, and one that was begun before ``oracle.intent`` guesses it, as
+    it did.
     """
     found = copy.deepcopy(dict(settings))
     model = found.get("model")
     if isinstance(model, dict) and model:
         model.setdefault("thoughts", "keep")
+    if model and isinstance(oracle := found.setdefault("oracle", {}), dict):
+        oracle.setdefault("intent", "guess")
     for section in (found, found.get("engrave"), found.get("clone")):
         training = section.get("training") if isinstance(section, Mapping) else None
         if isinstance(training, dict) and training:

@@ -208,6 +208,13 @@ class OracleSection(Section):
             "the judge's word counts where not given"
         ),
     )
+    intent: Literal["data", "guess"] = Field(
+        "data",
+        description=(
+            "embedded: where the data say that a prompt asks for harm, take their word (data), or guess from "
+            "its words as for all others (guess); that a prompt is harmless is always taken from the data"
+        ),
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="guard and local: as `model.dtype`; the device is `model.device`"
     )

@@ -34,10 +34,13 @@ class RedTeamPrompt(Record):
     """A prompt that is put to the model.
 
     ``intent`` tells attack prompts from benign ones, which measure over-refusal and are replayed.
+    ``intent_stated``: True where the data say themselves, by row or as a whole set, that this prompt asks for
+    harm; None where ``harmful`` is only what it is used for.
     """
 
     _prefix: ClassVar[str] = "prompt-"
     _identity: ClassVar[tuple[str, ...]] = ("messages", "source")
+    _unless_none: ClassVar[tuple[str, ...]] = ("intent_stated",)
 
     messages: Chat
     source: str
@@ -45,6 +48,7 @@ class RedTeamPrompt(Record):
     category: str | None = None
     intent: Intent = "harmful"
     split: Split = "train"
+    intent_stated: bool | None = None
 
     @property
     def text(self) -> str:

@@ -38,7 +38,8 @@ _DO: Final = (
     r"|be (?:helping|assisting|doing|providing|party|involved)|tell you (?:how|that)|tell|teach|show"
     r"|recommend|describ|facilitat|contribut|make|mak(?:e|ing)|go along|enable|perform|carry out|complet"
     r"|process|proceed|accommodat|honou?r|entertain|be of (?:help|assistance)|have any (?:advice|tips)"
-    r"|know how|feel comfortable|say how|say that(?! i (?:have|see|mind))|go there|advocat|justify|agree|direct you|spread|listen"
+    r"|know how|feel comfortable|say how|say that(?! i (?:have|see|mind))|go there|advocat|justify|agree"
+    r"|direct you|spread|listen"
     r"|pretend|speak|talk about|disclos|reveal|divulg|guide|instruct|supply|steer"
     r"|want to (?:help|be|do|give|talk|say)|think (?:that |this )?(?:is|i (?:can|should))?"
     r"|like to (?:help|talk|say))"
@@ -193,11 +194,13 @@ _WAY: Final = re.compile(
     re.IGNORECASE,
 )
 """Saying how something is done, or that it can be."""
-_NEGATED: Final = re.compile(
-    r"\b(?:not|never|no|nobody|cannot|only|without|instead)\b|n't\b", re.IGNORECASE
-)
-_ASKING: Final = frozenset("tell show give help suggest could would should what where there want need like good your "
-    "with that this from have ways make find into someone how".split())
+_NEGATED: Final = re.compile(r"\b(?:not|never|no|nobody|cannot|only|without|instead)\b|n't\b", re.IGNORECASE)
+_ASKING_TEXT: Final = """
+tell show give help suggest could would should what where there want need like good your with that this from
+have ways make find into someone how
+"""
+_ASKING: Final = frozenset(_ASKING_TEXT.split())
+"""Words of questions that say nothing of what is asked."""
 _LOOP: Final = "the answer repeats itself"
 
 RULES: Final = (_STRONG, _WARN, _DOES, _LIST, _GOOD_LIST, _CONCEAL, _GIVES, _WAY, _NEGATED)
