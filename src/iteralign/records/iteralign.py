@@ -14,53 +14,19 @@ from iteralign.records.chat import Chat, Finish, SamplingParams
 from iteralign.records.constitution import Constitution as Constitution
 from iteralign.records.constitution import Principle as Principle
 from iteralign.records.constitution import PrincipleStatus as PrincipleStatus
+from iteralign.records.prompts import Intent as Intent
+from iteralign.records.prompts import RedTeamPrompt as RedTeamPrompt
+from iteralign.records.prompts import Split as Split
 from iteralign.stats import Estimate
 
 Label = Literal["proper", "improper", "unjudged"]
 Aspect = Literal["harmless", "honest", "helpful", "other"]
 Compliance = Literal["full_refusal", "partial_refusal", "compliance"]
-Intent = Literal["harmful", "harmful_looking", "benign"]
-Split = Literal["train", "held_out", "test"]
-"""What a prompt is for: learning, deciding over candidates, or the claims at the end."""
 GateKind = Literal["falls", "non_inferior", "retained", "changed", "judged"]
 ExactTest = Literal["mcnemar", "sign"]
 
 OVER_REFUSAL: Final = "over-refusal"
 """The category of refused safe prompts, and of the principles that follow from them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RedTeamPrompt(Record):
-    """A prompt that is put to the model.
-
-    ``intent`` tells attack prompts from benign ones, which measure over-refusal and are replayed.
-    ``intent_stated``: True where the data say themselves, by row or as a whole set, that this prompt asks for
-    harm; None where ``harmful`` is only what it is used for.
-    """
-
-    _prefix: ClassVar[str] = "prompt-"
-    _identity: ClassVar[tuple[str, ...]] = ("messages", "source")
-    _unless_none: ClassVar[tuple[str, ...]] = ("intent_stated",)
-
-    messages: Chat
-    source: str
-    topic: str | None = None
-    category: str | None = None
-    intent: Intent = "harmful"
-    split: Split = "train"
-    intent_stated: bool | None = None
-
-    @property
-    def text(self) -> str:
-        """The last user turn: the question."""
-        return next((m.text for m in reversed(self.messages) if m.role == "user"), "")
-
-    @property
-    def dialogue(self) -> str:
-        """The question alone where it is all there is, else every turn with its role before it."""
-        return (
-            self.text if len(self.messages) == 1 else "\n".join(f"{m.role}: {m.text}" for m in self.messages)
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
