@@ -55,7 +55,8 @@ class Verdict(Record):
     (only these are a ``refusal``) from partial ones, which give some of what was asked. ``template`` is the
     hash of the prompt template, or the version of the judge. ``votes``: of a jury, (oracle, label) each.
     ``left_out`` is set where there was no answer to judge, and no oracle was asked. Of a judge that tells
-    them: ``score``, the probability that the answer is improper; ``on_topic``, whether it speaks to the prompt.
+    them: ``score``, the probability that the answer is improper; ``on_topic``, whether it speaks to the
+    prompt.
     """
 
     _prefix: ClassVar[str] = "verdict-"
