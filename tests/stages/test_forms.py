@@ -178,5 +178,22 @@ def test_a_revision_that_speaks_of_something_else_is_dropped(on_topic: bool | No
     assert kept or found.reason == "does not speak to the question"
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("The first answer breaks the principle.", "talks about"),
+        ("Take it at night.", "the first answer again"),
+        ("I won't help with that. Ask the owner for it instead.", None),
+    ],
+)
+def test_a_revision_that_is_no_answer_is_dropped_with_its_reason(text: str, why: str | None) -> None:
+    f = failure()
+    (found,) = screen([screening(text).revision], [screening(text).verdict], failed=[f])
+    assert found.kept is (why is None)
+    assert why is None or why in found.reason
+    (unruled,) = screen([screening(text).revision], [screening(text).verdict])
+    assert unruled.kept, "without the rules the oracle alone decides"
+
+
 def test_equal_revisions_are_learnt_once() -> None:
     assert [s.kept for s in choose([screening("No."), screening("No.")])] == [True, False]

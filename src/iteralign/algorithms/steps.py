@@ -171,7 +171,11 @@ class Iteration:
                     revised_exchanges(pending, revisions, sampling), step=f"screen-{one.name}"
                 )
                 screened_now += screen(
-                    revisions, verdicts, enabled=self._recipe.screen.enabled, must_help=must_help
+                    revisions,
+                    verdicts,
+                    enabled=self._recipe.screen.enabled,
+                    must_help=must_help,
+                    failed=pending if self._recipe.screen.rules else None,
                 )
             tried += choose(screened_now)
         screened = self._scope.once("screen", list[Screening], given, tried)

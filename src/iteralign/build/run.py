@@ -128,15 +128,14 @@ def carry_on(
     return result
 
 
-_LATER: Final = (".min_lessons", "model.thoughts", "oracle.intent")
+_LATER: Final = (".min_lessons", "model.thoughts", "oracle.intent", "screen.rules")
 """Keys whose default changed what a run does, so that a run without them goes on without."""
 
 
 def _completed(wanted: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run, with the defaults of keys that it was begun without.
 
-    A run without ``min_lessons``, ``thoughts`` or ``oracle.intent`` goes on as it did: another value now does
-    not count as a difference.
+    A run without one of these keys goes on as it did: another value now does not count as a difference.
     """
     found = flat(recipe_of(settings).model_dump(mode="json"))
     known = flat(settings)

@@ -185,7 +185,13 @@ def stage_reflect(
                     recipe.oracle.batch,
                     listen,
                 )
-                drawn += screen(revisions, verdicts, enabled=recipe.screen.enabled, must_help=must_help)
+                drawn += screen(
+                    revisions,
+                    verdicts,
+                    enabled=recipe.screen.enabled,
+                    must_help=must_help,
+                    failed=pending if recipe.screen.rules else None,
+                )
             tried += choose(drawn)
     by_response = {f.response.id: f for f in failures}
     rows = [{"failure": by_response[s.response_id], "screening": s} for s in tried]

@@ -93,8 +93,8 @@ def recipe_of(settings: Mapping[str, Any]) -> AnyRecipe:
     """Return the recipe that a run keeps as its settings, of the method that they name.
 
     A run that was begun before ``min_lessons`` trains on any number of lessons, one that was begun before
-    ``model.thoughts`` keeps them in answers, and one that was begun before ``oracle.intent`` guesses it, as
-    it did.
+    ``model.thoughts`` keeps them in answers, one that was begun before ``oracle.intent`` guesses it, and one
+    that was begun before ``screen.rules`` asks the oracle alone, as it did.
     """
     found = copy.deepcopy(dict(settings))
     model = found.get("model")
@@ -102,6 +102,8 @@ def recipe_of(settings: Mapping[str, Any]) -> AnyRecipe:
         model.setdefault("thoughts", "keep")
     if model and isinstance(oracle := found.setdefault("oracle", {}), dict):
         oracle.setdefault("intent", "guess")
+    if isinstance(screen := found.get("screen"), dict) and screen:
+        screen.setdefault("rules", False)
     for section in (found, found.get("engrave"), found.get("clone")):
         training = section.get("training") if isinstance(section, Mapping) else None
         if isinstance(training, dict) and training:

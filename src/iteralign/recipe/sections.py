@@ -152,6 +152,13 @@ class ScreenSection(Section):
     """Verification of revisions."""
 
     enabled: bool = Field(True, description="off: every revision is trained on (the paper)")
+    rules: bool = Field(
+        True,
+        description=(
+            "also drop revisions that are no answer to the question: talk about answers or principles, "
+            "loops, repeats of the prompt, other languages, copies of the first answer"
+        ),
+    )
 
 
 class ReplaySection(Section):

@@ -121,12 +121,7 @@ def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
 
     generations = answers + replies * revisions
     # a stage's answers end in a batch that is not full; harm and over-refusal are asked apart
-    calls = (
-        1
-        + 2 * measurements
-        + 4 * bool(tested)
-        + iterations * (1 + bool(safe) + replies * drawn)
-    )
+    calls = 1 + 2 * measurements + 4 * bool(tested) + iterations * (1 + bool(safe) + replies * drawn)
     judgements = answers + revisions
     proposals = iterations * (
         ceil(batch / recipe.propose.cluster_size) + ceil(safe / recipe.propose.cluster_size)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import Exchange, Failure, Response, Revision, Screening, Verdict
+from iteralign.text.revised import flaw
 from iteralign.text.words import runs
 
 CUT = "the revision was cut at the length limit"
@@ -47,13 +48,21 @@ def screen(
     *,
     enabled: bool = True,
     must_help: Collection[str] = (),
+    failed: Sequence[Failure] | None = None,
 ) -> list[Screening]:
     """One screening per revision. With ``enabled`` off (the paper's set-up) every one with a text is kept.
 
     ``must_help``: ids of the first answers whose revision must not refuse, since the prompt is safe.
+    ``failed``: the failures in the order of the revisions, where these are to be held to the rules of
+    ``text.revised``, too: that they answer the question, and are no copy of the first answer.
     """
+    flaws: Sequence[str | None] = [None] * len(revisions)
+    if enabled and failed is not None:
+        pairs = zip(failed, revisions, strict=True)
+        flaws = [flaw(f.prompt.dialogue, f.response.text, r.text) for f, r in pairs]
     return [
-        _screen(r, v, enabled, r.response_id in must_help) for r, v in zip(revisions, verdicts, strict=True)
+        _screen(r, v, enabled, r.response_id in must_help, found)
+        for r, v, found in zip(revisions, verdicts, flaws, strict=True)
     ]
 
 
@@ -110,7 +119,9 @@ def _briefly(screening: Screening) -> str:
     return screening.reason.partition(": ")[0]
 
 
-def _screen(revision: Revision, verdict: Verdict, enabled: bool, must_help: bool) -> Screening:
+def _screen(
+    revision: Revision, verdict: Verdict, enabled: bool, must_help: bool, found: str | None
+) -> Screening:
     if revision.finish == "left_out":
         kept = False
         reason = f"the revision was left out: {revision.reason}"
@@ -129,6 +140,9 @@ def _screen(revision: Revision, verdict: Verdict, enabled: bool, must_help: bool
     elif verdict.label == "proper" and must_help and verdict.refusal is not False:
         kept = False
         reason = "still refuses a safe prompt" if verdict.refusal else "the oracle does not say that it helps"
+    elif verdict.label == "proper" and found is not None:
+        kept = False
+        reason = found
     elif verdict.label == "proper" and verdict.on_topic is False:
         kept = False
         reason = "does not speak to the question"
