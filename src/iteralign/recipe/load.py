@@ -93,8 +93,8 @@ def recipe_of(settings: Mapping[str, Any]) -> AnyRecipe:
     """Return the recipe that a run keeps as its settings, of the method that they name.
 
     A run that was begun before ``min_lessons`` trains on any number of lessons, one that was begun before
-    ``model.thoughts`` keeps them in answers, and one that was begun before ``oracle.intent`` guesses it, as
-    it did.
+    ``model.thoughts`` keeps them in answers, one before ``oracle.intent`` guesses it, and one before
+    ``keep_adapter`` keeps whole models, as it did.
     """
     found = copy.deepcopy(dict(settings))
     model = found.get("model")
@@ -106,6 +106,7 @@ def recipe_of(settings: Mapping[str, Any]) -> AnyRecipe:
         training = section.get("training") if isinstance(section, Mapping) else None
         if isinstance(training, dict) and training:
             training.setdefault("min_lessons", 1)
+            training.setdefault("keep_adapter", False)
     return _kind(settings).model_validate(found)
 
 
