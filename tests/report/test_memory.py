@@ -76,7 +76,7 @@ def test_the_remedy_for_7b_on_80_gb_is_named_with_what_it_takes() -> None:
     plan = as_dict(planned(recipe, HARMFULQA, parse_hardware("h100x8")))
     page = "\n".join(plan_lines(plan, recipe.model_dump(mode="json")))
     assert "does NOT fit: training.method = full on 6.7 billion weights needs about 109 GB" in page
-    assert "h100x8 has 80 GB: training.method = lora fits in 19 GB" in page
+    assert "each device of h100x8 has 80 GB: training.method = lora fits in 19 GB" in page
     assert "on h100x8 beside the oracle's replies: an estimate" in page
     assert "not measured" in page
 

@@ -117,7 +117,7 @@ class Forecast:
     """of the model alone, by the published figures of the device; None where rates were measured"""
     hardware: str | None
     memory: dict[str, int] | None
-    """bytes of the device for training and for answering, and of the host"""
+    """bytes of the device for training and for answering, and of the host; and what the device has"""
     too_much: str | None
     """why the device cannot hold the run, and what would fit"""
     gate: tuple[GateForecast, ...]
@@ -144,12 +144,7 @@ def forecast(recipe: Recipe, sizes: Sizes, device: Device | None = None) -> Fore
 
     generations = answers + replies * revisions
     # a stage's answers end in a batch that is not full; harm and over-refusal are asked apart
-    calls = (
-        1
-        + 2 * measurements
-        + 4 * bool(tested)
-        + iterations * (1 + bool(safe) + replies * drawn)
-    )
+    calls = 1 + 2 * measurements + 4 * bool(tested) + iterations * (1 + bool(safe) + replies * drawn)
     judgements = answers + revisions
     proposals = iterations * (
         ceil(batch / recipe.propose.cluster_size) + ceil(safe / recipe.propose.cluster_size)
@@ -259,7 +254,12 @@ def _memory(recipe: Recipe, sizes: Sizes, device: Device | None) -> tuple[dict[s
         "width": sizes.width,
     }
     found = needs(sizes.shape, recipe.training, device, **held)
-    memory = {"training": int(found.training), "answering": int(found.answering), "host": int(found.host)}
+    memory = {
+        "training": int(found.training),
+        "answering": int(found.answering),
+        "host": int(found.host),
+        "device": int(device.hardware.memory),
+    }
     return memory, too_much(sizes.shape, recipe.training, device, **held)
 
 

@@ -168,7 +168,8 @@ def too_much(
     if fits(now, device.hardware):
         return None
     size = f"{shape.parameters / 1e9:.1f} billion weights"
-    has = f"{device.name} has {in_bytes(device.hardware.memory)}"
+    each = "each device of " if device.count > 1 else ""
+    has = f"{each}{device.name} has {in_bytes(device.hardware.memory)}"
     others = _elsewhere(training, need, key, served=not rows)
     if now.least > device.hardware.memory * USABLE:
         what = f"answering with {size} needs about {in_bytes(now.least)}, and {has}"
