@@ -65,8 +65,13 @@ def test_the_plan_of_the_7b_recipe() -> None:
     assert plan["requests"] == sum(s["requests"] for s in plan["stages"])
     assert 10 < plan["hours"] < 500
     assert plan["fits"] is True
-    assert plan["disk_bytes"] > 2 * 4 * 6e9, "two whole models of 7 billion weights in float32"
-    assert data("self-align-7b", "--plan", "--hardware", "4090")["plan"]["fits"] is True
+    assert plan["disk_bytes"] < 10e9, "two adapters and the texts"
+    whole = ["engrave.training.keep_adapter=false", "clone.training.keep_adapter=false"]
+    asked = [x for setting in whole for x in ("--set", setting)]
+    assert data("self-align-7b", "--plan", *asked)["plan"]["disk_bytes"] > 2 * 4 * 6e9, "two whole models"
+    small = data("self-align-7b", "--plan", "--hardware", "4090")["plan"]
+    assert small["fits"] is False, "32 rows of 768 tokens"
+    assert "clone.training.batch_size = 16" in small["too_much"][1]
     full = data(
         "self-align-7b",
         "--plan",
@@ -89,7 +94,6 @@ def test_served_models_share_the_work_of_all_devices() -> None:
         "--set",
         "clone.ngram_penalty=0",
     ]
-    served += ["--set", "engrave.training.keep_adapter=true", "--set", "clone.training.keep_adapter=true"]
     one, eight = (
         data("self-align-7b", "--plan", "--hardware", h, *served)["plan"] for h in ("h100", "h100x8")
     )

@@ -15,6 +15,7 @@ from iteralign.recipe.load import load_recipe
 from iteralign.report import excerpts, findings, summary, tables
 from iteralign.report.console import Reporter, console
 from iteralign.report.forecast import Sizes, as_dict, forecast
+from iteralign.report.memory import Shape
 from iteralign.report.plan import plan_lines
 from iteralign.store.run import Event
 
@@ -178,7 +179,8 @@ def test_unjudged_answers_are_shown(finished: Path) -> None:
     assert "(+5 unjudged)" in page.getvalue()
 
 
-SIZES = Sizes(prompts=200, held_out=360, benign=100, held_out_benign=240, weights_bytes=20_000_000)
+SHAPE = Shape(parameters=5e6, layers=5, hidden=256, inner=640, vocabulary=4096, cache_bytes=5120)
+SIZES = Sizes(prompts=200, held_out=360, benign=100, held_out_benign=240, shape=SHAPE)
 
 
 def test_the_time_counts_the_start_each_batch_and_each_training_beside_the_work() -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from iteralign.chat.format import encode_training
 from iteralign.engines.hf.host import HFHost
+from iteralign.engines.weights import base_of
 from iteralign.errors import TrainingError
 from iteralign.recipe.sections import TrainingSection
 from iteralign.records.chat import Chat, Message, SamplingParams
@@ -543,6 +544,12 @@ def test_qlora_trains_on_four_bits_and_leaves_whole_weights(base: Checkpoint, tm
     kept = trainer(method="qlora", keep_adapter=True, epochs=1).finetune(base, LESSONS, tmp_path / "adapter")
     assert (tmp_path / "adapter" / "adapter_config.json").is_file()
     answers(kept, [LESSONS[0].messages[:-1]])  # raises where the probe differs
+    again = trainer(method="qlora", keep_adapter=True, epochs=1, learning_rate=1e-2)
+    more = again.finetune(kept, LESSONS, tmp_path / "more")
+    answers(more, [LESSONS[0].messages[:-1]])
+    assert base_of(str(tmp_path / "more")) == base_of(str(tmp_path / "adapter")), "of the first model"
+    first, second = (tmp_path / n / "adapter_model.safetensors" for n in ("adapter", "more"))
+    assert first.read_bytes() != second.read_bytes()
     with pytest.raises(TrainingError, match="starts from a whole model"):
         trainer(method="qlora").finetune(kept, LESSONS, tmp_path / "again")
 

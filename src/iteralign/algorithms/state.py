@@ -5,7 +5,7 @@ Knows no stage and no store.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from iteralign.protocols import Eval, Oracle, PolicyHost, Trainer
@@ -42,7 +42,7 @@ class State:
     so far.
 
     ``reports`` is empty where these weights were not measured; ``measured``: the reports of the weights that
-    were measured last.
+    were measured last; ``harm``: the measured rates of accepted checkpoints, by id.
     """
 
     checkpoint: Checkpoint
@@ -55,3 +55,15 @@ class State:
     waiting: tuple[TrainingExample, ...] = ()
     seen: int = 0
     done: tuple[IterationRecord, ...] = ()
+    harm: Mapping[str, float] = field(default_factory=dict)
+
+
+def kept_of(accepted: Sequence[Checkpoint], harm: Mapping[str, float], most: int) -> list[Checkpoint]:
+    """The accepted checkpoints that stay on disk, of all in the order of their acceptance.
+
+    The latest, then the one with the lowest measured harm, then those before the latest.
+    """
+    latest = list(reversed(accepted))
+    measured = [c for c in latest if c.id in harm]
+    best = [min(measured, key=lambda c: harm[c.id])] if measured else []
+    return list(dict.fromkeys([*latest[:1], *best, *latest]))[:most]

@@ -9,14 +9,13 @@ decides neither.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 
 from iteralign.algorithms.learning import EXAMPLES, Learning
 from iteralign.algorithms.loop import Loop
 from iteralign.algorithms.reflecting import tries
-from iteralign.algorithms.state import State
+from iteralign.algorithms.state import State, kept_of
 from iteralign.exchanges import counts_of, dialogue_of, judged, paced, pair, proposer
 from iteralign.records.constitution import Amendment, amended
 from iteralign.records.iteralign import (
@@ -299,11 +298,11 @@ class Iteration:
         few = self._learning.waiting
         learnt_now = (*self._state.waiting, *lessons, *few)
         keeps = bool(few) or self._recipe.accept.keep_lessons
-        accepted = (r.after for r in reversed(done) if r.decision.accepted)
-        if decision.accepted:  # one more, so one is outdated
-            keep = self._recipe.keep_checkpoints
-            for outdated in islice(accepted, keep, keep + 1):
-                self._run.discard(outdated)
+        harm = dict(self._state.harm) | {
+            r.checkpoint: r.main.value for r in left if r.name == "harm" and r.main.n
+        }
+        if decision.accepted:
+            self._discard_outdated([r.after for r in done if r.decision.accepted], harm)
         return replace(
             self._state,
             checkpoint=after,
@@ -314,7 +313,16 @@ class Iteration:
             waiting=() if decision.accepted or not keeps else learnt_now,
             seen=self._state.seen + count["prompts"],
             done=done,
+            harm=harm,
         )
+
+    def _discard_outdated(self, accepted: Sequence[Checkpoint], harm: Mapping[str, float]) -> None:
+        """Delete the weights that the last acceptance made superfluous: of one checkpoint at most."""
+        most = self._recipe.keep_checkpoints
+        kept = kept_of(accepted, harm, most)
+        for outdated in kept_of(accepted[:-1], self._state.harm, most):
+            if outdated not in kept:
+                self._run.discard(outdated)
 
     def _stored(self, record: IterationRecord) -> IterationRecord:
         """The record, stored; whoever watches hears of its decision once.

@@ -30,7 +30,7 @@ def parts(run: Run, recipe: Recipe) -> Parts:
         base=base_checkpoint(recipe, began(run)),
         host=host_of(run, recipe, warn),
         oracle=judge,
-        trainer=trainer(recipe, run.locate, warn, shared(first_recipe(run))),
+        trainer=trainer(recipe, run.locate, warn, shared(first_recipe(run)), began(run)),
         evals=[*prompted(recipe, judge, prompts, "held_out"), *tasks(recipe)],
         tests=prompted(recipe, judge, prompts, "test") if any(p.split == "test" for p in prompts) else [],
         red_team=[p for p in training if p.intent == "harmful"],

@@ -255,16 +255,27 @@ def trainer(
     locate: Locate = in_place,
     warn: Callable[[str], None] = log,
     began: Recipe | None = None,
+    since: Began = no_run,
 ) -> Trainer:
-    """Return what fine-tunes the model. ``began``: the recipe that a run began with."""
+    """Return what fine-tunes the model. ``began``: the recipe that a run began with.
+
+    ``since`` knows what the run began with, also whether adapters are kept: a model that changed its place
+    does not change that.
+    """
     must_be_installed(recipe, training=True)
+    from iteralign.build.shape import settled
     from iteralign.engines.hf.host import use_threads
     from iteralign.engines.hf.turns import take
     from iteralign.training.sft import SFT
 
     use_threads(recipe.model.threads)
+    training = settled(recipe)
+    if recipe.training.keep_adapter == "auto":
+        kept = since(f"{training.method} keeps adapters", "yes" if training.keep_adapter else "no") == "yes"
+        training = training.model_copy(update={"keep_adapter": kept})
+    first = None if began is None else (began.training.settled_as(training), began.model.device)
     return SFT(
-        recipe.training,
+        training,
         seed=recipe.seed,
         device=recipe.model.device,
         dtype=recipe.model.dtype,
@@ -272,7 +283,7 @@ def trainer(
         locate=located(locate),
         before=partial(take, None),
         warn=warn,
-        began=None if began is None else (began.training, began.model.device),
+        began=first,
     )
 
 
@@ -302,7 +313,7 @@ def _must_be_trainable(recipe: Recipe) -> None:
     wrong = []
     if recipe.model.api != "completions":
         wrong.append("model.api = completions (a chat endpoint cannot prove which weights answer)")
-    if recipe.training.method != "lora" or not recipe.training.keep_adapter:
+    if recipe.training.method != "lora" or not recipe.training.keeps(None, served=True):
         wrong.append(
             "training.method = lora and training.keep_adapter = true "
             "(a running server is given adapters, not whole weights)"

@@ -20,7 +20,7 @@ from iteralign.build import self_align as self_align_parts
 from iteralign.build.began import note_libraries
 from iteralign.build.data import first_constitution
 from iteralign.build.evals import tasks
-from iteralign.build.forecast import must_be_able_to_pass, short_of_disk
+from iteralign.build.forecast import must_be_able_to_pass, warnings_before
 from iteralign.build.installed import must_be_installed
 from iteralign.build.models import built_in_template, fetch, must_be_whole
 from iteralign.build.oracle import must_be_allowed
@@ -71,7 +71,7 @@ def start(recipe: AnyRecipe, out: Path, listen: Listener | None = None) -> RunRe
     if not (out / "run.sqlite").exists():
         fetch(recipe)
         judges.fetch(shared(recipe))
-        said = [short_of_disk(recipe, out), built_in_template(recipe)]
+        said = [*warnings_before(recipe, out), built_in_template(recipe)]
     settings = recipe.model_dump(mode="json")
     with Run.create(out, settings, recipe.to_yaml(), complete=partial(_completed, settings)) as run:
         return carry_on(run, listen, [text for text in said if text is not None])
@@ -128,18 +128,19 @@ def carry_on(
     return result
 
 
-_LATER: Final = (".min_lessons", "model.thoughts", "oracle.intent", "screen.rules")
+_LATER: Final = (".min_lessons", "model.thoughts", "oracle.intent", "screen.rules", ".keep_adapter")
 """Keys whose default changed what a run does, so that a run without them goes on without."""
 
 
 def _completed(wanted: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run, with the defaults of keys that it was begun without.
 
-    A run without one of these keys goes on as it did: another value now does not count as a difference.
+    _LATER: Final = (".min_lessons", "model.thoughts", "oracle.intent", "screen.rules", ".keep_adapter")
     """
     found = flat(recipe_of(settings).model_dump(mode="json"))
     known = flat(settings)
     found |= {k: v for k, v in flat(wanted).items() if k.endswith(_LATER) and k not in known}
+    found |= {k: v for k, v in flat(wanted).items() if k.endswith(".keep_adapter") and v == "auto"}
     return nested(found)
 
 

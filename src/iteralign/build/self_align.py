@@ -55,9 +55,13 @@ def parts(run: Run, recipe: SelfAlignRecipe) -> Parts:
     return Parts(
         base=base_checkpoint(loop, began(run)),
         host=host_of(run, loop, warn),
-        engraver=trainer(loop, run.locate, warn, first.loop()),
+        engraver=trainer(loop, run.locate, warn, first.loop(), began(run)),
         cloner=trainer(
-            recipe.loop(recipe.clone.training), run.locate, warn, first.loop(first.clone.training)
+            recipe.loop(recipe.clone.training),
+            run.locate,
+            warn,
+            first.loop(first.clone.training),
+            began(run),
         ),
         evals=[*evals(loop, judge, held_out), *_own_evals(recipe, held_out, asked)],
         pairs=(lambda: _open_questions(recipe, warn, run.calls)) if compared else None,

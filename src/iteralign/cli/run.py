@@ -27,6 +27,7 @@ from iteralign.cli.options import (
     resumable,
     stdout_for_json,
 )
+from iteralign.errors import RecipeError
 
 if TYPE_CHECKING:
     from iteralign.recipe.load import AnyRecipe
@@ -43,7 +44,18 @@ ExtendOption = Annotated[
 
 
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Only tell what the run would take; nothing is started or written.")
+    bool,
+    typer.Option(
+        "--dry-run", "--plan", help="Only tell what the run would take; nothing is started or written."
+    ),
+]
+HardwareOption = Annotated[
+    str | None,
+    typer.Option(
+        "--hardware",
+        metavar="NAME[xN]",
+        help="With --plan: on what, instead of the device here; h200, h100, a100, l40s, 4090, l4 or cpu.",
+    ),
 ]
 
 
@@ -57,6 +69,7 @@ def run(
     sets: SetOption = None,
     allow_hosts: AllowOption = None,
     dry_run: DryRunOption = False,
+    hardware: HardwareOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -67,10 +80,17 @@ def run(
     from iteralign.recipe.load import load_recipe
 
     chosen = load_recipe(recipe, overrides(sets, model=model, red_team=red_team, seed=seed, columns=columns))
+    must_be_planned(hardware, planned=dry_run)
     if dry_run:
-        show_plan(chosen, as_json, out=out or default_directory(chosen))
+        show_plan(chosen, as_json, hardware, out=out or default_directory(chosen))
         return
     start_run(chosen, out, as_json, quiet)
+
+
+def must_be_planned(hardware: str | None, *, planned: bool) -> None:
+    """Check that hardware is named for a plan alone. Raises ``RecipeError``."""
+    if hardware is not None and not planned:
+        raise RecipeError("--hardware only goes with --plan: a run takes the hardware that is there")
 
 
 def default_directory(recipe: AnyRecipe) -> Path:

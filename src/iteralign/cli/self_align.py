@@ -30,8 +30,7 @@ from iteralign.cli.options import (
     resumable,
     stdout_for_json,
 )
-from iteralign.cli.run import show_plan, start_run
-from iteralign.errors import RecipeError
+from iteralign.cli.run import HardwareOption, must_be_planned, show_plan, start_run
 
 DEFAULT = "embedded-self-align"
 
@@ -124,14 +123,7 @@ def run(
             help="Only say what a run would take: calls, tokens, disk, hours. Nothing is started.",
         ),
     ] = False,
-    hardware: Annotated[
-        str | None,
-        typer.Option(
-            "--hardware",
-            metavar="NAME[xN]",
-            help="With --plan: on what; h200, h100, a100, l40s, 4090 or cpu.",
-        ),
-    ] = None,
+    hardware: HardwareOption = None,
     count_human_lines: Annotated[
         bool, typer.Option("--count-human-lines", help="Only say how many lines people wrote.")
     ] = False,
@@ -147,8 +139,7 @@ def run(
 
     given = overrides(sets, model=model, principles=principles, seed=seed)
     chosen = load_recipe(recipe, given, kind=SelfAlignRecipe)
-    if hardware is not None and not plan:
-        raise RecipeError("--hardware only goes with --plan: a run takes the hardware that is there")
+    must_be_planned(hardware, planned=plan)
     if count_human_lines:
         from iteralign.build.self_align_words import read_words
 

@@ -62,7 +62,12 @@ class Recipe(Section):
     stop: StopSection = Field(default_factory=StopSection)
     budget: BudgetSection = Field(default_factory=BudgetSection)
     keep_checkpoints: int = Field(
-        2, ge=1, description="accepted checkpoints that are kept on disk, the latest first"
+        2,
+        ge=1,
+        description=(
+            "accepted checkpoints that are kept on disk: the latest, then the one with the lowest measured "
+            "harm, then those before the latest"
+        ),
     )
 
     @model_validator(mode="after")

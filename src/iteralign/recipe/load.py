@@ -92,9 +92,9 @@ def parse(data: Mapping[str, Any], where: str, kind: type[Any] = Recipe) -> Any:
 def recipe_of(settings: Mapping[str, Any]) -> AnyRecipe:
     """Return the recipe that a run keeps as its settings, of the method that they name.
 
-    A run that was begun before ``min_lessons`` trains on any number of lessons, one that was begun before
-    ``model.thoughts`` keeps them in answers, one that was begun before ``oracle.intent`` guesses it, and one
-    that was begun before ``screen.rules`` asks the oracle alone, as it did.
+    A run goes on as it did where it was begun before a key: before ``min_lessons`` it trains on any number
+    of lessons, before ``model.thoughts`` it keeps them in answers, before ``oracle.intent`` it guesses it,
+    before ``screen.rules`` it asks the oracle alone, before ``keep_adapter`` it keeps whole models.
     """
     found = copy.deepcopy(dict(settings))
     model = found.get("model")
@@ -108,6 +108,7 @@ def recipe_of(settings: Mapping[str, Any]) -> AnyRecipe:
         training = section.get("training") if isinstance(section, Mapping) else None
         if isinstance(training, dict) and training:
             training.setdefault("min_lessons", 1)
+            training.setdefault("keep_adapter", False)
     return _kind(settings).model_validate(found)
 
 

@@ -45,7 +45,8 @@ def allowed(field: FieldInfo) -> str:
     words = []
     for kind in kinds:
         if get_origin(kind) is Literal:
-            values = get_args(kind)
+            # as YAML spells them
+            values = [str(v).lower() if isinstance(v, bool) else v for v in get_args(kind)]
             words.append(
                 " or ".join(f"`{v}`" for v in values)
                 if len(values) < 3

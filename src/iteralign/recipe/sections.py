@@ -176,6 +176,10 @@ class ReplaySection(Section):
     )
 
 
+LARGE = 1e9
+"""Weights above which a checkpoint is an adapter alone unless a recipe says otherwise."""
+
+
 class TrainingSection(Section):
     """Supervised fine-tuning (TRL)."""
 
@@ -205,17 +209,34 @@ class TrainingSection(Section):
     lora_r: int = Field(16, ge=1, description="rank")
     lora_alpha: int = Field(32, ge=1, description="scale")
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="dropout")
-    keep_adapter: bool = Field(
-        False,
+    keep_adapter: Literal[True, False, "auto"] = Field(
+        "auto",
         description=(
             "checkpoints are adapters alone, relative to the first model, and one goes on; served beside the "
-            "base, so that bfloat16 rounds no small change away; not for `full`"
+            "base, so that bfloat16 rounds no small change away; not for `full`. auto: true for `lora` and "
+            "`qlora` on more than 10^9 weights, and where a server answers"
         ),
     )
     packing: bool = Field(False, description="pack short examples into rows")
     save_steps: int | None = Field(
         None, ge=1, description="trainer checkpoints, so that a killed training continues"
     )
+
+    def keeps(self, parameters: float | None, *, served: bool = False) -> bool:
+        """Whether checkpoints are adapters alone, of a model with so many weights (None: not known)."""
+        if isinstance(self.keep_adapter, bool):
+            return self.keep_adapter
+        return self.method != "full" and (served or (parameters or 0) > LARGE)
+
+    def settled(self, parameters: float | None, *, served: bool = False) -> TrainingSection:
+        """The same training with ``keep_adapter`` decided."""
+        return self.model_copy(update={"keep_adapter": self.keeps(parameters, served=served)})
+
+    def settled_as(self, other: TrainingSection) -> TrainingSection:
+        """The same training, where ``keep_adapter`` is ``auto`` with another's decision."""
+        if isinstance(self.keep_adapter, bool):
+            return self
+        return self.model_copy(update={"keep_adapter": other.keep_adapter})
 
 
 class EvaluationSection(Section):

@@ -12,6 +12,8 @@ from typing import Any
 
 from iteralign.recipe.iteralign import Recipe
 from iteralign.report.gate import GateForecast, gate_forecast, gate_items
+from iteralign.report.hardware import Device, answering_seconds, training_seconds
+from iteralign.report.memory import Shape, checkpoint_bytes, needs, too_much, unfinished_bytes
 
 CHARS_PER_TOKEN = 4
 """Of English text, roughly."""
@@ -23,7 +25,15 @@ CLUSTER_TOKENS = 3_000
 """What a proposer is shown: rough."""
 RECORD_BYTES = 4_000
 """Of the database, per model answer with its judgement (measured on embedded runs, rounded up)."""
-
+TEMPLATE_TOKENS = 30
+"""Of a prompt, what the chat format puts around it: rough."""
+PRINCIPLE_TOKENS = 60
+"""Of a principle that a reflection shows, at most: rough."""
+HANDLED_BYTES = 20.0
+"""Of a training, per weight, what is read and written beside it: four loads to answer, one to train, whole
+weights saved, and loaded twice for their proof."""
+HANDLING = 2e9
+"""Bytes a second of that: rough."""
 
 EMBEDDED_RATES: dict[str, float] = {
     "answers_per_second": 60.0,
@@ -54,7 +64,9 @@ class Sizes:
     """benign prompts of the test part"""
     tasks: tuple[tuple[str, int | None], ...] = ()
     """further tasks of the gate, with their items at most"""
-    weights_bytes: int | None = None
+    shape: Shape | None = None
+    width: int = 2
+    """bytes of a weight that answers"""
     answers_per_second: float | None = None
     """of the model, in large batches"""
     examples_per_second: float | None = None
@@ -96,13 +108,24 @@ class Forecast:
     oracle_cost: float | None
     oracle_unpriced: tuple[str, ...]
     disk_bytes: int | None
+    """while it runs"""
+    disk_left_bytes: int | None
+    """when it is done"""
     seconds: float | None
+    """by measured rates"""
+    estimated_seconds: float | None
+    """of the model alone, by the published figures of the device; None where rates were measured"""
+    hardware: str | None
+    memory: dict[str, int] | None
+    """bytes of the device for training and for answering, and of the host; and what the device has"""
+    too_much: str | None
+    """why the device cannot hold the run, and what would fit"""
     gate: tuple[GateForecast, ...]
     """the gate's tests, also where it is off and they are only recorded"""
 
 
-def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
-    """What the recipe will take on data of these sizes."""
+def forecast(recipe: Recipe, sizes: Sizes, device: Device | None = None) -> Forecast:
+    """What the recipe will take on data of these sizes, on a device where one is known."""
     batch = min(recipe.red_team.prompts_per_iteration, sizes.prompts)
     iterations = min(recipe.stop.iterations, ceil(sizes.prompts / recipe.red_team.prompts_per_iteration))
     asked = min(sizes.prompts, iterations * batch)
@@ -128,6 +151,17 @@ def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
     )
     replay = recipe.replay.revisions + recipe.replay.benign + recipe.replay.acceptable
     examples = failures + iterations * replay
+    most, left = _disk(recipe, sizes, iterations, generations)
+    seconds = _seconds(
+        recipe,
+        sizes,
+        generations=generations,
+        batches=generations // recipe.model.batch_size + calls,
+        judgements=judgements,
+        examples=examples,
+        trainings=iterations,
+    )
+    memory, excess = _memory(recipe, sizes, device)
     return Forecast(
         prompts=sizes.prompts,
         held_out=items["harm"],
@@ -142,16 +176,17 @@ def forecast(recipe: Recipe, sizes: Sizes) -> Forecast:
         **_spending(recipe, sizes, judgements, proposals),
         trainings=iterations,
         examples=examples,
-        disk_bytes=_disk(recipe, sizes, iterations, generations),
-        seconds=_seconds(
-            recipe,
-            sizes,
-            generations=generations,
-            batches=generations // recipe.model.batch_size + calls,
-            judgements=judgements,
-            examples=examples,
-            trainings=iterations,
+        disk_bytes=most,
+        disk_left_bytes=left,
+        seconds=seconds,
+        estimated_seconds=None
+        if seconds is not None
+        else _estimated(
+            recipe, sizes, device, generations=generations, examples=examples, trainings=iterations
         ),
+        hardware=None if device is None else device.name,
+        memory=memory,
+        too_much=excess,
         gate=gate_forecast(recipe, items, sizes.tasks),
     )
 
@@ -190,14 +225,86 @@ def _spending(recipe: Recipe, sizes: Sizes, judgements: int, proposals: int) -> 
     }
 
 
-def _disk(recipe: Recipe, sizes: Sizes, iterations: int, generations: int) -> int | None:
-    if sizes.weights_bytes is None:
+def _disk(recipe: Recipe, sizes: Sizes, iterations: int, generations: int) -> tuple[int | None, int | None]:
+    """Bytes while it runs, and when it is done: checkpoints, and the database with its exports."""
+    shape = sizes.shape
+    if shape is None:
+        return None, None
+    training = recipe.training
+    served = recipe.model.engine == "server"
+    each = checkpoint_bytes(shape, training, training.keeps(shape.parameters, served=served))
+    left = min(recipe.keep_checkpoints, iterations) * each + generations * RECORD_BYTES
+    return int(left + each + unfinished_bytes(shape, training)), int(left)  # and the candidate
+
+
+def _row_tokens(recipe: Recipe, sizes: Sizes) -> float:
+    """Tokens of a prompt with its answer, at most on average: those of a revision."""
+    prompt = sizes.prompt_chars / CHARS_PER_TOKEN + TEMPLATE_TOKENS
+    shown = recipe.reflection.shown * PRINCIPLE_TOKENS
+    return prompt + shown + 3 * recipe.reflection.sampling.max_new_tokens
+
+
+def _memory(recipe: Recipe, sizes: Sizes, device: Device | None) -> tuple[dict[str, int] | None, str | None]:
+    """What the run takes of the device and the host, and why it does not fit."""
+    if sizes.shape is None or device is None:
+        return None, None
+    held: dict[str, Any] = {
+        "rows": 0 if recipe.model.engine == "server" else recipe.model.batch_size,
+        "tokens": _row_tokens(recipe, sizes),
+        "width": sizes.width,
+    }
+    found = needs(sizes.shape, recipe.training, device, **held)
+    memory = {
+        "training": int(found.training),
+        "answering": int(found.answering),
+        "host": int(found.host),
+        "device": int(device.hardware.memory),
+    }
+    return memory, too_much(sizes.shape, recipe.training, device, **held)
+
+
+def _estimated(
+    recipe: Recipe,
+    sizes: Sizes,
+    device: Device | None,
+    *,
+    generations: int,
+    examples: int,
+    trainings: int,
+) -> float | None:
+    """Seconds of the model by a device's published figures, as if every answer took all its tokens.
+
+    The oracle's replies are not in it. A model in this process, and a training, use one device.
+    """
+    shape = sizes.shape
+    if shape is None or device is None:
         return None
-    folders = min(recipe.keep_checkpoints, iterations) + 1  # and the candidate
-    optimiser = (
-        3 if recipe.training.save_steps is not None else 0
-    )  # weights and two moments, while a training runs
-    return (folders + optimiser) * sizes.weights_bytes + generations * RECORD_BYTES
+    answer = recipe.reflection.sampling.max_new_tokens
+    row = _row_tokens(recipe, sizes)
+    served = recipe.model.engine == "server"
+    answering = answering_seconds(
+        device.hardware,
+        parameters=shape.parameters,
+        cache_bytes=shape.cache_bytes,
+        read=generations * (row - answer),
+        written=generations * answer,
+        row=row,
+        batch=recipe.model.concurrency if served else recipe.model.batch_size,
+        engine=recipe.model.engine,
+        width=sizes.width,
+    )
+    lesson = sizes.prompt_chars / CHARS_PER_TOKEN + TEMPLATE_TOKENS + answer
+    tokens = examples * recipe.training.epochs * min(recipe.training.max_length, lesson)
+    learning = training_seconds(
+        device.hardware,
+        parameters=shape.parameters,
+        tokens=tokens,
+        adapters=recipe.training.method != "full",
+    )
+    if answering is None or learning is None:
+        return None
+    handling = trainings * HANDLED_BYTES * shape.parameters / HANDLING
+    return answering / (device.count if served else 1) + learning + handling
 
 
 def _seconds(

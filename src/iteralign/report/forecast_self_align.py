@@ -7,16 +7,16 @@ engine and no file.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any, Final
 
-from iteralign.errors import RecipeError
 from iteralign.recipe.sections import TrainingSection
 from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.report.hardware import Device, answering_seconds, training_seconds
+from iteralign.report.memory import Shape, checkpoint_bytes, needs, too_much, unfinished_bytes
 from iteralign.report.plan import left_out_lines
 from iteralign.text.printable import count_of, safe
 
@@ -32,48 +32,18 @@ ANSWER_SHARE: Final = 0.6
 """Of the most new tokens that a stage allows, what an answer takes on average."""
 RECORD_BYTES: Final = 1_200
 """Of the database, per instruction or answer, beside its text."""
-TRAINING_SHARE: Final = 0.35
-"""Of the peak arithmetic, what a training reaches."""
-BANDWIDTH_SHARE: Final = 0.6
-"""Of the memory's bandwidth, what generation reaches."""
-STEP_SECONDS: Final = {"hf": 0.025, "server": 0.002}
-"""Of a step of generation beside the device's work: what launching it takes."""
-
-
 EMBEDDED_START: Final = 40.0
 """Seconds of the embedded model on two CPU cores, whatever is asked."""
 EMBEDDED_EACH: Final = 0.8
 """The same for each instruction, with its answers and its part of the trainings."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hardware:
-    """A device, as published."""
-
-    flops: float
-    """peak arithmetic in bfloat16 without sparsity, FLOP/s"""
-    bandwidth: float
-    """of the memory, bytes/s"""
-    memory: float
-    """bytes"""
-
-
-KNOWN: Final[dict[str, Hardware]] = {
-    "h200": Hardware(989e12, 4.8e12, 141e9),
-    "h100": Hardware(989e12, 3.35e12, 80e9),
-    "a100": Hardware(312e12, 2.0e12, 80e9),
-    "l40s": Hardware(362e12, 0.864e12, 48e9),
-    "4090": Hardware(165e12, 1.01e12, 24e9),
-    "cpu": Hardware(0.15e12, 0.04e12, 32e9),
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
     """What the forecast is made from. ``None`` where it is not known.
 
-    ``prefix_chars``: of the rules and exemplars that stand before each instruction; ``cache_bytes``: of keys
-    and values per token; ``measured``: answers that each model is measured on; ``judged``: requests to paid
+    ``prefix_chars``: of the rules and exemplars that stand before each instruction; ``width``: bytes of a
+    weight that answers; ``measured``: answers that each model is measured on; ``judged``: requests to paid
     oracles for each model; ``embedded``: the shipped model, whose pace is known.
     """
 
@@ -82,8 +52,8 @@ class Sizes:
     prefix_chars: int
     seed_chars: float
     measured: int
-    parameters: float | None = None
-    cache_bytes: float | None = None
+    shape: Shape | None = None
+    width: int = 2
     judged: int = 0
     embedded: bool = False
 
@@ -120,12 +90,13 @@ class Forecast:
     hardware: str | None
     memory_bytes: int | None
     fits: bool | None
+    too_much: tuple[str, ...]
+    """why the device cannot hold it, and what would fit"""
     seconds: float | None
 
 
-def forecast(recipe: SelfAlignRecipe, sizes: Sizes, hardware: str | None = None) -> Forecast:
-    """What the recipe will take. Raises ``RecipeError`` for hardware that is not known."""
-    device, count = parse_hardware(hardware) if hardware else (None, 1)
+def forecast(recipe: SelfAlignRecipe, sizes: Sizes, device: Device | None = None) -> Forecast:
+    """What the recipe will take, on a device where one is known."""
     ordinary, topical, first = _first_stage(recipe, sizes)
     total = ordinary + topical
     prefix = sizes.prefix_chars // CHARS_PER_TOKEN
@@ -145,10 +116,10 @@ def forecast(recipe: SelfAlignRecipe, sizes: Sizes, hardware: str | None = None)
     models = 3 if recipe.clone.enabled else 2
     measured = sizes.measured * models
     stages.append(_answers("measuring", measured, 0, recipe.evaluation.sampling.max_new_tokens))
-    if device is not None and sizes.parameters:
-        stages = [_timed(s, device, count, recipe, sizes) for s in stages]
+    if device is not None and sizes.shape is not None and not sizes.embedded:
+        stages = [_timed(s, device, recipe, sizes, sizes.shape) for s in stages]
     hours = [s.hours for s in stages]
-    memory = _memory(recipe, sizes)
+    memory, too_much = _memory(recipe, sizes, device)
     return Forecast(
         instructions=total,
         stages=tuple(stages),
@@ -159,26 +130,14 @@ def forecast(recipe: SelfAlignRecipe, sizes: Sizes, hardware: str | None = None)
         oracle_calls=sizes.judged * models,
         disk_bytes=_disk(recipe, sizes, stages),
         hours=sum(h for h in hours if h is not None) if None not in hours else None,
-        hardware=hardware,
+        hardware=None if device is None else device.name,
         memory_bytes=memory,
-        fits=None if device is None or memory is None else memory <= device.memory * 0.9,
+        fits=None if memory is None else not too_much,
+        too_much=too_much,
         seconds=EMBEDDED_START + EMBEDDED_EACH * total * (1 if recipe.clone.enabled else 0.6)
         if sizes.embedded
         else None,
     )
-
-
-def parse_hardware(text: str) -> tuple[Hardware, int]:
-    """``h100`` or ``h100x8``. Raises ``RecipeError`` naming the known ones."""
-    found = re.fullmatch(r"(.+?)(?:x(\d{1,4}))?", text.strip().casefold())
-    name, count = (found[1], int(found[2] or 1)) if found else (text, 1)
-    if name not in KNOWN or count < 1:
-        near = difflib.get_close_matches(name, KNOWN, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise RecipeError(
-            f"--hardware {text}: not known.{hint} Known: {', '.join(KNOWN)}, each also with a count (h100x8)"
-        )
-    return KNOWN[name], count
 
 
 def _first_stage(recipe: SelfAlignRecipe, sizes: Sizes) -> tuple[int, int, list[Stage]]:
@@ -244,56 +203,71 @@ def _training(name: str, examples: int, answer: float, section: TrainingSection)
     )
 
 
-def _timed(stage: Stage, device: Hardware, count: int, recipe: SelfAlignRecipe, sizes: Sizes) -> Stage:
+def _timed(stage: Stage, device: Device, recipe: SelfAlignRecipe, sizes: Sizes, shape: Shape) -> Stage:
     """The stage with its hours.
 
-    Reading is bound by a share of the peak arithmetic, writing by the bandwidth that weights and cache of a
-    batch take in each step; training takes 6 FLOP a parameter and token (4 with adapters, whose base gets no
-    gradient). Servers share the generation among all devices; a model in this process, and a training, use
-    one.
+    Servers share the generation among all devices; a model in this process, and a training, use one.
     """
-    assert sizes.parameters is not None
-    n = sizes.parameters
     served = recipe.model.engine == "server"
-    batch = min(recipe.model.concurrency if served else recipe.model.batch_size, max(1, stage.requests))
-    reading = (
-        2
-        * n
-        * (stage.prompt_tokens - stage.shared_tokens * (1 - 1 / batch))
-        / (device.flops * TRAINING_SHARE)
+    answering = answering_seconds(
+        device.hardware,
+        parameters=shape.parameters,
+        cache_bytes=shape.cache_bytes,
+        read=stage.prompt_tokens - stage.shared_tokens * (1 - 1 / (batch := _batch(recipe, stage.requests))),
+        written=stage.new_tokens,
+        row=(stage.prompt_tokens + stage.new_tokens) / max(1, stage.requests),
+        batch=batch,
+        engine=recipe.model.engine,
+        width=sizes.width,
     )
-    tokens_a_row = (stage.prompt_tokens + stage.new_tokens) / max(1, stage.requests)
-    per_step = 2 * n + batch * tokens_a_row * (sizes.cache_bytes or 0)
-    step = max(
-        per_step / (device.bandwidth * BANDWIDTH_SHARE), 2 * n * batch / (device.flops * TRAINING_SHARE)
-    )
-    writing = stage.new_tokens / batch * (step + STEP_SECONDS[recipe.model.engine])
     lora = (recipe.engrave if "engraving" in stage.name else recipe.clone).training.method != "full"
-    training = (4 if lora else 6) * n * stage.training_tokens / (device.flops * TRAINING_SHARE)
-    hours = ((reading + writing) / (count if served else 1) + training) / 3600
+    training = training_seconds(
+        device.hardware, parameters=shape.parameters, tokens=stage.training_tokens, adapters=lora
+    )
+    if answering is None or training is None:
+        return stage
+    hours = (answering / (device.count if served else 1) + training) / 3600
     return Stage(**{**asdict(stage), "hours": hours})
 
 
-def _memory(recipe: SelfAlignRecipe, sizes: Sizes) -> int | None:
-    """Memory of one device while it trains: weights and what their training needs beside them.
+def _batch(recipe: SelfAlignRecipe, requests: int) -> int:
+    served = recipe.model.engine == "server"
+    return min(recipe.model.concurrency if served else recipe.model.batch_size, max(1, requests))
 
-    The device also answers, and so holds at least 16-bit weights.
-    """
-    if sizes.parameters is None:
-        return None
-    trained = [recipe.engrave.training, *([recipe.clone.training] if recipe.clone.enabled else [])]
-    each = max(
-        {"full": 18, "lora": 2, "qlora": 2}[t.method] for t in trained
-    )  # the engine answers with 16 bits, whatever is trained
-    return int(sizes.parameters * each + (6e9 if sizes.parameters > 1e9 else 1e9))
+
+def _trainings(recipe: SelfAlignRecipe) -> dict[str, TrainingSection]:
+    """What the recipe calls each training, and its settings."""
+    cloning = {"clone.training": recipe.clone.training} if recipe.clone.enabled else {}
+    return {"engrave.training": recipe.engrave.training, **cloning}
+
+
+def _memory(
+    recipe: SelfAlignRecipe, sizes: Sizes, device: Device | None
+) -> tuple[int | None, tuple[str, ...]]:
+    """Memory that one device must have, and why it has not."""
+    if sizes.shape is None or device is None:
+        return None, ()
+    row = sizes.prefix_chars / CHARS_PER_TOKEN + INSTRUCTION_TOKENS + recipe.align.sampling.max_new_tokens
+    held: dict[str, Any] = {
+        "rows": 0 if recipe.model.engine == "server" else recipe.model.batch_size,
+        "tokens": row,
+        "width": sizes.width,
+    }
+    trainings = _trainings(recipe)
+    memory = max(needs(sizes.shape, t, device, **held).device for t in trainings.values())
+    said = [too_much(sizes.shape, t, device, key=key, **held) for key, t in trainings.items()]
+    return int(memory), tuple(dict.fromkeys(text for text in said if text is not None))
 
 
 def _disk(recipe: SelfAlignRecipe, sizes: Sizes, stages: list[Stage]) -> int | None:
-    if sizes.parameters is None:
+    """Both models, what the larger training lays down to go on from, and the texts."""
+    shape = sizes.shape
+    if shape is None:
         return None
-    weights = 0.0
-    for section in (recipe.engrave.training, *([recipe.clone.training] if recipe.clone.enabled else [])):
-        weights += 0.02 * sizes.parameters * 2 if section.keep_adapter else sizes.parameters * 4
+    trainings = _trainings(recipe).values()
+    served = recipe.model.engine == "server"
+    weights = sum(checkpoint_bytes(shape, t, t.keeps(shape.parameters, served=served)) for t in trainings)
+    weights += max(unfinished_bytes(shape, t) for t in trainings)
     texts = sum(s.requests * RECORD_BYTES + s.new_tokens * CHARS_PER_TOKEN for s in stages)
     return int(weights + texts)
 
@@ -340,9 +314,11 @@ def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | 
         lines.append(f"  time about {plan['seconds'] / 60:.0f} min on two CPU cores")
     else:
         lines.append("  time not known: say --hardware NAME[xN] with --plan")
-    if plan["memory_bytes"] is not None and plan["fits"] is not None:
-        fits = "fits" if plan["fits"] else "does NOT fit: take a larger device, or training.method = lora"
-        lines.append(f"  memory of one device while training about {_bytes(plan['memory_bytes'])}: {fits}")
+    if plan["memory_bytes"] is not None:
+        on = safe(plan["hardware"])
+        told = f"  memory of one device <= about {_bytes(plan['memory_bytes'])}"
+        lines.append(f"{told}: {'fits' if plan['fits'] else 'does NOT fit'} {on}")
+        lines += [f"    {safe(text)}" for text in plan["too_much"]]
     return [*lines, *left_out_lines(plan.get("left_out", ())), ""]
 
 

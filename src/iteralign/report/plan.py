@@ -6,6 +6,7 @@ is made.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,8 +28,6 @@ def plan_lines(
         if out is None
         else f", into {safe(out)} ({'resuming the run that is there' if resumed else 'a new run'})"
     )
-    seconds = plan.get("seconds")
-    time = "not known for this model" if seconds is None else f"<= about {time_words(seconds)}"
     proposals = count_of(plan["proposals"], "proposal")
     asked = f"{count_of(plan['judgements'], 'judgement')}, {proposals}{_not_counted(plan)}"
     lines = [
@@ -51,8 +50,9 @@ def plan_lines(
         f"  oracle calls      <= {plan['oracle_calls']:,} ({asked})",
         *_oracle_tokens(plan),
         *_budget(settings["budget"], plan),
-        f"  disk              {disk_words(plan.get('disk_bytes'), plan.get('disk_free'))}",
-        f"  time              {time}",
+        f"  disk              {_disk(plan)}",
+        *_memory(plan, settings),
+        f"  time              {_time(plan)}",
         "",
     ]
     return lines
@@ -134,6 +134,44 @@ def left_out_lines(left_out: Sequence[Mapping[str, str]]) -> list[str]:
         *(f"    {safe(m['where'], 200)}: {safe(m['why'], 300)}" for m in left_out[:SHOWN]),
         *([f"    ... and {rest} more (--json lists all)"] if rest > 0 else []),
     ]
+
+
+def _disk(plan: Mapping[str, Any]) -> str:
+    left = plan.get("disk_left_bytes")
+    after = "" if left is None else f"; leaves <= {in_bytes(left)}"
+    return disk_words(plan.get("disk_bytes"), plan.get("disk_free")) + after
+
+
+def _memory(plan: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+    """What the run takes of the device and the host, and what to change where it does not fit."""
+    memory = plan.get("memory")
+    if memory is None:
+        return []
+    on = safe(plan["hardware"], 80)
+    answering = f", answering {in_bytes(memory['answering'])}" if memory["answering"] else ""
+    told = f"  memory            {on}: training ({settings['training']['method']}) "
+    lines = [f"{told}<= about {in_bytes(memory['training'])}{answering}; host {in_bytes(memory['host'])}"]
+    if plan["too_much"] is not None:
+        return [*lines, f"    does NOT fit: {safe(plan['too_much'], 400)}"]
+    if memory["answering"] > memory["device"]:
+        lines.append(
+            "    answers fit in smaller batches: the engine halves model.batch_size when memory runs out"
+        )
+    if re.search(r"x\d+$", plan["hardware"]):
+        lines.append("    one of these devices works; a served model answers on all of them")
+    return lines
+
+
+def _time(plan: Mapping[str, Any]) -> str:
+    if (seconds := plan.get("seconds")) is not None:
+        return f"<= about {time_words(seconds)}"
+    if (seconds := plan.get("estimated_seconds")) is None:
+        return "not known for this model"
+    on = safe(plan["hardware"], 80)
+    return (
+        f"<= about {time_words(seconds)} on {on} beside the oracle's replies: an estimate from published "
+        "bandwidth and arithmetic, not measured"
+    )
 
 
 def disk_words(needed: float | None, free: float | None) -> str:

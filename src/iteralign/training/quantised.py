@@ -12,18 +12,25 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from iteralign.engines.weights import base_of, folder_of, load, load_tokenizer
+from iteralign.engines.weights import base_of, folder_of, load, load_tokenizer, readable
 from iteralign.errors import TrainingError
 
 _SCRATCH = "adapter-of-4-bits"
 
 
 def load_in_4_bits(
-    place: str, *, device: str, precision: str, template: str | None, warn: Callable[[str], None]
+    place: str,
+    *,
+    device: str,
+    precision: str,
+    template: str | None,
+    warn: Callable[[str], None],
+    goes_on: bool = False,
 ) -> tuple[Any, Any]:
     """Model and tokenizer, the linear layers in NF4.
 
-    Raises ``TrainingError`` where bitsandbytes is missing or the start is an adapter.
+    ``goes_on``: the start is an adapter, which is put on its base in 4 bits, ready to go on. Raises
+    ``TrainingError`` where bitsandbytes is missing or the start is an adapter that does not go on.
     """
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
@@ -35,11 +42,13 @@ def load_in_4_bits(
             "training.method = qlora needs bitsandbytes: pip install 'iteralign[qlora]', "
             "or use training.method = lora"
         ) from error
-    if base_of(place) is not None:
+    base = base_of(place)
+    if base is not None and not goes_on:
         raise TrainingError(
             f"training.method = qlora starts from a whole model, but {place} is an adapter: "
-            "use training.method = lora"
+            "use training.keep_adapter = true to go on with it, or training.method = lora"
         )
+    whole = place if base is None else base
     settings = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -48,14 +57,22 @@ def load_in_4_bits(
     )
     tokenizer = load_tokenizer(place, template, warn, weights=True)
     model = AutoModelForCausalLM.from_pretrained(
-        folder_of(place, warn),
+        folder_of(whole, warn),
         quantization_config=settings,
         device_map={"": device},
         dtype=getattr(torch, precision),
         trust_remote_code=False,
     )
-    model.name_or_path = place
-    return model, tokenizer
+    model.name_or_path = whole
+    return (model if base is None else _adapted(model, folder_of(place, warn))), tokenizer
+
+
+def _adapted(model: Any, folder: Path) -> Any:
+    """The adapter of a folder on its base, ready to go on."""
+    from peft import PeftModel
+
+    with readable(f"the adapter in {str(folder)!r} cannot be loaded"):
+        return PeftModel.from_pretrained(model, folder, is_trainable=True)
 
 
 def on_whole_weights(

@@ -52,7 +52,7 @@ class SFT:
     trained on) the adapter is merged after training, so that a checkpoint is a whole model, which every
     engine serves and the next round starts from alike. With ``keep_adapter`` the checkpoint is the adapter
     alone, relative to the first base model, and the next round goes on training the same adapter: for large
-    models, whose whole weights would fill the disk.
+    models, whose whole weights would fill the disk. qlora goes on with it on the base in 4 bits.
 
     An example's weight is how often it is seen in an epoch: a whole number. Examples that are too long, or
     that the chat template changes, are left out, and the log in the checkpoint's folder counts them. With
@@ -73,7 +73,11 @@ class SFT:
         warn: Callable[[str], None] = lambda text: None,
         began: tuple[TrainingSection, str] | None = None,
     ) -> None:
-        """``began``: settings and device that a run began with, by which what it has trained is known."""
+        """``began``: settings and device that a run began with, by which what it has trained is known.
+
+        Who calls knows the model's size, and has settled ``keep_adapter``; left at ``auto`` it is false.
+        """
+        settings = settings.settled(None)
         if settings.keep_adapter and settings.method == "full":
             raise TrainingError(
                 "keep_adapter needs training.method = lora or qlora, not 'full': "
@@ -87,7 +91,7 @@ class SFT:
         self._locate = locate
         self._before = before
         self._warn = warn
-        self._began = began or (settings, device)
+        self._began = (settings, device) if began is None else (began[0].settled(None), began[1])
         self._tokenizer: Any = None
         self._left_out: Counter[str] = Counter()
 
@@ -138,7 +142,7 @@ class SFT:
             parent=start.id,
             data_hash=content_hash([e.id for e in examples])[:20],
             trainer_hash=self.fingerprint,
-            adapter=self._settings.keep_adapter,
+            adapter=bool(self._settings.keep_adapter),
         )
         try:
             with warnings.catch_warnings():
@@ -166,7 +170,7 @@ class SFT:
         place = self._locate(start)
         lora = s.method in ("lora", "qlora")
         quantised = s.method == "qlora"
-        goes_on = s.keep_adapter and not quantised and base_of(place) is not None
+        goes_on = bool(s.keep_adapter) and base_of(place) is not None
         how: dict[str, Any] = {
             "precision": precision if lora else "float32",
             "template": self._template,
@@ -174,7 +178,7 @@ class SFT:
         }
         # a frozen base may be narrow, what is trained may not
         model, tokenizer = (
-            load_in_4_bits(place, device=device, **how)
+            load_in_4_bits(place, device=device, goes_on=goes_on, **how)
             if quantised
             else load(place, device="cpu", adapter="trained" if goes_on else "merged", **how)
         )
@@ -210,7 +214,8 @@ class SFT:
             # the sum is kept in float32, and so is what it is added to
             wide = how if s.keep_adapter else how | {"precision": "float32"}
             del model, trainer
-            trained = on_whole_weights(trained, place, out, **wide)
+            under = (base_of(place) if goes_on else None) or place
+            trained = on_whole_weights(trained, under, out, **wide)
             was = AsItWas(trained.get_base_model())
         if s.keep_adapter:
             memory = save_adapter(trained, tokenizer, out)

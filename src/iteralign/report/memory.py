@@ -1,0 +1,215 @@
+"""What a model's training, its answers and its checkpoints take: bytes, from its shape and a training.
+
+Shared by both methods' plans. Pure arithmetic, held against measured runs by a test; sees no device, no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from iteralign.recipe.sections import TrainingSection
+from iteralign.report.hardware import KNOWN, Device, Hardware
+from iteralign.report.plan import in_bytes
+
+USABLE: Final = 0.95
+"""Of a device's memory, what a run may take: the rest are the driver's and fragments."""
+PROCESS: Final = 0.8e9
+"""Of the host, what Python and its libraries take."""
+NF4: Final = 0.52
+"""Bytes of a weight in 4 bits with its doubly quantised scales."""
+FOLDER: Final = 0.5e6
+"""Of a checkpoint's folder beside weights: tokenizer, configuration, probe."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """A transformer's size. ``cache_bytes``: of keys and values per token, in 16 bit."""
+
+    parameters: float
+    layers: int
+    hidden: int
+    inner: int
+    vocabulary: int
+    cache_bytes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """Bytes at most. ``training`` and ``answering``: of the device, which do not meet; ``least``: of answers
+    one at a time, to which batches shrink; ``host``: of the machine beside the device.
+    """
+
+    training: float
+    answering: float
+    least: float
+    host: float
+
+    @property
+    def device(self) -> float:
+        """What the device must have."""
+        return max(self.training, self.least)
+
+
+def adapter_parameters(shape: Shape, rank: int) -> float:
+    """Weights of an adapter of all linear layers, at most: as if no head shared keys and values."""
+    return rank * shape.layers * (4 * 2 * shape.hidden + 3 * (shape.hidden + shape.inner))
+
+
+def trained_parameters(shape: Shape, training: TrainingSection) -> float:
+    """Weights that a training changes."""
+    return shape.parameters if training.method == "full" else adapter_parameters(shape, training.lora_r)
+
+
+def training_bytes(
+    shape: Shape,
+    training: TrainingSection,
+    *,
+    width: int = 2,
+    wide: int = 4,
+    recomputed: bool = True,
+    gpus: int = 1,
+) -> float:
+    """Peak of one device, as if every batch were full of the longest examples.
+
+    ``width``: bytes of a frozen weight; ``wide``: of a trained one, its gradient and each of AdamW's two
+    moments; ``recomputed``: activations are, layer by layer, as on GPUs. ``gpus``: weights and their states
+    are split over so many. Two moments are the peak: the loss, before there are gradients, and the first
+    layer, when all are there.
+    """
+    trained = trained_parameters(shape, training)
+    rows = 2 * shape.vocabulary * shape.hidden  # embedding and head stay out of the 4 bits
+    frozen = {
+        "full": 0.0,
+        "lora": width * shape.parameters,
+        "qlora": NF4 * max(0.0, shape.parameters - rows) + width * min(rows, shape.parameters),
+    }[training.method]
+    tokens = training.batch_size * training.max_length
+    number = 2 if recomputed else 4
+    layer = tokens * number * (8 * shape.hidden + 4 * shape.inner)
+    kept = tokens * number * shape.hidden * shape.layers if recomputed else layer * shape.layers
+    loss = tokens * shape.vocabulary * 10
+    states = (frozen + 3 * wide * trained) / gpus
+    gradients = wide * trained / gpus
+    waiting = gradients if training.gradient_accumulation > 1 else 0.0
+    gathered = shape.parameters / shape.layers * width if gpus > 1 else 0.0
+    return max(states + waiting + kept + loss, states + gradients + layer) + gathered
+
+
+def answering_bytes(shape: Shape, *, rows: int, tokens: float, width: int = 2) -> float:
+    """Weights, and keys and values of a batch: ``tokens`` of a prompt with its answer."""
+    return width * shape.parameters + rows * tokens * shape.cache_bytes * width / 2
+
+
+def checkpoint_bytes(shape: Shape, training: TrainingSection, keeps_adapter: bool) -> float:
+    """A checkpoint: whole in float32, or its adapter alone."""
+    weights = adapter_parameters(shape, training.lora_r) if keeps_adapter else shape.parameters
+    return 4 * weights + FOLDER
+
+
+def unfinished_bytes(shape: Shape, training: TrainingSection) -> float:
+    """What a training lays down to go on from: weights and two moments, the new one beside the old."""
+    return 2 * 3 * 4 * trained_parameters(shape, training) if training.save_steps is not None else 0.0
+
+
+def needs(
+    shape: Shape, training: TrainingSection, device: Device, *, rows: int, tokens: float, width: int
+) -> Needs:
+    """What a run takes of a device and of its host. ``rows``: answers at once, 0 where a server answers.
+
+    A training is made ready on the host in float32, and what was saved is loaded there again for its proof.
+    """
+    on_cpu = device.kind == "cpu"
+    learning = training_bytes(shape, training, width=width, recomputed=not on_cpu)
+    answering = answering_bytes(shape, rows=rows, tokens=tokens, width=width) if rows else 0.0
+    least = answering_bytes(shape, rows=1, tokens=tokens, width=width) if rows else 0.0
+    proof = 4 * shape.parameters
+    if not on_cpu:
+        return Needs(training=learning, answering=answering, least=least, host=proof + PROCESS)
+    learning = max(learning, proof)
+    return Needs(
+        training=learning + PROCESS,
+        answering=answering + PROCESS,
+        least=least + PROCESS,
+        host=max(learning, least) + PROCESS,
+    )
+
+
+def fits(need: Needs, hardware: Hardware) -> bool:
+    """Whether a device has what a run must have of it."""
+    return need.device <= hardware.memory * USABLE
+
+
+def too_much(
+    shape: Shape,
+    training: TrainingSection,
+    device: Device,
+    *,
+    rows: int,
+    tokens: float,
+    width: int,
+    key: str = "training",
+) -> str | None:
+    """Say that a device cannot hold a run, and what would fit; None where it can.
+
+    ``key``: what the recipe calls the training.
+    """
+
+    def need(section: TrainingSection, on: Device = device) -> Needs:
+        return needs(shape, section, on, rows=rows, tokens=tokens, width=width)
+
+    now = need(training)
+    if device.host is not None and now.host > device.host and device.kind == "gpu":
+        return (
+            f"the host needs about {in_bytes(now.host)} to load and to prove weights in float32, and has "
+            f"{in_bytes(device.host)}: take a machine with more memory, or a smaller model"
+        )
+    if fits(now, device.hardware):
+        return None
+    size = f"{shape.parameters / 1e9:.1f} billion weights"
+    each = "each device of " if device.count > 1 else ""
+    has = f"{each}{device.name} has {in_bytes(device.hardware.memory)}"
+    others = _elsewhere(training, need, key, served=not rows)
+    if now.least > device.hardware.memory * USABLE:
+        what = f"answering with {size} needs about {in_bytes(now.least)}, and {has}"
+        return f"{what}: {others or 'no known device holds it: take a smaller model'}"
+    what = f"{key}.method = {training.method} on {size} needs about {in_bytes(now.training)}, and {has}"
+    for changed, said in _changes(training, key, quantised=device.kind == "gpu" and rows > 0):
+        if fits(need(changed), device.hardware):
+            fitting = f"{said} fits in {in_bytes(need(changed).training)}"
+            whole = others is not None and " and " not in others
+            return f"{what}: {fitting}" + (f", or {others}" if whole else "")
+    return f"{what}: {others or 'no training of it fits a known device: take a smaller model'}"
+
+
+def _elsewhere(
+    training: TrainingSection, need: Callable[[TrainingSection, Device], Needs], key: str, *, served: bool
+) -> str | None:
+    """The smallest known device that holds the run, as it is or with a change; None where none does."""
+    gpus = sorted((x for x in KNOWN.items() if x[0] != "cpu"), key=lambda x: x[1].memory)
+    for changed, said in [(training, ""), *_changes(training, key, quantised=not served)]:
+        for name, known in gpus:
+            if fits(need(changed, Device(name=name, hardware=known)), known):
+                return f"take a device with more memory ({name})" + (f" and {said}" if said else "")
+    return None
+
+
+def _changes(
+    training: TrainingSection, key: str, *, quantised: bool
+) -> Iterator[tuple[TrainingSection, str]]:
+    """Trainings that take less, and how a recipe asks for each: the least change first."""
+    methods = ["full", "lora", *(["qlora"] if quantised else [])]
+    for method in methods[methods.index(training.method) if training.method in methods else 1 :]:
+        size = training.batch_size
+        steps = training.gradient_accumulation
+        said = [f"{key}.method = {method}"] if method != training.method else []
+        while True:
+            smaller = [f"{key}.batch_size = {size}", f"{key}.gradient_accumulation = {steps}"]
+            words = [*said, *(smaller if size != training.batch_size else [])]
+            update = {"method": method, "batch_size": size, "gradient_accumulation": steps}
+            yield training.model_copy(update=update), ", ".join(words)
+            if size % 2:
+                break
+            size //= 2
+            steps *= 2
