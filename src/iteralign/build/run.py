@@ -135,7 +135,8 @@ _LATER: Final = (".min_lessons", "model.thoughts", "oracle.intent", "screen.rule
 def _completed(wanted: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run, with the defaults of keys that it was begun without.
 
-    _LATER: Final = (".min_lessons", "model.thoughts", "oracle.intent", "screen.rules", ".keep_adapter")
+    A run without one of ``_LATER`` goes on as it did: another value now does not count as a difference. Nor
+    does ``keep_adapter: auto``, whose decision is noted with the run.
     """
     found = flat(recipe_of(settings).model_dump(mode="json"))
     known = flat(settings)
