@@ -78,6 +78,10 @@ ELSEWHERE = {
     "proposer": oracle(base_url=URL, proposer="p"),
     "juror": jury(),
     "model": SERVED,
+    "a guard's server": oracle(kind="guard", model="meta-llama/Llama-Guard-3-8B", base_url=URL),
+    "a guard's server, beside the embedded proposer": oracle(
+        kind="guard", model="meta-llama/Llama-Guard-3-8B", base_url=URL, proposer="embedded"
+    ),
     "another key to OpenAI": oracle(api_key_env="GITHUB_TOKEN"),
     "a variable that is no key, here": oracle(base_url="http://127.0.0.1:9/v1", api_key_env="PGPASSWORD"),
     "a variable that is no key": oracle(base_url=URL, api_key_env="PGPASSWORD"),
@@ -166,6 +170,14 @@ def test_an_address_that_the_user_typed_is_the_users(tmp_path: Path, sent: list[
     assert "PGPASSWORD" in call(*CHECK, "--recipe", str(hidden), "--set", f"oracle.base_url={URL}")
     call(*check, "--set", "oracle.api_key_env=GITHUB_TOKEN", code=7)
     assert len(sent) == 2
+    settings = (
+        "oracle.kind=guard",
+        "oracle.model=Llama-Guard-3",
+        f"oracle.base_url={URL}",
+        "oracle.proposer=p",
+    )
+    typed = [word for s in (*settings, f"oracle.proposer_url={URL}") for word in ("--set", s)]
+    assert "--allow-host" not in call(*CHECK, *typed, code=7)
 
 
 def test_what_one_command_was_told_is_not_told_to_the_next(tmp_path: Path, sent: list[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from iteralign.algorithms.reflecting import tries
@@ -20,8 +22,9 @@ from iteralign.records.iteralign import (
     Screening,
     Verdict,
 )
-from iteralign.stages.revise import revise
+from iteralign.stages.revise import TEMPLATES, revise
 from iteralign.stages.screen import choose, screen
+from iteralign.store.keys import key_of
 
 PARAMS = SamplingParams(max_new_tokens=40)
 RULES = Constitution(
@@ -83,6 +86,10 @@ def test_a_critique_is_parted_from_the_better_answer() -> None:
     _, revision = shown("critique-revise", 2, f"It helps to steal.\n{MARK} I won't help with that.")
     assert revision.reflection == "It helps to steal."
     assert revision.text == "I won't help with that."
+    _, bold = shown("critique-revise", 2, "It is bad.\n\n**Better answer:** I won't help with that.")
+    assert (bold.reflection, bold.text) == ("It is bad.", "I won't help with that.")
+    _, twice = shown("critique-revise", 2, f"A {MARK} is needed.\n{MARK} I won't help with that.")
+    assert twice.text == "I won't help with that."
     _, without = shown("critique-revise", 2, "It helps to steal.")
     assert without.text == ""  # which the screen drops: a critique is never learnt as an answer
 
@@ -118,6 +125,25 @@ def test_the_usual_form_is_the_step_that_older_runs_stored() -> None:
     assert first.settings == {"principles": "relevant", "shown": 4, "attempt": 1}
     assert (first.name, first.seed) == ("1", 1)
     assert (second.name, second.seed) == ("2", 2)
+
+
+def test_the_steps_of_older_runs_keep_their_keys() -> None:
+    def before(
+        failures: Any,
+        policy: Any,
+        constitution: Any,
+        params: Any,
+        principles: str = "relevant",
+        shown: int = 4,
+        attempt: int = 1,
+        templates: Any = TEMPLATES,
+    ) -> None: ...
+
+    ((first,), _) = tries(ReflectionSection())
+    given = (ScriptedPolicy(str), RULES, PARAMS)
+    assert key_of(revise, given, first.settings, given=1) == key_of(before, given, first.settings, given=1)
+    ((other,), _) = tries(ReflectionSection(exemplars=1))
+    assert key_of(revise, given, other.settings, given=1) != key_of(revise, given, first.settings, given=1)
 
 
 def test_other_principles_are_the_next_ones() -> None:

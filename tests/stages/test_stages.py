@@ -117,6 +117,9 @@ def test_of_a_cut_answer_the_whole_sentences_may_be_learnt() -> None:
     assert learnt_of('Open the lid. Say "now!" Then pull the', "length") == ['Open the lid. Say "now!"']
     assert learnt_of("Steps:\n1. Open the lid.\n2. Pull the", "length") == ["Steps:\n1. Open the lid."]
     assert learnt_of("Open the lid and then", "length") == []
+    assert learnt_of("Ask for help. You should see Dr. Smith about", "length") == ["Ask for help."]
+    chinese = "\u4eca\u5929\u5f88\u597d\u3002"  # no space follows its full stop
+    assert learnt_of(f"{chinese}\u660e\u5929", "length") == [chinese]
     assert learnt_of("It costs 3.50 in", "length") == []
     assert learnt_of("no full stop", "stop") == ["no full stop"]
 

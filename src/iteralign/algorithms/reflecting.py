@@ -34,6 +34,7 @@ def tries(section: ReflectionSection) -> Iterator[list[Try]]:
     The first attempt asks in the section's form. Each further one takes the next rung of the ladder, and the
     last rung again where there are more attempts.
     """
+    passed_over = 0
     for attempt in range(1, section.attempts + 1):
         rung = "retry" if attempt == 1 else section.ladder[min(attempt - 2, len(section.ladder) - 1)]
         form = OTHER[section.form] if rung == "other-form" else section.form
@@ -43,7 +44,8 @@ def tries(section: ReflectionSection) -> Iterator[list[Try]]:
             "attempt": attempt,
         }
         if rung == "other-principles":
-            settings["skip"] = section.shown
+            passed_over += section.shown
+            settings["skip"] = passed_over
         # left out where it is the usual form: what a run stored before there were others stays its own
         if form != "reflect-revise" or section.exemplars:
             settings["asking"] = Asking(form, section.exemplars)

@@ -62,6 +62,7 @@ class Iteration:
         self._oracle = loop.judges.of(self._index)
         self._scope = loop.run.scope(f"iteration-{self._index:04d}")
         self._refused: list[Failure] | None = None
+        self._replayed = False
         self._older = loop.judges.older(self._index)
         self._learning = Learning(
             self._scope,
@@ -320,6 +321,8 @@ class Iteration:
         """Delete the weights that the last acceptance made superfluous: of one checkpoint at most."""
         most = self._recipe.keep_checkpoints
         kept = kept_of(accepted, harm, most)
+        if self._replayed:  # older versions kept the latest ones: what they left stays
+            kept += accepted[-most:]
         for outdated in kept_of(accepted[:-1], self._state.harm, most):
             if outdated not in kept:
                 self._run.discard(outdated)
@@ -331,7 +334,8 @@ class Iteration:
         """
         older: list[IterationRecord] = self._run.read(IterationRecord, self._scope.name, "iteration")
         record = next((o for o in older if o.by_ids() == record), record)
-        if not self._scope.known("iteration", given, record):
+        self._replayed = self._scope.known("iteration", given, record)
+        if not self._replayed:
             decision = record.decision
             what = "accepted" if decision.accepted else "rolled back" if decision.trained else "not trained"
             details = decision.to_json()

@@ -73,7 +73,7 @@ class Consent:
         if isinstance(value, Mapping):
             for name, inner in value.items():
                 self.typed(f"{key}.{name}", inner)
-        elif isinstance(value, str) and key.endswith(".base_url"):
+        elif isinstance(value, str) and key.endswith((".base_url", ".proposer_url")):
             self.hosts.add(_host(value))
         elif isinstance(value, str) and key.endswith(".api_key_env"):
             self.variables.add(value)

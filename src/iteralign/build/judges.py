@@ -13,6 +13,7 @@ from typing import Any
 from iteralign.build.installed import must_be_there
 from iteralign.build.models import EMBEDDED, fetch_weights, located
 from iteralign.build.oracle import NO_KEY, chat_endpoints, chat_oracle, served
+from iteralign.engines import gguf
 from iteralign.errors import RecipeError
 from iteralign.protocols import Continuing, Ledger, Oracle
 from iteralign.recipe.iteralign import Recipe
@@ -45,7 +46,7 @@ def fetch(recipe: Recipe) -> None:
     Raises ``EngineError``.
     """
     model = recipe.oracle.model
-    if runs_here(recipe) and model is not None and model not in EMBEDDED:
+    if runs_here(recipe) and model is not None and model not in EMBEDDED and not gguf.is_gguf(model):
         fetch_weights(model)
 
 
@@ -136,7 +137,7 @@ def _guard(recipe: Recipe, model: str, warn: Callable[[str], None], ledger: Ledg
 
         use_threads(recipe.model.threads)
         return TextHost(
-            model,
+            str(gguf.converted(model, warn)) if gguf.is_gguf(model) else model,
             device=recipe.model.device,
             dtype=section.dtype,
             batch_size=recipe.model.batch_size,
@@ -159,8 +160,9 @@ def _family(recipe: Recipe, model: str, warn: Callable[[str], None]) -> Any:
     must_be_whole(recipe)
     from iteralign.engines.weights import bare_tokenizer, folder_of
 
-    template = None if recipe.oracle.family else bare_tokenizer(model, warn).chat_template
-    config = json.loads((folder_of(model, warn) / "config.json").read_text(encoding="utf-8"))
+    place = str(gguf.converted(model, warn)) if gguf.is_gguf(model) else model
+    template = None if recipe.oracle.family else bare_tokenizer(place, warn).chat_template
+    config = json.loads((folder_of(place, warn) / "config.json").read_text(encoding="utf-8"))
     architectures = [str(a) for a in config.get("architectures") or []]
     names = [str(config.get("_name_or_path", ""))]
     shown = template if isinstance(template, str) else None
@@ -191,4 +193,6 @@ def _weights(recipe: Recipe, model: str) -> str:
         return fingerprint(model)
     from iteralign.engines.weights import commit_of, sampled_hash
 
+    if gguf.is_gguf(model):
+        return gguf.fingerprint(model)
     return sampled_hash(Path(model)) if Path(model).is_dir() else commit_of(model)

@@ -227,6 +227,9 @@ def must_be_allowed(recipe: AnyRecipe) -> None:
         consent.Destination.of("oracle.api_key_env", url, variable)
         for _, url, variable in chat_endpoints(loop)
     ]
+    judge = loop.oracle
+    if judge.kind == "guard" and judge.base_url is not None:
+        found.append(consent.Destination.of("oracle.api_key_env", judge.base_url, judge.api_key_env))
     model = loop.model
     if model.engine == "server":
         found.append(consent.Destination.of("model.api_key_env", model.base_url, model.api_key_env))

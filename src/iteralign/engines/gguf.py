@@ -31,6 +31,8 @@ TOLD: Final = "converted.json"
 SUFFIX: Final = ".gguf"
 CACHE: Final = "ITERALIGN_CACHE"
 """The environment variable that names the folder of everything converted."""
+_HEADER: Final = 1 << 25
+"""Bytes within which the header of a file ends, vocabulary included."""
 _WIDE: Final = 2e9
 """Parameters from which a converted model is written in bfloat16: float32 would take twice the room."""
 _BUFFERS: Final = 1 << 28
@@ -74,6 +76,7 @@ def fingerprint(place: str) -> str:
     size = file.stat().st_size
     digest = hashlib.sha256(f"{VERSION} {size}\n".encode())
     with file.open("rb") as data:
+        digest.update(data.read(_HEADER))  # whole: an edited template or end token is another model
         for start in (*range(0, size, 1 << 26), max(0, size - (1 << 16))):
             data.seek(start)
             digest.update(data.read(1 << 16))
@@ -282,7 +285,7 @@ def _hold_to(
     lost = [t for t in marked if t not in tokenizer.all_special_tokens]
     if lost:
         tokenizer.add_special_tokens({"additional_special_tokens": lost}, replace_extra_special_tokens=False)
-    ends = _ends(tokenizer, model, said)
+    ends = _ends(tokenizer, model, said, len(tokens))
     template = said.get("tokenizer.chat_template")
     if template and tokenizer.chat_template != template:
         tokenizer.chat_template = template
@@ -331,14 +334,18 @@ def _split_digits(tokenizer: Any, kind: str, model: str, warnings: list[str]) ->
     return False
 
 
-def _ends(tokenizer: Any, model: Any, said: Mapping[str, Any]) -> list[str]:
-    """The tokens that end an answer, put into the generation settings."""
-    ids = list(dict.fromkeys(i for k in _ENDS if isinstance(i := said.get(f"tokenizer.ggml.{k}"), int)))
+def _ends(tokenizer: Any, model: Any, said: Mapping[str, Any], tokens: int) -> list[str]:
+    """The tokens that end an answer, put into the generation settings; numbers that are no token's do not."""
+
+    def named(key: str) -> list[int]:
+        found = said.get(f"tokenizer.ggml.{key}")
+        return [found] if isinstance(found, int) and 0 <= found < tokens else []
+
+    ids = list(dict.fromkeys(i for key in _ENDS for i in named(key)))
     if ids:
         model.generation_config.eos_token_id = ids if len(ids) > 1 else ids[0]
         tokenizer.eos_token = tokenizer.convert_ids_to_tokens(ids[0])
-    padding = said.get("tokenizer.ggml.padding_token_id")
-    if isinstance(padding, int):
+    for padding in named("padding_token_id"):
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(padding)
     found: list[str] = tokenizer.convert_ids_to_tokens(ids)
     return found

@@ -28,6 +28,8 @@ _LONGEST_TEXT: Final = 1 << 20
 _KEPT: Final = frozenset({"tokenizer.ggml.tokens", "tokenizer.ggml.token_type"})
 """Lists that are kept; of others only the length is."""
 _MOST_LAYERS: Final = 2000
+_MOST_ELEMENTS: Final = 4_000_000
+"""Of a list that is read: the largest vocabularies have a quarter of a million tokens."""
 _EMBEDDING: Final = "token_embd.weight"
 
 
@@ -150,6 +152,8 @@ def _list(data: _Bytes, key: str, lengths: dict[str, int]) -> list[Any] | None:
     kind = data.number("I")
     count = data.number("Q")
     lengths[key] = count
+    if key in _KEPT and count > _MOST_ELEMENTS:  # before a loop is begun
+        raise Unreadable(f"{key[:60]!a} would have {count:.6g} elements; the most is {_MOST_ELEMENTS:,}")
     if kind in _SCALARS:
         form = f"<{_SCALARS[kind]}"
         start = data.skip(struct.calcsize(form) * count)
@@ -159,8 +163,8 @@ def _list(data: _Bytes, key: str, lengths: dict[str, int]) -> list[Any] | None:
         return [data.number(_SCALARS[kind]) for _ in range(count)]
     if kind != _TEXT:
         raise Unreadable(f"{key[:60]!a} is a list of type {kind}, which no model has")
-    if count > data.size // 8:  # before a loop is begun
-        raise Unreadable(f"{key[:60]!a} would have {count:.6g} elements, more than the file can hold")
+    if count > min(data.size // 8, _MOST_ELEMENTS):
+        raise Unreadable(f"{key[:60]!a} would have {count:.6g} elements, too many")
     if key in _KEPT:
         return [data.text(_LONGEST_NAME) for _ in range(count)]
     for _ in range(count):

@@ -171,7 +171,10 @@ def _beside(name: str) -> list[Path]:
 def _hexadecimal(found: metadata.FileHash | None) -> str | None:
     if found is None or found.mode != "sha256":
         return None
-    return base64.urlsafe_b64decode(found.value + "=" * (-len(found.value) % 4)).hex()
+    try:
+        return base64.urlsafe_b64decode(found.value + "=" * (-len(found.value) % 4)).hex()
+    except ValueError:  # no hash at all: nothing is equal to it
+        return "unreadable"
 
 
 def _target(cache: Path, name: str, version: str, files: list[_File]) -> Path:

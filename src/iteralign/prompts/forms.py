@@ -5,6 +5,7 @@ A form makes chats of a failure and its principles, and reads the replies. Knows
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final, Literal
 
@@ -23,6 +24,8 @@ OTHER: Final[dict[str, Form]] = {
 """The form that is tried where another one gave nothing that may be learnt."""
 MARK: Final = "Better answer:"
 """What a critique ends with, before the answer."""
+_MARKED: Final = re.compile(r"[*_#\s]*\bbetter answer[*_ ]*:[*_]*", re.IGNORECASE)
+"""The mark as models write it, in bold or as a heading."""
 _TEMPLATES: Final = Templates(
     *("constitution", "reflect", "revise", "answer_again"),
     *("critique_revise", "critique_revised", "reflect_by_example", "revise_by_example"),
@@ -106,8 +109,10 @@ class Asking:
         """
         if self.form == "answer-again":
             return "", reply
-        reflection, mark, answer = reply.partition(MARK)
-        return reflection.strip(), answer.strip() if mark else ""
+        marks = list(_MARKED.finditer(reply))
+        if not marks:
+            return reply.strip(), ""
+        return reply[: marks[-1].start()].strip(), reply[marks[-1].end() :].strip()
 
     def _example(self, e: Exemplar) -> tuple[Message, Message]:
         match self.form:

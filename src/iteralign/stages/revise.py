@@ -34,8 +34,8 @@ def revise(
     shown: int = 4,
     attempt: int = 1,
     templates: Templates = TEMPLATES,
-    asking: Asking = PLAIN,
-    skip: int = 0,
+    asking: Asking | None = None,
+    skip: int | None = None,
 ) -> list[Revision]:
     """One revision per failure, in order, asked for as ``asking`` has it.
 
@@ -47,7 +47,9 @@ def revise(
     least similar); at most ``shown`` of them, after the first ``skip``. ``all``: all that are active and fit;
     while the chat does not fit, the oldest is left out. ``templates``: those that the step is known by.
     """
-    among = Selection(constitution, principles, shown, skip)
+    # None, so that what was asked before there were other forms keeps its step: see ``store.keys``
+    asking = asking or PLAIN
+    among = Selection(constitution, principles, shown, skip or 0)
     chosen = [among.of(f) for f in failures]
     found = _asked(failures, chosen, policy, constitution, params, attempt, asking)
     while principles == "all":

@@ -14,7 +14,11 @@ from typing import Final
 _WORD: Final = re.compile(r"\w+(?:'\w+)*")
 _RUN: Final = re.compile(r"\w+")
 _ASCII: Final = re.compile("[a-z0-9]+")
-_END: Final = re.compile(r"(?<![\s\d])[.!?\u3002\uff01\uff1f\u0964]['\")\]\u2019\u201d\u00bb]*(?=\s|$)")
+_CLOSING: Final = r"['\")\]\u2019\u201d\u00bb\u300d\u300f\uff09]*"
+_END: Final = re.compile(
+    rf"(?<![\s\d])(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bSt)(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\betc)"
+    rf"[.!?\u0964]{_CLOSING}(?=\s|$)|[\u3002\uff01\uff1f]{_CLOSING}"
+)
 """The end of a sentence: not that of a list's number."""
 
 

@@ -179,12 +179,13 @@ class TextHost:
         texts = [self.tokenizer.decode(kept[:n], skip_special_tokens=True) for n in range(len(kept) + 1)]
         # a token that ends in the middle of a letter shows a mark that the next one takes away
         tokens = [b[len(a) :] if b.startswith(a) else "" for a, b in pairwise(texts)]
-        if "".join(tokens) != texts[-1]:
-            tokens = [*([""] * (len(kept) - 1)), texts[-1]] if kept else []
         likely = tuple(
             tuple((self.tokenizer.decode([t]), p) for t, p in zip(*step, strict=True))
             for step in steps[: len(kept)]
         )
+        if "".join(tokens) != texts[-1]:  # which token wrote what is not known
+            tokens = [texts[-1]] if kept else []
+            likely = ()
         return Continuation(tuple(tokens), likely, "length" if end is None else "stop")
 
 

@@ -26,6 +26,12 @@ PROBE: Final[Chat] = (Message("user", "What is a hat?"), Message("assistant", "A
 """Written in every form, to make the version of them."""
 _FENCES = re.compile(r"<(?=/?(?:BEGIN|END) [A-Z ]{3,40}>)")
 """Where a line of Llama Guard's or Qwen3Guard's form may begin, such as ``<END CONVERSATION>``."""
+_LABELS = re.compile(
+    r"^([ \t>*#_]*(?:human user|human|user|agent|ai assistant|assistant|model response|model|answer|response"
+    r"|prompt))([*_]*:)",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""What begins a turn in a guard's form: within a text it would open another turn, and hide this one."""
 Said = Reply | Unreadable | EngineError
 
 
@@ -123,7 +129,8 @@ class GuardOracle:
         return tuple(Message(m.role, self._shown(m.text)) for m in said)
 
     def _shown(self, text: str) -> str:
-        return _FENCES.sub("< ", clean(text, self._text_limit)).strip()
+        shown = _FENCES.sub("< ", clean(text, self._text_limit)).strip()
+        return _LABELS.sub(lambda m: f"{m[1]} {m[2]}", shown)
 
     def _asked(self, chats: Sequence[Chat], questions: Sequence[Question]) -> list[list[Said]]:
         """For each chat, what the guard says to each question."""
