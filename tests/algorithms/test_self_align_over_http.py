@@ -31,7 +31,7 @@ CLONED = "clone.training.keep_adapter=true"
 
 
 def test_a_served_model_must_be_able_to_take_both_adapters() -> None:
-    settings = [*SETS, "model.base_url=http://localhost:1/v1"]
+    settings = [*SETS, "model.base_url=http://localhost:1/v1", "clone.training.keep_adapter=false"]
     recipe = load_recipe("smoke-self-align", settings, kind=SelfAlignRecipe)
     with pytest.raises(RecipeError, match=r"clone\.training\.keep_adapter"):
         forecast(recipe)

@@ -115,9 +115,10 @@ def test_the_ladder_changes_each_further_try() -> None:
     ]
     assert len({t.seed for samples in plan for t in samples}) == 8
     assert [samples[0].settings.get("skip") for samples in plan] == [None, None, 4, None]
-    assert [samples[0].settings["asking"].form for samples in plan] == ["reflect-revise"] * 3 + [
-        "answer-again"
-    ]
+    forms = [samples[0].settings["asking"].form for samples in plan]
+    assert forms == ["reflect-revise"] * 3 + ["answer-again"]
+    again = list(tries(ReflectionSection(attempts=3, ladder=["other-principles"])))
+    assert [samples[0].settings.get("skip") for samples in again] == [None, 4, 8]
 
 
 def test_the_usual_form_is_the_step_that_older_runs_stored() -> None:
