@@ -28,7 +28,7 @@ test: $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --cov --cov-branch --cov-report=term:skip-covered --cov-fail-under=85 $(ARGS)
 
 bombs: $(DEV)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m bombs tests/hostile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m bombs $(ARGS)
 
 integration: $(DEV) peers
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m integration -p no:cacheprovider tests/peers $(ARGS)

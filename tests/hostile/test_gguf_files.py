@@ -163,7 +163,7 @@ QUICK = ("a list of bytes without end",)
 SLOW = ("keys without end", "lists in lists", "many empty texts", "a text of 30 MB", "a tensor beyond memory")
 
 
-@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW)])
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(n, marks=pytest.mark.bombs) for n in SLOW)])
 def test_a_bomb_ends_soon_and_small(name: str, tmp_path: Path) -> None:
     file = tmp_path / "a.gguf"
     file.write_bytes(BYTES[name])

@@ -116,7 +116,7 @@ TEMPLATES = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.bombs
 @pytest.mark.parametrize("text", TEMPLATES.values(), ids=TEMPLATES.keys())
 def test_a_template_reaches_nothing_of_python(text: str, tmp_path: Path, tiny: Path) -> None:
     data, effect = tmp_path / "rows.jsonl", tmp_path / "effect"

@@ -155,7 +155,7 @@ def test_harmfulqa_on_7b_takes_less_than_60_gb_of_disk() -> None:
         assert disk < (60e9 if not more else 20e9), more
 
 
-@pytest.mark.slow
+@pytest.mark.bombs
 @pytest.mark.parametrize("keep", [False, True])
 def test_the_plans_disk_is_what_a_run_leaves(keep: bool, tmp_path: Path) -> None:
     changes = [
