@@ -24,7 +24,7 @@ from iteralign.build.tasks import LABELS, requested
 from iteralign.build.trained import Trained, asked_in, runs_of, trained_on
 from iteralign.data.columns import Columns
 from iteralign.data.labels import Labelled, load_labelled, load_refusals, subject
-from iteralign.errors import DataError, RecipeError, StoreError
+from iteralign.errors import DataError, IterAlignError, RecipeError, StoreError
 from iteralign.exchanges import Current
 from iteralign.metrics import ORDER_CONSISTENCY
 from iteralign.oracles.check import check, check_refusals
@@ -171,7 +171,7 @@ def _directory(out: Path, recipe: Recipe) -> Iterator[Run]:
             run.note(EVALUATION, {"model": recipe.model.name})
         try:
             yield run
-        except Exception:
+        except IterAlignError:  # Ctrl-C keeps what was measured
             if not began_before:
                 run.withdraw()
                 if not there and not any(out.iterdir()):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -249,19 +249,23 @@ def train(
     _tell_template(recipe)
     learn = trainer(recipe).finetune
     there = out.exists()
-    try:
+    with ExitStack() as unfinished:
+        unfinished.callback(_clear, out, there)
         checkpoint = at_once(
             lambda: learn(base_checkpoint(recipe), examples, out), "iteration-1", listen, "checkpoints"
         )
-    except BaseException:
-        for left in out.iterdir() if out.is_dir() else ():
-            remove_tree(left)
-        if not there and out.is_dir():
-            out.rmdir()
-        raise
+        unfinished.pop_all()
     told = json.loads((out / TRAINING_LOG).read_text(encoding="utf-8")).get("left_out")
     done = {"path": str(out), "examples": len(examples), "checkpoint": checkpoint.id}
     return done | ({"left_out": told} if told else {})
+
+
+def _clear(out: Path, there: bool) -> None:
+    """Remove what lies in a folder, and the folder where it was not ``there`` before."""
+    for left in out.iterdir() if out.is_dir() else ():
+        remove_tree(left)
+    if not there and out.is_dir():
+        out.rmdir()
 
 
 def _read(failure: Failure) -> str:
