@@ -33,6 +33,8 @@ CHARACTERS = 4
 """Of a text for each token, about."""
 FEWEST = 4
 """Answers that are written together at least: one alone takes a large model on a CPU as long as four."""
+PART = 96
+"""Items of a part where the policy knows no pace."""
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -67,24 +69,29 @@ def responses(
 
 
 def paced(
-    policy: Policy, text: Callable[[Item], str], *, new: int = 0, most: int = 96, alike: bool = False
+    policy: Policy,
+    text: Callable[[Item], str],
+    *,
+    new: int = 0,
+    most: int | None = None,
+    alike: bool = False,
 ) -> Cut:
     """Cuts a step's items into parts of some 20 seconds of the policy's work, ``most`` items at most.
 
     ``text``: what is read for an item; ``new``: tokens that are written for it, at most. ``alike``: items of
-    about one length together, the longest first. A policy that is not ``Paced`` gets ``most`` at once.
+    about one length together, the longest first. A policy that is not ``Paced`` gets ``most`` at once, or
+    ``PART``.
     """
 
     def cut(items: Sequence[Item]) -> list[Sequence[Item]]:
-        tokens, chats = policy.pace() if isinstance(policy, Paced) else (math.inf, most)
+        tokens, chats = policy.pace() if isinstance(policy, Paced) else (math.inf, most or PART)
+        limit = min(most or chats, chats)
         least = FEWEST if new else 1
         parts: list[list[Item]] = []
         held = 0.0
         for item in sorted(items, key=lambda i: -len(text(i))) if alike else items:
             own = len(text(item)) / CHARACTERS + new
-            full = parts and (
-                len(parts[-1]) >= min(most, chats) or (held + own > tokens and len(parts[-1]) >= least)
-            )
+            full = parts and (len(parts[-1]) >= limit or (held + own > tokens and len(parts[-1]) >= least))
             if full or not parts:
                 parts.append([])
                 held = 0.0

@@ -125,7 +125,7 @@ class Paced(Protocol):
     def pace(self) -> tuple[float, int]:
         """Tokens, read and written, and chats; ``inf`` tokens where their number is not what takes the time.
 
-        It follows from the model, the kind of device and the settings, never from a clock.
+        It is the same in all sessions of a run, whatever a clock says: a resumed run cuts as before.
         """
         ...
 

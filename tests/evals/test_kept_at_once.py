@@ -4,6 +4,7 @@ resumed evaluation asks for the very parts that are missing.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from iteralign.engines.hf.host import CPU_WORK, HFHost
+from iteralign.engines.facts import Facts, no_run
+from iteralign.engines.hf.host import HFHost
+from iteralign.engines.hf.pace import CPU_WORK, pace_of, rounded
 from iteralign.evals import hhh
 from iteralign.exchanges import answers, paced
 from iteralign.records.chat import Chat, Completion, Message, SamplingParams, Score
@@ -97,4 +100,40 @@ def test_a_model_on_a_cpu_knows_its_pace_by_its_size(tiny: Path) -> None:
     host = HFHost(device="cpu", locate=lambda c: c.path, warn=lambda text: None)
     with host.serve(Checkpoint(path=str(tiny))) as policy:
         model, _ = policy.weights()
-        assert policy.pace()[0] == CPU_WORK / (2 * model.num_parameters())
+        assert policy.pace() == (CPU_WORK / (2 * model.num_parameters()), 4 * 64)  # too small to measure
+
+
+def test_a_large_model_on_a_cpu_is_measured_once_for_a_run_and_cut_alike_at_a_resume() -> None:
+    noted: dict[str, str] = {}
+    passes: list[int] = []
+
+    def began(name: str, value: str) -> str:
+        return noted.setdefault(name, value) if value or name in noted else ""
+
+    class Model:
+        device = "cpu"
+
+        def __call__(self, input_ids: Any) -> None:
+            passes.append(input_ids.shape[1])
+
+    def session() -> tuple[float, int]:
+        facts = Facts(None, "auto", began, lambda text: None)
+        return pace_of(Model(), 7 * 10**9, "cpu", 16, facts)
+
+    first = session()
+    assert passes == [4, 16, 64]
+    assert first[0] > CPU_WORK / (14 * 10**9)  # a model that does nothing is fast
+    assert session() == first
+    assert len(passes) == 3
+    assert pace_of(Model(), 10**6, "cpu", 16, Facts(None, "auto", no_run, print)) == (CPU_WORK / 2e6, 64)
+    assert pace_of(Model(), 7 * 10**9, "cuda", 16, Facts(None, "auto", began, print)) == (math.inf, 64)
+    assert {rounded(r) for r in (1.5, 2.0, 2.5)} == {2.0}
+
+
+def test_parts_are_whole_batches_where_the_engine_says_so() -> None:
+    class Batched:
+        def pace(self) -> tuple[float, int]:
+            return math.inf, 256
+
+    cut = paced(Batched(), str, new=256)  # type: ignore[arg-type]
+    assert [len(part) for part in cut(range(600))] == [256, 256, 88]

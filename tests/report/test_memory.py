@@ -13,7 +13,7 @@ from iteralign.build.forecast import forecast, warnings_before
 from iteralign.build.models import trainer
 from iteralign.build.run import _completed, start
 from iteralign.build.shape import device_at_hand, settled, shape_of
-from iteralign.engines.hf.host import CPU_WORK
+from iteralign.engines.hf.pace import CPU_WORK
 from iteralign.errors import RecipeError
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import load_recipe, shipped

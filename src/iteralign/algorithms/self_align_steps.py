@@ -251,7 +251,7 @@ class Steps:
             for number, first in enumerate(range(0, len(instructions), size), start=1):
                 part = instructions[first : first + size]
                 scope = self._run.scope(f"{name}-{number:04d}")
-                chunk = paced(policy, _text, new=longest, most=self._chunk)
+                chunk = paced(policy, _text, new=longest)
                 answers = scope.each("answers", Aligned, ask, part, policy, *args, chunk=chunk)
                 counting.add(part, answers)
                 self._watch.answers(stage, scope.name, answers, key=key, most=longest)
@@ -265,11 +265,6 @@ class Steps:
                 "Do the exemplars show how the rules are named?",
             )
         return Answers(self._run, shards, self._run.scope(name).once("tally", Tally, given, tally))
-
-    @property
-    def _chunk(self) -> int:
-        model = self._recipe.model
-        return max(96, 2 * (model.concurrency if model.engine == "server" else model.batch_size))
 
     # ---- 3. and 4. training
 

@@ -178,7 +178,7 @@ def _answered(
     def rows() -> Iterator[dict[str, Any]]:
         with served(recipe.loop()) as policy:
             told("started", 0)
-            while batch := list(islice(items, max(96, 2 * recipe.model.batch_size))):
+            while batch := list(islice(items, max(96, 4 * recipe.model.batch_size))):
                 for instruction, answer in zip(batch, ask(policy, batch), strict=True):
                     counts[answer.reason or "kept"] += 1
                     yield {"instruction": instruction, "answer": answer}

@@ -73,6 +73,10 @@ class Facts:
         """The precision to load with; ``here``: what ``auto`` would take on this device."""
         return (self._began("dtype", here) or here) if self._dtype == "auto" else self._dtype
 
+    def pace(self, measure: Callable[[], float]) -> float:
+        """What was measured when the run began; it is measured where the run has none yet."""
+        return float(self._began("pace", "") or self._began("pace", now := str(measure())) or now)
+
     def on(self, device: str, precision: str, here: str) -> None:
         """Note the device, and warn where the run began on another kind."""
         was = self._began("device", device)

@@ -7,8 +7,6 @@ probe. What happens in one batch is in ``model``. Knows nothing of what the answ
 from __future__ import annotations
 
 import gc
-import math
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +16,7 @@ from iteralign.chat.format import thought_opened
 from iteralign.chat.thoughts import Apart, Mode
 from iteralign.engines.facts import Began, Facts, no_run
 from iteralign.engines.hf.model import Loaded
+from iteralign.engines.hf.pace import pace_of
 from iteralign.engines.hf.tree import tree_of
 from iteralign.engines.hf.turns import KEEP_WARM, take
 from iteralign.engines.probe import prove
@@ -28,8 +27,6 @@ from iteralign.records.iteralign import Checkpoint
 
 TOKENS = 64
 """Per row of a generation batch, that a batch of trees of continuations may hold."""
-CPU_WORK = 4e11
-"""Floating-point operations of some 20 seconds on two cores; a token takes two for each weight."""
 
 
 class HFHost:
@@ -62,6 +59,8 @@ class HFHost:
         self._warn = warn
         self.apart = Apart(thoughts, warn)
         self.batch_size = batch_size
+        self._batch = batch_size
+        self._pace: tuple[float, int] | None = None
         self._loaded: tuple[str, Loaded] | None = None
 
     @contextmanager
@@ -104,6 +103,13 @@ class HFHost:
         # trained weights have a hash of their own, and finding them would verify them
         place = self._locate(checkpoint) if checkpoint.parent is None else ""
         return self._facts.fingerprint(checkpoint, place)
+
+    def pace(self, checkpoint: Checkpoint) -> tuple[float, int]:
+        """Tokens and chats of some 20 seconds, by the batch that was asked for."""
+        if self._pace is None:
+            loaded = self.load(checkpoint)
+            self._pace = pace_of(loaded.model, loaded.parameters, loaded.device, self._batch, self._facts)
+        return self._pace
 
     def held(self) -> int:
         """Bytes of weights that are loaded."""
@@ -169,12 +175,8 @@ class HFPolicy:
         return [self._host.apart(found[i], opened) if i in found else left_out[i] for i in range(len(chats))]
 
     def pace(self) -> tuple[float, int]:
-        """Tokens and chats of some 20 seconds (``protocols.Paced``): on a CPU by the model's size, elsewhere
-        as many as there are."""
-        loaded = self._host.load(self.checkpoint)
-        if loaded.device != "cpu":
-            return math.inf, sys.maxsize
-        return CPU_WORK / (2 * loaded.parameters), sys.maxsize
+        """Tokens and chats of some 20 seconds (``protocols.Paced``)."""
+        return self._host.pace(self.checkpoint)
 
     def weights(self) -> tuple[Any, Any]:
         """Model and tokenizer, loaded and proven (``protocols.Weighty``)."""
