@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from iteralign.engines.scripted import ScriptedPolicy
 from iteralign.errors import PromptTooLong
-from iteralign.records.chat import Chat, Message, SamplingParams
+from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.iteralign import (
     Checkpoint,
     Constitution,
@@ -188,3 +189,26 @@ def test_all_principles_are_shown_and_the_oldest_are_left_out_where_they_do_not_
     fewer, text = shown(longest)
     assert (fewer, text) == (everything[1:], "better")
     assert shown(1) == ([newest.id], "")
+
+
+@pytest.mark.parametrize(
+    ("said", "finish", "kept", "ends"),
+    [
+        (
+            "I decline. It would hurt him. Or do it at night, when he",
+            "length",
+            "I decline. It would hurt him.",
+            "stop",
+        ),
+        ("I decline. It would hurt him.", "stop", "I decline. It would hurt him.", "stop"),
+        ("I decline. It would", "length", "I decline. It would", "length"),
+    ],
+)
+def test_a_revision_may_end_after_some_sentences(said: str, finish: str, kept: str, ends: str) -> None:
+    class Says(ScriptedPolicy):
+        def generate(self, chats: Any, params: SamplingParams) -> list[Completion]:
+            return [Completion(text=said, finish=finish) for _ in chats]  # type: ignore[arg-type]
+
+    policy = Says(lambda chat: said, Checkpoint(path="m"))
+    (found,) = revise([failure("How?", "theft")], policy, RULES, params=PARAMS, sentences=2)
+    assert (found.text, found.finish) == (kept, ends)

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from iteralign.algorithms.judges import Judges
+from iteralign.algorithms.reflecting import APART
 from iteralign.algorithms.state import Parts, State
 from iteralign.algorithms.watch import Watch
 from iteralign.exchanges import answer, dialogue_of, judged, paced, pair
 from iteralign.recipe.iteralign import Recipe
+from iteralign.records.chat import SamplingParams
 from iteralign.records.iteralign import (
     Checkpoint,
     EvalReport,
@@ -118,12 +120,23 @@ class Loop:
         self, model: Checkpoint, prompts: Sequence[RedTeamPrompt]
     ) -> tuple[list[Exchange], list[Verdict]]:
         """Benign prompts of the training side with a model's answers and the oracle's verdicts on them."""
-        scope = self.run.scope("benign" if model == self.parts.base else f"benign-{model.id}")
         sampling = self.recipe.red_team.sampling.params(self.recipe.seed)
+        scope = "benign" if model == self.parts.base else f"benign-{model.id}"
+        return self._asked_benign(model, prompts, sampling, scope, "red_team")
+
+    def _asked_benign(
+        self,
+        model: Checkpoint,
+        prompts: Sequence[RedTeamPrompt],
+        sampling: SamplingParams,
+        name: str,
+        section: str,
+    ) -> tuple[list[Exchange], list[Verdict]]:
+        scope = self.run.scope(name)
         with self.parts.host.serve(model) as policy:
             chunk = paced(policy, dialogue_of, new=sampling.max_new_tokens)
             responses = scope.each("responses", Response, answer, prompts, policy, sampling, chunk=chunk)
-        key = "red_team.sampling.max_new_tokens"
+        key = f"{section}.sampling.max_new_tokens"
         self.watch.answers(BENIGN, scope.name, responses, key=key, most=sampling.max_new_tokens)
         exchanges = pair(prompts, responses)
         verdicts = judged(scope, "verdicts", exchanges, self.parts.oracle, chunk=self.recipe.oracle.batch)
@@ -131,5 +144,15 @@ class Loop:
 
     def _benign_answers(self, base: Checkpoint) -> tuple[TrainingExample, ...]:
         """What is replayed so that learning to refuse does not spread to benign prompts."""
-        exchanges, verdicts = self.ask_benign(base, self.parts.benign)
-        return tuple(own_answers(helpful(exchanges, verdicts), "benign", self.recipe.replay.cut))
+        section = self.recipe.replay
+        drawn = section.sampling or self.recipe.red_team.sampling
+        found: list[TrainingExample] = []
+        for n in range(section.samples):
+            if section.sampling is None and n == 0:
+                asked = self.ask_benign(base, self.parts.benign)
+            else:
+                sampling = drawn.params(self.recipe.seed + APART * n)
+                of = "replay" if section.sampling else "red_team"
+                asked = self._asked_benign(base, self.parts.benign, sampling, f"replay-{n + 1}", of)
+            found += own_answers(helpful(*asked), "benign", section.cut)
+        return tuple(dict.fromkeys(found))

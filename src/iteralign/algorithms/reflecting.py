@@ -12,7 +12,7 @@ from typing import Any, Final
 from iteralign.prompts.forms import OTHER, Asking
 from iteralign.recipe.sections import ReflectionSection
 
-_APART: Final = 1000
+APART: Final = 1000
 """Between the seeds of two samples of one try."""
 
 
@@ -49,7 +49,9 @@ def tries(section: ReflectionSection) -> Iterator[list[Try]]:
         # left out where it is the usual form: what a run stored before there were others stays its own
         if form != "reflect-revise" or section.exemplars:
             settings["asking"] = Asking(form, section.exemplars)
+        if section.sentences is not None:
+            settings["sentences"] = section.sentences
         yield [
-            Try(f"{attempt}" if not n else f"{attempt}.{n + 1}", attempt + _APART * n, settings)
+            Try(f"{attempt}" if not n else f"{attempt}.{n + 1}", attempt + APART * n, settings)
             for n in range(section.samples)
         ]

@@ -207,7 +207,7 @@ class Iteration:
             own=own,
             benign_answers=self._state.benign,
             seed=f"{self._recipe.seed}-{self._index}",
-            **self._recipe.replay.model_dump(exclude={"cut"}),
+            **self._recipe.replay.model_dump(include={"revisions", "acceptable", "benign"}),
         )
         return self._learning.fitting(EXAMPLES, composed)
 

@@ -136,6 +136,13 @@ class ReflectionSection(Section):
     samples: int = Field(
         1, ge=1, le=64, description="revisions drawn per failure and try; the best that passes is learnt"
     )
+    sentences: int | None = Field(
+        None,
+        ge=1,
+        description=(
+            "a revision ends after so many sentences: small models decline well and then lose the thread (2)"
+        ),
+    )
     attempts: int = Field(2, ge=1, description="tries per failure before it is dropped")
     ladder: list[Rung] = Field(
         default=["retry"],
@@ -166,6 +173,14 @@ class ReplaySection(Section):
 
     revisions: int = Field(64, ge=0, description="past revisions")
     benign: int = Field(64, ge=0, description="the base model's own answers to benign prompts")
+    samples: int = Field(1, ge=1, le=64, description="answers drawn for each benign prompt")
+    sampling: Sampling | None = Field(
+        None,
+        description=(
+            "how they are drawn; `red_team.sampling` where not given. Answers at temperature 1 and top-p 1 "
+            "keep the model's perplexity; sharper ones teach it to be sure"
+        ),
+    )
     acceptable: int = Field(64, ge=0, description="the model's own proper answers of this iteration")
     cut: Literal["drop", "sentence"] = Field(
         "drop",
@@ -203,6 +218,15 @@ class TrainingSection(Section):
     )
     warmup_steps: int = Field(0, ge=0, description="linear warm-up")
     weight_decay: float = Field(0.0, ge=0, description="AdamW")
+    blend: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description=(
+            "how far the new weights go from the old ones towards the trained ones (weight interpolation, "
+            "arXiv 2109.01903): less than 1 gives up some of what was learnt and keeps more of what was known"
+        ),
+    )
     schedule: Literal["linear", "cosine", "constant"] = Field(
         "linear", description="decay of the learning rate"
     )

@@ -20,6 +20,7 @@ from iteralign.protocols import Policy
 from iteralign.records.chat import Completion, SamplingParams
 from iteralign.records.iteralign import OVER_REFUSAL, Constitution, Failure, Principle, Revision
 from iteralign.text.index import likeness
+from iteralign.text.words import first_sentences
 
 TEMPLATES = Templates("constitution", "reflect", "revise")
 PLAIN: Final = Asking("reflect-revise")
@@ -36,6 +37,7 @@ def revise(
     templates: Templates = TEMPLATES,
     asking: Asking | None = None,
     skip: int | None = None,
+    sentences: int | None = None,
 ) -> list[Revision]:
     """One revision per failure, in order, asked for as ``asking`` has it.
 
@@ -46,6 +48,7 @@ def revise(
     ablations ``none`` and ``irrelevant`` (of other categories than the verdict's and the prompt's, the
     least similar); at most ``shown`` of them, after the first ``skip``. ``all``: all that are active and fit;
     while the chat does not fit, the oldest is left out. ``templates``: those that the step is known by.
+    ``sentences``: the answer ends after so many, also where the reply was cut off later.
     """
     # None, so that what was asked before there were other forms keeps its step: see ``store.keys``
     asking = asking or PLAIN
@@ -69,7 +72,12 @@ def revise(
         )
         for i, shorter in zip(long, again, strict=True):
             found[i] = shorter
-    return [revision for revision, _ in found]
+    return [_ended(revision, sentences) for revision, _ in found]
+
+
+def _ended(revision: Revision, sentences: int | None) -> Revision:
+    text = first_sentences(revision.text, sentences) if sentences else revision.text
+    return revision if text == revision.text else replace(revision, id="", text=text, finish="stop")
 
 
 def _asked(

@@ -26,6 +26,7 @@ from iteralign.recipe.sections import TrainingSection
 from iteralign.records.iteralign import Checkpoint, TrainingExample
 from iteralign.training.arguments import adapter, arguments, stop_when_diverged
 from iteralign.training.as_it_was import AsItWas
+from iteralign.training.blending import blend, trained_weights
 from iteralign.training.quantised import load_in_4_bits, on_whole_weights
 from iteralign.training.saving import (
     TRAINING_LOG,
@@ -114,7 +115,9 @@ class SFT:
 
         How often it is saved changes nothing, and fewer lessons than the least are never given.
         """
-        return settings.model_dump(exclude={"save_steps", "min_lessons"}) | {"seed": self._seed}
+        # keys that came later, and are not given, leave what older runs trained as it is known
+        later = {"blend"} - {k for k in ("blend",) if getattr(settings, k) is not None}
+        return settings.model_dump(exclude={"save_steps", "min_lessons"} | later) | {"seed": self._seed}
 
     def unfit(self, start: Checkpoint, examples: Collection[TrainingExample]) -> dict[str, str]:
         """Example id -> why it cannot be trained on (``protocols.Selective``)."""
@@ -185,6 +188,7 @@ class SFT:
         was = AsItWas(model)
         if not lora:
             model.requires_grad_(True)  # merging an adapter leaves its base frozen
+        before = trained_weights(model) if s.blend and (goes_on or not lora) else None
         data, known = _dataset(self._rows(tokenizer, examples))
         state = last_state(out, attempt)
         set_seed(self._seed)
@@ -210,6 +214,8 @@ class SFT:
         # without the wrapper, else the probe would run in bfloat16
         trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
         must_be_finite(trained, losses, s.learning_rate)
+        if s.blend:
+            blend(trained, before, s.blend)
         if quantised or (lora and precision != "float32" and not s.keep_adapter):
             # the sum is kept in float32, and so is what it is added to
             wide = how if s.keep_adapter else how | {"precision": "float32"}
