@@ -258,6 +258,21 @@ def test_worked_examples_and_samples_teach_one_bare_answer_per_failure(tmp_path:
     assert len(oracle.judged) == asked, "nothing is asked again"
 
 
+def test_what_is_replayed_is_drawn_as_the_recipe_says(tmp_path: Path) -> None:
+    chosen = recipe(
+        replay={"samples": 2, "sampling": {"temperature": 0.9}}, red_team={"sampling": {"temperature": 0.2}}
+    )
+    go(tmp_path / "run", chosen)
+    with Run.open(tmp_path / "run", readonly=True) as run:
+        drawn = [run.read(Response, f"replay-{n}", "responses") for n in (1, 2)]
+        assert run.read(Response, "benign", "responses") == []
+        asked = run.read(Response, "iteration-0001", "red_team")
+    assert [len(d) for d in drawn] == [20, 20]
+    assert {r.sampling.temperature for d in drawn for r in d} == {0.9}
+    assert len({r.sampling.seed for d in drawn for r in d}) == 2, "other answers to the same prompts"
+    assert {r.sampling.temperature for r in asked} == {0.2}
+
+
 def test_no_iteration_asks_a_prompt_twice(tmp_path: Path) -> None:
     go(tmp_path / "run")
     with Run.open(tmp_path / "run", readonly=True) as run:

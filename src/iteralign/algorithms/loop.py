@@ -145,14 +145,17 @@ class Loop:
     def _benign_answers(self, base: Checkpoint) -> tuple[TrainingExample, ...]:
         """What is replayed so that learning to refuse does not spread to benign prompts."""
         section = self.recipe.replay
-        drawn = section.sampling or self.recipe.red_team.sampling
-        found: list[TrainingExample] = []
-        for n in range(section.samples):
-            if section.sampling is None and n == 0:
-                asked = self.ask_benign(base, self.parts.benign)
-            else:
-                sampling = drawn.params(self.recipe.seed + APART * n)
-                of = "replay" if section.sampling else "red_team"
-                asked = self._asked_benign(base, self.parts.benign, sampling, f"replay-{n + 1}", of)
-            found += own_answers(helpful(*asked), "benign", section.cut)
-        return tuple(dict.fromkeys(found))
+        if section.samples is None:
+            asked = [self.ask_benign(base, self.parts.benign)]
+        else:
+            asked = [
+                self._asked_benign(
+                    base,
+                    self.parts.benign,
+                    section.sampling.params(self.recipe.seed + APART * n),
+                    f"replay-{n + 1}",
+                    "replay",
+                )
+                for n in range(section.samples)
+            ]
+        return tuple(e for pairs in asked for e in own_answers(helpful(*pairs), "benign", section.cut))

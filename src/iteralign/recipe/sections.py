@@ -173,14 +173,16 @@ class ReplaySection(Section):
 
     revisions: int = Field(64, ge=0, description="past revisions")
     benign: int = Field(64, ge=0, description="the base model's own answers to benign prompts")
-    samples: int = Field(1, ge=1, le=64, description="answers drawn for each benign prompt")
-    sampling: Sampling | None = Field(
+    samples: int | None = Field(
         None,
+        ge=1,
         description=(
-            "how they are drawn; `red_team.sampling` where not given. Answers at temperature 1 and top-p 1 "
-            "keep the model's perplexity; sharper ones teach it to be sure"
+            "own answers drawn for each benign prompt, as `replay.sampling` says: at temperature 1 and top-p "
+            "1 they keep the model's perplexity, sharper ones teach it to be sure; null: one, drawn as "
+            "`red_team.sampling` says"
         ),
     )
+    sampling: Sampling = Field(default_factory=Sampling)
     acceptable: int = Field(64, ge=0, description="the model's own proper answers of this iteration")
     cut: Literal["drop", "sentence"] = Field(
         "drop",

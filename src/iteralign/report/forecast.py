@@ -139,8 +139,9 @@ def forecast(recipe: Recipe, sizes: Sizes, device: Device | None = None) -> Fore
     drawn = recipe.reflection.attempts * recipe.reflection.samples
     revisions = failures * drawn
     replies = 2 if recipe.reflection.form == "reflect-revise" else 1
-    # the base model has answered every benign prompt already
-    answers = sizes.benign + asked + (iterations - 1) * safe + measured
+    # what the base model answered to be replayed is not asked again to find what it refuses
+    replayed = sizes.benign * (recipe.replay.samples or 1)
+    answers = replayed + asked + (iterations - (recipe.replay.samples is None)) * safe + measured
 
     generations = answers + replies * revisions
     # a stage's answers end in a batch that is not full; harm and over-refusal are asked apart
