@@ -77,6 +77,11 @@ class Facts:
         """What was measured when the run began; it is measured where the run has none yet."""
         return float(self._began("pace", "") or self._began("pace", now := str(measure())) or now)
 
+    def streams(self, usual: str) -> str:
+        """How random streams are made: as when the run began. Runs of earlier releases made generators."""
+        older = "generators" if self._began("device", "") else usual
+        return self._began("streams", older) or usual
+
     def on(self, device: str, precision: str, here: str) -> None:
         """Note the device, and warn where the run began on another kind."""
         was = self._began("device", device)

@@ -101,7 +101,9 @@ class ModelSection(Section):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="auto: bfloat16 on cuda where it can, else float32"
     )
-    batch_size: int = Field(64, ge=1, description="largest generation batch; halved when memory runs out")
+    batch_size: int = Field(
+        64, ge=1, description="largest generation batch; smaller where memory does not suffice"
+    )
     threads: int | None = Field(
         None, ge=1, description="CPU threads; torch's own choice where not given; 1 is best for tiny models"
     )

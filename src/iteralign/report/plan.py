@@ -154,9 +154,7 @@ def _memory(plan: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
     if plan["too_much"] is not None:
         return [*lines, f"    does NOT fit: {safe(plan['too_much'], 400)}"]
     if memory["answering"] > memory["device"]:
-        lines.append(
-            "    answers fit in smaller batches: the engine halves model.batch_size when memory runs out"
-        )
+        lines.append("    answers fit in smaller batches: the engine makes them smaller when memory runs out")
     if re.search(r"x\d+$", plan["hardware"]):
         lines.append("    one of these devices works; a served model answers on all of them")
     return lines

@@ -205,7 +205,9 @@ def test_a_prompt_beyond_the_context_costs_nobody_else_a_word(policy: Any) -> No
         RuntimeError("DefaultCPUAllocator: can't allocate memory"),
     ],
 )
-def test_running_out_of_memory_halves_the_batch_and_says_so(tiny: Path, error: Exception) -> None:
+def test_running_out_of_memory_makes_batches_of_long_chats_smaller_and_says_so(
+    tiny: Path, error: Exception
+) -> None:
     host, said = host_of(tiny, batch_size=8)
     with host.serve(Checkpoint(path=str(tiny))) as policy:
         many = CHATS + [chat(f"day {i}") for i in range(6)]
@@ -214,23 +216,30 @@ def test_running_out_of_memory_halves_the_batch_and_says_so(tiny: Path, error: E
         model = host.load(policy.checkpoint).model
         original = model.forward
 
-        def at_most(rows: int) -> Any:
+        sizes: list[tuple[int, int]] = []
+
+        def at_most(tokens: int) -> Any:
             def forward(*args: Any, **kwargs: Any) -> Any:
-                if kwargs["input_ids"].shape[0] > rows:
+                rows, width = kwargs["input_ids"].shape
+                if rows * width > tokens:
                     raise error
+                sizes.append((rows, width))
                 return original(*args, **kwargs)
 
             return forward
 
-        model.forward = at_most(2)
+        longest = max(c.prompt_tokens for c in calm)
+        model.forward = at_most(2 * longest)
         assert policy.generate(many, WARM) == calm
+        more = longest + WARM.max_new_tokens
         assert said == [
-            "out of memory with a batch of 8 chats: going on with batches of 4",
-            "out of memory with a batch of 4 chats: going on with batches of 2",
+            f"out of memory with a batch of {was} chats of up to {more} tokens: going on with {now} of such "
+            "chats, and with more where they are shorter"
+            for was, now in ((8, 4), (4, 2))
         ]
+        assert max(rows for rows, width in sizes if 1 < width < longest) > 2  # short ones go together
         assert [s.total for s in policy.logprobs(many, ["x"] * len(many))] == pytest.approx(scores)
-        assert host.batch_size == 2
-        assert len(said) == 2
+        assert host.batch_size == 8
         model.forward = at_most(0)
         with pytest.raises(EngineError, match=r"single chat.*smaller model"):
             policy.generate(many, WARM)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from iteralign.chat import rows
 from iteralign.chat.format import thought_opened
@@ -17,6 +17,8 @@ from iteralign.chat.thoughts import Apart, Mode
 from iteralign.engines.facts import Began, Facts, no_run
 from iteralign.engines.hf.model import Loaded
 from iteralign.engines.hf.pace import pace_of
+from iteralign.engines.hf.room import Room
+from iteralign.engines.hf.sampling import Streams, streams_of
 from iteralign.engines.hf.tree import tree_of
 from iteralign.engines.hf.turns import KEEP_WARM, take
 from iteralign.engines.probe import prove
@@ -32,7 +34,7 @@ TOKENS = 64
 class HFHost:
     """Serves checkpoints on one device (``protocols.PolicyHost``).
 
-    ``batch_size`` is the largest batch (chats); it is halved, for good, when memory runs out. ``max_context``
+    ``batch_size`` is the largest batch (chats); where memory does not suffice it is smaller. ``max_context``
     (tokens) lowers the model's own limit. ``locate`` gives a checkpoint's folder or hub name; ``warn`` hears
     what a user should know. ``began``: what the run began with, where there is one. ``thoughts``: whether
     they are kept apart from answers.
@@ -59,7 +61,7 @@ class HFHost:
         self._warn = warn
         self.apart = Apart(thoughts, warn)
         self.batch_size = batch_size
-        self._batch = batch_size
+        self.rooms = {"generate": Room(), "score": Room()}
         self._pace: tuple[float, int] | None = None
         self._loaded: tuple[str, Loaded] | None = None
 
@@ -84,6 +86,7 @@ class HFHost:
             place = self._locate(checkpoint)
             here = pick_dtype("auto", device)
             precision = self._facts.precision(here)
+            streams = cast(Streams, self._facts.streams(streams_of(device)))
             self._facts.on(device, precision, here)
             model, tokenizer = load(
                 place,
@@ -95,7 +98,10 @@ class HFHost:
             )
             prove(model, tokenizer, place, precision)
             self._facts.loaded(place)
-            self._loaded = (checkpoint.id, Loaded(model, tokenizer, device, self._max_context, self._warn))
+            self._loaded = (
+                checkpoint.id,
+                Loaded(model, tokenizer, device, self._max_context, self._warn, streams),
+            )
         return self._loaded[1]
 
     def fingerprint(self, checkpoint: Checkpoint) -> str:
@@ -108,7 +114,7 @@ class HFHost:
         """Tokens and chats of some 20 seconds, by the batch that was asked for."""
         if self._pace is None:
             loaded = self.load(checkpoint)
-            self._pace = pace_of(loaded.model, loaded.parameters, loaded.device, self._batch, self._facts)
+            self._pace = pace_of(loaded.model, loaded.parameters, loaded.device, self.batch_size, self._facts)
         return self._pace
 
     def held(self) -> int:
@@ -121,18 +127,24 @@ class HFHost:
             self._loaded = None
             sweep()
 
-    def shrink(self, rows: int) -> None:
-        """Go on with half of a batch that did not fit, and say so.
+    def shrink(self, room: Room, rows: int, length: int) -> None:
+        """Go on with half of a batch that did not fit, and say so; ``length``: tokens of its longest row.
 
         Raises ``EngineError`` where it was a single chat.
         """
+        if self._loaded is not None:
+            self._loaded[1].release()
+        sweep()
         if rows <= 1:
             raise EngineError(
                 "out of memory with a single chat: take a smaller model or model.dtype = bfloat16, "
                 "lower max_new_tokens, or take another model.device"
             )
-        self.batch_size = rows // 2
-        self._warn(f"out of memory with a batch of {rows} chats: going on with batches of {self.batch_size}")
+        fewer = room.fell_short(rows, length)
+        self._warn(
+            f"out of memory with a batch of {rows} chats of up to {length} tokens: going on with {fewer} of "
+            "such chats, and with more where they are shorter"
+        )
 
 
 class HFPolicy:
@@ -170,7 +182,9 @@ class HFPolicy:
                 [chats[i] for i in places], [prompts[i] for i in places], [seeds[i] for i in places], params
             )
 
-        found = dict(zip(asked, self._in_batches([len(prompts[i]) for i in asked], work), strict=True))
+        lengths = [len(prompts[i]) for i in asked]
+        answers = self._in_batches(lengths, work, "generate", new=params.max_new_tokens)
+        found = dict(zip(asked, answers, strict=True))
         opened = thought_opened(loaded.tokenizer)
         return [self._host.apart(found[i], opened) if i in found else left_out[i] for i in range(len(chats))]
 
@@ -206,7 +220,7 @@ class HFPolicy:
         def work(batch: list[int]) -> list[Score]:
             return loaded.score([chats[i] for i in batch], [spans[i] for i in batch])
 
-        return self._in_batches([len(ids) for ids, _ in spans], work)
+        return self._in_batches([len(ids) for ids, _ in spans], work, "score")
 
     def _in_trees(
         self, loaded: Loaded, alike: dict[Chat, list[int]], spans: Sequence[tuple[list[int], int]]
@@ -225,33 +239,41 @@ class HFPolicy:
             )
 
         found: dict[int, Score] = {}
-        scores = self._in_batches([len(t.tokens) for t in trees], work, tokens=self._host.batch_size * TOKENS)
+        most = self._host.batch_size * TOKENS
+        scores = self._in_batches([len(t.tokens) for t in trees], work, "score", tokens=most)
         for (_, places), own in zip(groups, scores, strict=True):
             found.update(zip(places, own, strict=True))
         return [found[i] for i in range(len(spans))]
 
     def _in_batches(
-        self, lengths: Sequence[int], work: Callable[[list[int]], list[Any]], tokens: int | None = None
+        self,
+        lengths: Sequence[int],
+        work: Callable[[list[int]], list[Any]],
+        kind: str,
+        *,
+        new: int = 0,
+        tokens: int | None = None,
     ) -> list[Any]:
         """Results in the caller's order.
 
-        The longest are first, so that what does not fit is found at once; such a batch is halved. ``tokens``:
-        the most that a batch holds, padding included, one row at least.
+        The longest are first, so that what does not fit is found at once; such a batch is halved. ``new``:
+        tokens that each row grows by. ``tokens``: the most that a batch holds, padding included, one row at
+        least.
         """
+        room = self._host.rooms[kind]
         order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
         done: dict[int, Any] = {}
         while order:
-            rows_at_once = (
-                self._host.batch_size
-                if tokens is None
-                else min(self._host.batch_size, max(1, tokens // lengths[order[0]]))
-            )
-            batch = order[:rows_at_once]
+            length = lengths[order[0]] + new
+            most = self._host.batch_size
+            if tokens is not None:
+                most = min(most, max(1, tokens // lengths[order[0]]))
+            batch = order[: room.rows(length, most)]
             found = unless_out_of_memory(work, batch)
             if found is None:  # the tensors of the attempt are out of scope by now
-                sweep()
-                self._host.shrink(len(batch))
+                self._host.shrink(room, len(batch), length)
                 continue
+            room.fitted(len(batch), length)
             done.update(zip(batch, found, strict=True))
             order = order[len(batch) :]
         return [done[i] for i in range(len(lengths))]

@@ -11,24 +11,22 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from iteralign.chat.format import end_tokens, opening
+from iteralign.chat.format import end_tokens, opening, stops
 from iteralign.chat.rows import answer_of
+from iteralign.engines.hf.decoding import Decoder
 from iteralign.engines.hf.layers import all_full, recurrent
-from iteralign.engines.hf.sampling import processors
-from iteralign.engines.hf.tree import Tree, inputs_of, tree_of
+from iteralign.engines.hf.sampling import Streams, processors
+from iteralign.engines.hf.tree import Tree, inputs_of
+from iteralign.engines.hf.trial import decoder_apart, tree_apart
+from iteralign.engines.hf.watching import DAMAGED, LOOK, texts_of, watch_of
+from iteralign.engines.weights import first_line
 from iteralign.errors import EngineError
-from iteralign.records.chat import Chat, Completion, Message, SamplingParams, Score
+from iteralign.records.chat import Chat, Completion, SamplingParams, Score
 
 SHARED = 128
 """Tokens: where all prompts of a batch begin with so many alike, these go through the model once.
 
 Rules and exemplars, say.
-"""
-
-TOLERANCE = {"float32": 1e-3, "float64": 1e-3}
-"""Nats a token, that a tree's log-probabilities may differ from plain ones.
-
-Other precisions: 0.3, what rounding alone may do.
 """
 
 
@@ -42,6 +40,7 @@ class Loaded:
         device: str,
         max_context: int | None = None,
         warn: Callable[[str], None] = lambda text: None,
+        streams: Streams = "generators",
     ) -> None:
         from transformers import GenerationConfig
 
@@ -65,7 +64,12 @@ class Loaded:
         self._takes_keep = "logits_to_keep" in taken
         self._warn = warn
         self._full = all_full(model.config)
+        self._streams = streams
         self._proven: bool | None = None if self.shares and self._full else False
+        self._decoder: Decoder | None = None
+        if device.startswith("cuda") and self.shares and self._full and self._keeps:
+            self._decoder = Decoder(model, tokenizer.pad_token_id, record=True)
+        self._decodes = False
 
     def generate(
         self,
@@ -78,31 +82,121 @@ class Loaded:
 
         Raises ``EngineError`` naming a chat whose logits are no numbers.
         """
+        watch = watch_of(len(prompts), self.device)
+
+        def steps(width: int) -> list[Any]:
+            watch.begin()
+            return [watch, *processors(params, seeds, width, self.device, self._streams)]
+
+        answers = self._written(prompts, params.max_new_tokens, steps)
+        for chat, bad in zip(chats, watch.bad.tolist(), strict=True):
+            if bad:
+                self.release()
+                raise EngineError(f"logits that are no numbers for the chat {opening(chat)}: {DAMAGED}")
+        return [self._completion(row, len(p)) for row, p in zip(answers, prompts, strict=True)]
+
+    def release(self) -> None:
+        """Give back what memory batches have left behind, recorded steps as well."""
+        if self._decoder is not None:
+            self._decoder.free()
+
+    def _written(
+        self, prompts: Sequence[list[int]], new: int, steps: Callable[[int], list[Any]]
+    ) -> list[list[int]]:
+        """Token ids of the answers, by the fastest way that this model takes."""
         import torch
-        from transformers import GenerationConfig, LogitsProcessorList
 
         shared = self._shared(prompts)
+        decoder = self.decoder
+        if decoder is not None:
+            try:
+                return self.decoded(decoder, prompts, shared, new, steps)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:  # a size that the device's libraries have no plan for, say
+                self._without(f"a batch of {len(prompts)} failed ({first_line(error)})")
+        return self._generated(prompts, shared, new, steps)
+
+    def _without(self, why: str) -> None:
+        """Write answers by transformers' own loop from now on."""
+        self.release()
+        self._decoder = None
+        self._warn(f"answers are written without recorded steps, which is slower: {why}")
+
+    def _generated(
+        self, prompts: Sequence[list[int]], shared: int, new: int, steps: Callable[[int], list[Any]]
+    ) -> list[list[int]]:
+        """Token ids by transformers' own loop."""
+        import torch
+        from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+
         ids, mask = self._padded(prompts, shared)
         width = ids.shape[1]
         config = GenerationConfig(
-            max_new_tokens=params.max_new_tokens,
+            max_new_tokens=new,
             do_sample=False,
             num_beams=1,
             use_cache=True,
             pad_token_id=self.tokenizer.pad_token_id,
             eos_token_id=sorted(self.ends),
         )
-        watch = _watch(len(prompts), self.device)
-        steps = LogitsProcessorList([watch, *processors(params, seeds, width, self.device)])
         with torch.inference_mode():
             known = {"past_key_values": self._cache(prompts[0][:shared], len(prompts))} if shared else {}
             out = self.model.generate(
-                input_ids=ids, attention_mask=mask, generation_config=config, logits_processor=steps, **known
+                input_ids=ids,
+                attention_mask=mask,
+                generation_config=config,
+                logits_processor=LogitsProcessorList(steps(width)),
+                stopping_criteria=StoppingCriteriaList(
+                    [texts_of(width, self._ended)] if stops(self.tokenizer) else []
+                ),
+                **known,
             )
-        for chat, bad in zip(chats, watch.bad.tolist(), strict=True):
-            if bad:
-                raise EngineError(f"logits that are no numbers for the chat {opening(chat)}: {_DAMAGED}")
-        return [self._completion(row[width:].tolist(), len(p)) for row, p in zip(out, prompts, strict=True)]
+        return [row[width:].tolist() for row in out]
+
+    def decoded(
+        self,
+        decoder: Decoder,
+        prompts: Sequence[list[int]],
+        shared: int,
+        new: int,
+        steps: Callable[[int], list[Any]],
+    ) -> list[list[int]]:
+        """Token ids by recorded steps; ``steps``: by the width of the prompts, what is done to logits."""
+        import torch
+        from transformers import DynamicCache
+
+        def prefill(rows: int, width: int) -> tuple[Any, Any, Any, Any]:
+            # rows that only fill up are the shortest prompt once more
+            ids, mask = self._padded([*prompts, *[prompts[-1]] * (rows - len(prompts))], shared, width)
+            cache = (
+                self._cache(prompts[0][:shared], rows) if shared else DynamicCache(config=self.model.config)
+            )
+            kept = {"logits_to_keep": 1} if self._takes_keep else {}
+            logits = self.model(
+                input_ids=ids[:, shared:],
+                attention_mask=mask,
+                position_ids=(mask.cumsum(-1) - 1).clamp(min=0)[:, shared:],
+                past_key_values=cache,
+                use_cache=True,
+                **kept,
+            ).logits[:, -1]
+            return ids, mask, cache, logits
+
+        ended = self._ended if stops(self.tokenizer) else None
+        with torch.inference_mode():
+            longest = max(map(len, prompts))
+            return decoder.decode(longest, len(prompts), new, prefill, steps, self.ends, ended)
+
+    @property
+    def decoder(self) -> Decoder | None:
+        """What decodes on a GPU, where it gives what plain scoring gives; tried once, on short prompts."""
+        if self._decoder is not None and not self._decodes:
+            self._decodes = True
+            why = decoder_apart(self, self._decoder)
+            if why:
+                self._without(why)
+        return self._decoder
 
     def _shared(self, prompts: Sequence[list[int]]) -> int:
         """How many tokens all prompts begin with alike.
@@ -121,10 +215,12 @@ class Loaded:
         alike = min(alike, min(map(len, prompts)) - 1)
         level = len({len(p) for p in prompts}) == 1
         worth = len(prompts) > 1 and alike >= SHARED and (level or self._full)
-        keeps = (
-            self.shares and not recurrent(self.model.config) and self.model._supports_default_dynamic_cache()
-        )
-        return alike if worth and keeps else 0
+        return alike if worth and self.shares and self._keeps else 0
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether the model keeps a cache of keys and values."""
+        return not recurrent(self.model.config) and self.model._supports_default_dynamic_cache()
 
     def _cache(self, prefix: list[int], rows: int) -> Any:
         """Keys and values of a prefix, for so many rows."""
@@ -165,34 +261,13 @@ class Loaded:
 
     def _prove(self) -> bool:
         """Scores a small tree both ways. Where they differ, or the model takes no tree, that is warned of."""
-        # Any tokens will do: here 14 spread over the vocabulary, behind the first three, which are often
-        # special. The second continuation begins as the first, so that the tree has a branch within one.
-        first = 3
-        vocabulary = self.model.config.get_text_config().vocab_size
-        step = max(1, vocabulary // 17)
-        tokens = [first + (step * n) % max(1, vocabulary - first) for n in range(14)]
-        prompt = tokens[:7]
-        own = [tokens[7:11], [*tokens[7:9], *tokens[11:13]], tokens[12:14]]
-        chat = (Message("user", "a probe of scoring"),)
-        plain = self.score([chat] * len(own), [([*prompt, *c], len(prompt)) for c in own])
-        try:
-            (found,) = self.score_trees([chat], [tree_of(prompt, own)], [own])
-            apart = max(
-                abs(a - b)
-                for x, y in zip(found, plain, strict=True)
-                for a, b in zip(x.logprobs, y.logprobs, strict=True)
+        why = tree_apart(self)
+        if why:
+            self._warn(
+                "candidates of one question are scored one by one, "
+                f"for this model cannot score them as one tree: {why}"
             )
-            why = f"its scores differ by {apart:.2g} nats a token"
-        except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, EngineError) as error:
-            apart = math.inf
-            why = f"it takes no such input ({type(error).__name__})"
-        if apart <= TOLERANCE.get(str(self.model.dtype).removeprefix("torch."), 0.3):
-            return True
-        self._warn(
-            "candidates of one question are scored one by one, "
-            f"for this model cannot score them as one tree: {why}"
-        )
-        return False
+        return not why
 
     def score(self, chats: Sequence[Chat], spans: Sequence[tuple[list[int], int]]) -> list[Score]:
         """Log-probabilities, nats, of each span's tokens from its start on, in one forward pass."""
@@ -226,7 +301,7 @@ class Loaded:
         values = torch.log_softmax(logits.float(), -1).gather(-1, wanted[:, None])[:, 0].tolist()
         if not all(map(math.isfinite, values)):
             raise EngineError(
-                f"log-probabilities that are no numbers for the chat {opening(chat)}: {_DAMAGED}"
+                f"log-probabilities that are no numbers for the chat {opening(chat)}: {DAMAGED}"
             )
         return Score(tuple(self._spelled(t) for t in wanted.tolist()), tuple(values))
 
@@ -251,11 +326,11 @@ class Loaded:
             self._spellings[token] = self.tokenizer.decode([token])
         return self._spellings[token]
 
-    def _padded(self, rows: Sequence[list[int]], shared: int = 0) -> tuple[Any, Any]:
+    def _padded(self, rows: Sequence[list[int]], shared: int = 0, width: int = 0) -> tuple[Any, Any]:
         """Token ids and attention mask, (batch, width), padded on the left, behind what the rows share."""
         import torch
 
-        width = max(map(len, rows))
+        width = max(width, *map(len, rows))
         pad = self.tokenizer.pad_token_id
         ids = torch.tensor(
             [r[:shared] + [pad] * (width - len(r)) + r[shared:] for r in rows], device=self.device
@@ -266,24 +341,12 @@ class Loaded:
         )
         return ids, mask
 
+    def _ended(self, tokens: list[int]) -> bool:
+        """Whether these tokens of an answer hold what ends it."""
+        return answer_of(self.tokenizer, tokens, self.ends)[1] == "stop"
+
     def _completion(self, tokens: list[int], prompt_tokens: int) -> Completion:
+        if stops(self.tokenizer):  # up to the look that found its end, whatever the others of its batch did
+            tokens = next((t for n in range(LOOK, len(tokens), LOOK) if self._ended(t := tokens[:n])), tokens)
         text, finish, kept = answer_of(self.tokenizer, tokens, self.ends)
         return Completion(text, finish, prompt_tokens, kept)
-
-
-_DAMAGED = "the weights are damaged, or too large for the precision (model.dtype = float32 would tell)"
-
-
-def _watch(rows: int, device: str) -> Any:
-    """Remembers, without waiting for the device, which rows ever had logits that are no numbers."""
-    import torch
-    from transformers import LogitsProcessor
-
-    class Watch(LogitsProcessor):  # type: ignore[misc]
-        bad = torch.zeros(rows, dtype=torch.bool, device=device)
-
-        def __call__(self, input_ids: Any, scores: Any) -> Any:
-            self.bad |= torch.isnan(scores).any(-1) | torch.isposinf(scores).any(-1)
-            return scores
-
-    return Watch()

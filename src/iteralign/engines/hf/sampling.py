@@ -1,13 +1,13 @@
 """How a token is drawn: a penalty, then temperature and top-p, then noise.
 
 The penalty makes repeated runs of tokens less likely; the noise is from each chat's own random stream (the
-Gumbel-max trick). Knows logits, not chats.
+Gumbel-max trick; decisions 4 and 18). Knows logits, not chats.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from iteralign.records.chat import SamplingParams
 
@@ -21,13 +21,32 @@ RUNS = (3, 4)
 """Tokens in a row whose repetition ``ngram_penalty`` makes less likely, each length for itself."""
 
 
-def processors(params: SamplingParams, seeds: Sequence[int], width: int, device: str) -> list[Any]:
+Streams = Literal["generators", "counters"]
+"""Where a row's noise comes from: a generator of the library for each row, or a hash of the row's seed, the
+number of the token in the answer and the place in the vocabulary, for all rows in one go.
+"""
+_WORD = (1 << 64) - 1
+
+
+def streams_of(device: str) -> Streams:
+    """What new runs take: on the CPU what they always took."""
+    return "generators" if device == "cpu" else "counters"
+
+
+def processors(
+    params: SamplingParams,
+    seeds: Sequence[int],
+    width: int,
+    device: str,
+    streams: Streams = "generators",
+) -> list[Any]:
     """What is done to the logits of a batch, in order.
 
-    ``width``: tokens of the prompts, which are no part of the answers.
+    ``width``: tokens of the prompts, which are no part of the answers. Each has ``keep``, which lets some
+    rows go on alone.
     """
     penalty = [_penalty(params.ngram_penalty, len(seeds), width)] if params.ngram_penalty else []
-    return [*penalty, *(_sampler(params, seeds, device) if params.temperature > 0 else [])]
+    return [*penalty, *(_sampler(params, seeds, device, streams) if params.temperature > 0 else [])]
 
 
 def _penalty(amount: float, rows: int, width: int) -> Any:
@@ -37,6 +56,9 @@ def _penalty(amount: float, rows: int, width: int) -> Any:
     class NgramPenalty(LogitsProcessor):  # type: ignore[misc]
         def __init__(self) -> None:
             self.followers: list[dict[tuple[int, ...], set[int]]] = [{} for _ in range(rows)]
+
+        def keep(self, rows: Sequence[int]) -> None:
+            self.followers = [self.followers[r] for r in rows]
 
         def __call__(self, input_ids: Any, scores: Any) -> Any:
             for row, (ids, followers) in enumerate(
@@ -75,22 +97,12 @@ def _top_p(share: float) -> Any:
     return TopP()
 
 
-def _sampler(params: SamplingParams, seeds: Sequence[int], device: str) -> list[Any]:
+def _sampler(params: SamplingParams, seeds: Sequence[int], device: str, streams: Streams) -> list[Any]:
     """Temperature, top-p, and Gumbel noise.
 
     The largest sum is a draw from the distribution that the first two leave.
     """
-    import torch
-    from transformers import LogitsProcessor, TemperatureLogitsWarper
-
-    streams = [torch.Generator(device=device).manual_seed(s) for s in seeds]
-
-    class GumbelNoise(LogitsProcessor):  # type: ignore[misc]
-        def __call__(self, input_ids: Any, scores: Any) -> Any:
-            noise = torch.empty_like(scores, dtype=torch.float32)  # (batch, vocabulary)
-            for row, stream in zip(noise, streams, strict=True):
-                row.exponential_(generator=stream)
-            return scores.float() - noise.clamp_(min=SMALLEST).log()
+    from transformers import TemperatureLogitsWarper
 
     warpers: list[Any] = (
         [] if params.temperature == 1.0 else [TemperatureLogitsWarper(float(params.temperature))]
@@ -98,5 +110,78 @@ def _sampler(params: SamplingParams, seeds: Sequence[int], device: str) -> list[
     return [
         *warpers,
         *([] if params.top_p >= 1.0 else [_top_p(params.top_p)]),
-        GumbelNoise(),
+        (_generators if streams == "generators" else _counters)(seeds, device),
     ]
+
+
+def _generators(seeds: Sequence[int], device: str) -> Any:
+    """Noise from a generator for each row: one launch a row."""
+    import torch
+    from transformers import LogitsProcessor
+
+    class Generators(LogitsProcessor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.streams = [torch.Generator(device=device).manual_seed(s) for s in seeds]
+
+        def keep(self, rows: Sequence[int]) -> None:
+            self.streams = [self.streams[r] for r in rows]
+
+        def __call__(self, input_ids: Any, scores: Any) -> Any:
+            noise = torch.empty_like(scores, dtype=torch.float32)  # (batch, vocabulary)
+            for row, stream in zip(noise, self.streams, strict=True):
+                row.exponential_(generator=stream)
+            return scores.float() - noise.clamp_(min=SMALLEST).log()
+
+    return Generators()
+
+
+def _counters(seeds: Sequence[int], device: str) -> Any:
+    """Noise from a hash of seed, number of the token and place in the vocabulary: one pass over all rows.
+
+    SplitMix64 (Steele, Lea and Flood, 2014): the output function of a counter that goes up by an odd number.
+    """
+    import torch
+    from transformers import LogitsProcessor
+
+    class Counters(LogitsProcessor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.step = 0
+            # hashed once, so that neighbouring seeds begin far apart
+            self.seeds = _mixed(torch.tensor([_signed(s) for s in seeds], device=device)[:, None])
+
+        def keep(self, rows: Sequence[int]) -> None:
+            self.seeds = self.seeds[torch.tensor(rows, device=device)]
+
+        def __call__(self, input_ids: Any, scores: Any) -> Any:
+            vocabulary = scores.shape[-1]
+            first = self.step * vocabulary + 1
+            self.step += 1
+            places = torch.arange(first, first + vocabulary, device=device)
+            words = _mixed(self.seeds + places * _GOLDEN)  # (batch, vocabulary), 64 bits each
+            # 40 bits: in float32 a small number keeps its precision, and small ones decide who is drawn
+            share = ((words >> 24) & ((1 << 40) - 1)).float().add_(0.5).mul_(2.0**-40)
+            noise = share.clamp_(max=1 - 2.0**-24).neg_().log1p_().neg_()  # exponential
+            return scores.float() - noise.log_()
+
+    return Counters()
+
+
+def _signed(word: int) -> int:
+    """64 bits as torch has them."""
+    word &= _WORD
+    return word - (1 << 64) if word >> 63 else word
+
+
+_GOLDEN = _signed(0x9E3779B97F4A7C15)
+
+
+def _mixed(words: Any) -> Any:
+    """SplitMix64's output function for a tensor of 64-bit words; products wrap around."""
+    words = (words ^ _shifted(words, 30)) * _signed(0xBF58476D1CE4E5B9)
+    words = (words ^ _shifted(words, 27)) * _signed(0x94D049BB133111EB)
+    return words ^ _shifted(words, 31)
+
+
+def _shifted(words: Any, by: int) -> Any:
+    """Shifted to the right, with zeros for the sign."""
+    return (words >> by) & (_WORD >> by)

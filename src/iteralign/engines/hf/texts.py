@@ -13,6 +13,7 @@ from typing import Any
 from iteralign.chat.format import SETTINGS, stopped
 from iteralign.chat.template_guard import Refused, render
 from iteralign.engines.hf.host import sweep, unless_out_of_memory
+from iteralign.engines.hf.room import Room
 from iteralign.engines.hf.turns import take
 from iteralign.engines.weights import bare_model, bare_tokenizer, pick_device, pick_dtype
 from iteralign.errors import EngineError, PromptTooLong, RefusedByTemplate
@@ -26,7 +27,7 @@ LIKELY = 20
 class TextHost:
     """``protocols.Continuing`` over a model folder or hub name, loaded at the first text.
 
-    ``batch_size``: texts at once; halved, for good, when memory runs out. A large model gives its memory back
+    ``batch_size``: texts at once, fewer where memory does not suffice. A large model gives its memory back
     when another one is loaded.
     """
 
@@ -43,6 +44,7 @@ class TextHost:
         self._device = device
         self._dtype = dtype
         self._batch_size = batch_size
+        self._room = Room()
         self._warn = warn
         self._model: Any = None
         self._tokenizer: Any = None
@@ -110,7 +112,8 @@ class TextHost:
         }
         order = sorted((i for i in range(len(rows)) if i not in found), key=lambda i: (-len(rows[i]), i))
         while order:
-            batch = order[: self._batch_size]
+            length = len(rows[order[0]]) + limit
+            batch = order[: self._room.rows(length, self._batch_size)]
             done = unless_out_of_memory(lambda b: self._batch([rows[i] for i in b], limit), batch)
             if done is None:
                 sweep()
@@ -119,11 +122,13 @@ class TextHost:
                         f"out of memory with a single text for {self._place!r}: take a smaller judge, or "
                         "oracle.dtype = bfloat16"
                     )
-                self._batch_size = len(batch) // 2
+                fewer = self._room.fell_short(len(batch), length)
                 self._warn(
-                    f"out of memory with {len(batch)} texts to judge: going on with {self._batch_size}"
+                    f"out of memory with {len(batch)} texts of up to {length} tokens to judge: going on with "
+                    f"{fewer} of such texts, and with more where they are shorter"
                 )
                 continue
+            self._room.fitted(len(batch), length)
             found.update(zip(batch, done, strict=True))
             order = order[len(batch) :]
         return [found[i] for i in range(len(rows))]
