@@ -5,9 +5,9 @@ A part of the composition root: a plain match, no registry. Decides nothing abou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -263,9 +263,10 @@ def trainer(
     does not change that.
     """
     must_be_installed(recipe, training=True)
-    from iteralign.build.shape import settled
+    from iteralign.build.shape import settled, shape_of
     from iteralign.engines.hf.host import use_threads
-    from iteralign.engines.hf.turns import take
+    from iteralign.engines.hf.turns import BATCH, take
+    from iteralign.report.memory import training_bytes
     from iteralign.training.sft import SFT
 
     use_threads(recipe.model.threads)
@@ -273,6 +274,14 @@ def trainer(
     if recipe.training.keep_adapter == "auto":
         kept = since(f"{training.method} keeps adapters", "yes" if training.keep_adapter else "no") == "yes"
         training = training.model_copy(update={"keep_adapter": kept})
+
+    def needs() -> float:
+        shape = shape_of(recipe)
+        return math.inf if shape is None else training_bytes(shape, training) + BATCH
+
+    def before() -> None:
+        take(None, needs)
+
     first = None if began is None else (began.training.settled_as(training), began.model.device)
     return SFT(
         training,
@@ -281,7 +290,7 @@ def trainer(
         dtype=recipe.model.dtype,
         chat_template=recipe.model.chat_template,
         locate=located(locate),
-        before=partial(take, None),
+        before=before,
         warn=warn,
         began=first,
     )

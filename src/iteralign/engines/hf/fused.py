@@ -7,7 +7,7 @@ the model that they are of.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import ModuleType
@@ -32,7 +32,7 @@ class Fused:
             for norm, short in self._norms:
                 norm.forward = short
             for home in self._rotations:
-                setattr(home, _ROTARY, _rotated)
+                setattr(home, _ROTARY, _shorter(getattr(home, _ROTARY)))
             yield
         finally:
             for norm, _short in self._norms:
@@ -64,13 +64,24 @@ def _is_plain(norm: Any) -> bool:
         return _alike(norm(states), _norm(norm, _epsilon(norm), states))
 
 
-def _rotated(query: Any, key: Any, cos: Any, sin: Any, *_: Any, unsqueeze_dim: int = 1) -> tuple[Any, Any]:
+def _shorter(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Fewer launches where the whole width of a head is rotated, and nothing else is asked for."""
+
+    def rotated(query: Any, key: Any, cos: Any, sin: Any, *rest: Any, **others: Any) -> Any:
+        if rest or others or not cos.shape[-1] == query.shape[-1] == key.shape[-1]:
+            return original(query, key, cos, sin, *rest, **others)
+        return _rotated(query, key, cos, sin)
+
+    return rotated
+
+
+def _rotated(query: Any, key: Any, cos: Any, sin: Any) -> tuple[Any, Any]:
     """Rotary positions in halves: three launches for each of the two instead of five."""
     import torch
 
     half = query.shape[-1] // 2
-    cos = cos.unsqueeze(unsqueeze_dim)
-    sin = sin.unsqueeze(unsqueeze_dim)
+    cos = cos.unsqueeze(1)
+    sin = sin.unsqueeze(1)
     signed = torch.cat([-sin[..., :half], sin[..., half:]], -1)
     return (
         torch.addcmul(query * cos, query.roll(half, -1), signed),

@@ -20,9 +20,9 @@ from iteralign.engines.hf.pace import pace_of
 from iteralign.engines.hf.room import Room
 from iteralign.engines.hf.sampling import Streams, streams_of
 from iteralign.engines.hf.tree import tree_of
-from iteralign.engines.hf.turns import KEEP_WARM, take
+from iteralign.engines.hf.turns import KEEP_WARM, loading_bytes, take
 from iteralign.engines.probe import prove
-from iteralign.engines.weights import load, pick_device, pick_dtype
+from iteralign.engines.weights import base_of, folder_of, load, pick_device, pick_dtype
 from iteralign.errors import EngineError, LeftOut
 from iteralign.records.chat import Chat, Completion, SamplingParams, Score
 from iteralign.records.iteralign import Checkpoint
@@ -69,23 +69,25 @@ class HFHost:
     def serve(self, checkpoint: Checkpoint) -> Iterator[HFPolicy]:
         """A policy with these weights; they are loaded at the first request.
 
-        A large model gives its memory back at the end.
+        At the end what batches left is given back. A large model stays on a GPU until its room is wanted.
         """
         try:
             yield HFPolicy(self, checkpoint)
         finally:
-            if self.held() > KEEP_WARM:
-                self.free()
+            if self._loaded is not None:
+                self._loaded[1].release()
+                if self.held() > KEEP_WARM and self._loaded[1].device != "cuda":
+                    self.free()
 
     def load(self, checkpoint: Checkpoint) -> Loaded:
         """The model of a checkpoint, proven by a probe. Raises ``EngineError``."""
         if self._loaded is None or self._loaded[0] != checkpoint.id:
             self.free()
-            take(self)
             device = pick_device(self._device)
             place = self._locate(checkpoint)
             here = pick_dtype("auto", device)
             precision = self._facts.precision(here)
+            take(self, lambda: loading_bytes(folder_of(base_of(place) or place, self._warn), precision))
             streams = cast(Streams, self._facts.streams(streams_of(device)))
             self._facts.on(device, precision, here)
             model, tokenizer = load(
@@ -135,6 +137,8 @@ class HFHost:
         if self._loaded is not None:
             self._loaded[1].release()
         sweep()
+        if take(self):  # another model's room comes first
+            return
         if rows <= 1:
             raise EngineError(
                 "out of memory with a single chat: take a smaller model or model.dtype = bfloat16, "

@@ -14,8 +14,15 @@ from iteralign.chat.format import SETTINGS, stopped
 from iteralign.chat.template_guard import Refused, render
 from iteralign.engines.hf.host import sweep, unless_out_of_memory
 from iteralign.engines.hf.room import Room
-from iteralign.engines.hf.turns import take
-from iteralign.engines.weights import bare_model, bare_tokenizer, pick_device, pick_dtype
+from iteralign.engines.hf.turns import loading_bytes, take
+from iteralign.engines.weights import (
+    bare_model,
+    bare_tokenizer,
+    base_of,
+    folder_of,
+    pick_device,
+    pick_dtype,
+)
 from iteralign.errors import EngineError, PromptTooLong, RefusedByTemplate
 from iteralign.records.chat import Chat, Continuation
 from iteralign.text.printable import one_line
@@ -117,6 +124,8 @@ class TextHost:
             done = unless_out_of_memory(lambda b: self._batch([rows[i] for i in b], limit), batch)
             if done is None:
                 sweep()
+                if take(self):  # another model's room comes first
+                    continue
                 if len(batch) == 1:
                     raise EngineError(
                         f"out of memory with a single text for {self._place!r}: take a smaller judge, or "
@@ -135,9 +144,11 @@ class TextHost:
 
     def _loaded(self) -> Any:
         if self._model is None:
-            take(self)
             device = pick_device(self._device)
-            self._model = bare_model(self._place, device, pick_dtype(self._dtype, device), self._warn)
+            precision = pick_dtype(self._dtype, device)
+            place = self._place
+            take(self, lambda: loading_bytes(folder_of(base_of(place) or place, self._warn), precision))
+            self._model = bare_model(self._place, device, precision, self._warn)
             largest = max(self.tokenizer.get_vocab().values(), default=0)
             rows = self._model.get_input_embeddings().weight.shape[0]
             if self.tokenizer.pad_token_id is None or self.tokenizer.pad_token_id >= rows:
