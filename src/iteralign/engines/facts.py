@@ -78,9 +78,14 @@ class Facts:
         return float(self._began("pace", "") or self._began("pace", now := str(measure())) or now)
 
     def streams(self, usual: str) -> str:
-        """How random streams are made: as when the run began. Runs of earlier releases made generators."""
-        older = "generators" if self._began("device", "") else usual
-        return self._began("streams", older) or usual
+        """How random streams are made: as when the run began; asked before the device is noted.
+
+        Generators are not noted: runs of earlier releases, which know no other, made them.
+        """
+        noted = self._began("streams", "")
+        if noted or self._began("device", ""):
+            return noted or "generators"
+        return usual if usual == "generators" else self._began("streams", usual) or usual
 
     def on(self, device: str, precision: str, here: str) -> None:
         """Note the device, and warn where the run began on another kind."""
