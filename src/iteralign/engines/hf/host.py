@@ -17,7 +17,7 @@ from iteralign.chat.thoughts import Apart, Mode
 from iteralign.engines.facts import Began, Facts, no_run
 from iteralign.engines.hf.model import Loaded
 from iteralign.engines.hf.pace import pace_of
-from iteralign.engines.hf.room import Room
+from iteralign.engines.hf.room import Room, lacks_memory
 from iteralign.engines.hf.sampling import Streams, streams_of
 from iteralign.engines.hf.tree import tree_of
 from iteralign.engines.hf.turns import KEEP_WARM, loading_bytes, take
@@ -297,15 +297,10 @@ def use_threads(count: int | None) -> None:
 
 def unless_out_of_memory(work: Callable[[list[int]], list[Any]], rows: list[int]) -> list[Any] | None:
     """What the work gives for these rows; None where memory does not suffice for so many."""
-    import torch
-
     try:
         return work(rows)
-    except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
-        text = str(error).lower()
-        # CPU and MPS say it as plain RuntimeErrors
-        said = "out of memory" in text or "can't allocate memory" in text
-        if said or isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+    except (RuntimeError, MemoryError) as error:
+        if lacks_memory(error):
             return None
         raise
 

@@ -15,6 +15,7 @@ from iteralign.chat.format import end_tokens, opening, stops
 from iteralign.chat.rows import answer_of
 from iteralign.engines.hf.decoding import Decoder
 from iteralign.engines.hf.layers import all_full, recurrent
+from iteralign.engines.hf.room import lacks_memory
 from iteralign.engines.hf.sampling import Streams, processors
 from iteralign.engines.hf.tree import Tree, inputs_of
 from iteralign.engines.hf.trial import decoder_apart, tree_apart
@@ -104,16 +105,14 @@ class Loaded:
         self, prompts: Sequence[list[int]], new: int, steps: Callable[[int], list[Any]]
     ) -> list[list[int]]:
         """Token ids of the answers, by the fastest way that this model takes."""
-        import torch
-
         shared = self._shared(prompts)
         decoder = self.decoder
         if decoder is not None:
             try:
                 return self.decoded(decoder, prompts, shared, new, steps)
-            except torch.OutOfMemoryError:
-                raise
             except RuntimeError as error:  # a size that the device's libraries have no plan for, say
+                if lacks_memory(error):
+                    raise
                 self._without(f"a batch of {len(prompts)} failed ({first_line(error)})")
         return self._generated(prompts, shared, new, steps)
 
@@ -192,8 +191,8 @@ class Loaded:
     def decoder(self) -> Decoder | None:
         """What decodes on a GPU, where it gives what plain scoring gives; tried once, on short prompts."""
         if self._decoder is not None and not self._decodes:
-            self._decodes = True
             why = decoder_apart(self, self._decoder)
+            self._decodes = True  # not before: a trial that memory cut short is made again
             if why:
                 self._without(why)
         return self._decoder

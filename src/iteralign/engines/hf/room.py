@@ -8,6 +8,15 @@ _CALM = 4
 """Batches at the limit that must have fitted before a larger one is tried, doubled each time it fails."""
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error says that memory does not suffice. CPU and MPS say it as plain RuntimeErrors."""
+    import torch
+
+    text = str(error).lower()
+    said = "out of memory" in text or "can't allocate memory" in text or "alloc_failed" in text
+    return said or isinstance(error, (torch.OutOfMemoryError, MemoryError))
+
+
 class Room:
     """A limit on rows times tokens. There is none until a batch did not fit.
 

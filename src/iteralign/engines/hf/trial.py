@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from iteralign.engines.hf.room import lacks_memory
 from iteralign.engines.hf.tree import tree_of
 from iteralign.engines.weights import first_line
 from iteralign.errors import EngineError
@@ -61,9 +62,9 @@ def decoder_apart(loaded: Loaded, decoder: Decoder) -> str:
 
     try:
         written = loaded.decoded(decoder, prompts, 0, 4, lambda width: [keep])
-    except torch.OutOfMemoryError:
-        raise
     except _CANNOT as error:
+        if lacks_memory(error):
+            raise
         return f"this model cannot be recorded ({first_line(error)})"
     rows = [row[: len(seen)] for row in written]
     plain = loaded.score([_CHAT] * 2, [([*p, *r], len(p)) for p, r in zip(prompts, rows, strict=True)])
