@@ -62,7 +62,7 @@ def made(device: str, small: bool) -> Loaded:
     model.generation_config.eos_token_id = None
     # prompts are token ids here, and what the answers say is of no interest
     tokenizer = AutoTokenizer.from_pretrained(ORGANISM_PATH)
-    loaded = Loaded(model, tokenizer, device, warn=print, streams="counters")
+    loaded = Loaded(model, tokenizer, device, warn=print, streams="counters", recorded=True)
     loaded.ends = {-1}
     return loaded
 

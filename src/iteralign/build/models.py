@@ -222,6 +222,7 @@ def host(
                 chat_template=recipe.model.chat_template,
                 max_context=recipe.model.max_context,
                 thoughts=recipe.model.thoughts,
+                recorded=recipe.model.recorded_steps,
                 locate=located(locate),
                 warn=warn,
                 began=since,

@@ -104,6 +104,13 @@ class ModelSection(Section):
     batch_size: int = Field(
         64, ge=1, description="largest generation batch; smaller where memory does not suffice"
     )
+    recorded_steps: bool = Field(
+        False,
+        description=(
+            "on a CUDA device, write answers by recorded steps (CUDA graphs) over a static cache; a model "
+            "that they do not suit is served as before, with a warning. Not measured as a whole on a GPU yet"
+        ),
+    )
     threads: int | None = Field(
         None, ge=1, description="CPU threads; torch's own choice where not given; 1 is best for tiny models"
     )

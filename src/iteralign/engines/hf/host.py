@@ -36,8 +36,8 @@ class HFHost:
 
     ``batch_size`` is the largest batch (chats); where memory does not suffice it is smaller. ``max_context``
     (tokens) lowers the model's own limit. ``locate`` gives a checkpoint's folder or hub name; ``warn`` hears
-    what a user should know. ``began``: what the run began with, where there is one. ``thoughts``: whether
-    they are kept apart from answers.
+    what a user should know. ``recorded``: on a CUDA device, answers are written by recorded steps. ``began``:
+    what the run began with, where there is one. ``thoughts``: whether they are kept apart from answers.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class HFHost:
         chat_template: str | None = None,
         max_context: int | None = None,
         thoughts: Mode = "apart",
+        recorded: bool = False,
         locate: Callable[[Checkpoint], str],
         warn: Callable[[str], None],
         began: Began = no_run,
@@ -56,6 +57,7 @@ class HFHost:
         self._device = device
         self._facts = Facts(chat_template, dtype, began, warn)
         self._template = chat_template
+        self._recorded = recorded
         self._max_context = max_context
         self._locate = locate
         self._warn = warn
@@ -102,7 +104,7 @@ class HFHost:
             self._facts.loaded(place)
             self._loaded = (
                 checkpoint.id,
-                Loaded(model, tokenizer, device, self._max_context, self._warn, streams),
+                Loaded(model, tokenizer, device, self._max_context, self._warn, streams, self._recorded),
             )
         return self._loaded[1]
 

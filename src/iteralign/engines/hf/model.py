@@ -42,6 +42,7 @@ class Loaded:
         max_context: int | None = None,
         warn: Callable[[str], None] = lambda text: None,
         streams: Streams = "generators",
+        recorded: bool = False,
     ) -> None:
         from transformers import GenerationConfig
 
@@ -68,7 +69,7 @@ class Loaded:
         self._streams = streams
         self._proven: bool | None = None if self.shares and self._full else False
         self._decoder: Decoder | None = None
-        if device.startswith("cuda") and self.shares and self._full and self._keeps:
+        if recorded and device.startswith("cuda") and self.shares and self._full and self._keeps:
             self._decoder = Decoder(model, tokenizer.pad_token_id, record=True)
         self._decodes = False
 
