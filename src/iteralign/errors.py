@@ -22,6 +22,7 @@ The tree:
         Unavailable
           NotFound
         Unsupported
+        WrongWeights
       TrainingError                     8
       BudgetExceeded                    9   a cap on calls, tokens or cost was reached; raise it and resume
     Interrupted                       130   Ctrl-C; the run resumes
@@ -148,6 +149,10 @@ class Unsupported(EngineError):
 
     Scoring on a server without prompt log-probabilities, say.
     """
+
+
+class WrongWeights(EngineError):
+    """An engine answers with other weights than those that were asked for: its probe is another one."""
 
 
 class TrainingError(IterAlignError):

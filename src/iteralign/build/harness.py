@@ -33,14 +33,15 @@ def harness(task: str, recipe: Recipe, limit: int | None) -> Eval:
 def harness_must_run(recipe: Recipe, names: Sequence[str]) -> None:
     """Check that the named tasks of lm-eval could be run.
 
-    Raises ``RecipeError`` where the model is served elsewhere, or lm-eval is not installed.
+    Raises ``RecipeError`` where another process serves the model, or lm-eval is not installed.
     """
     from iteralign.evals.lm_harness import must_be_installed
 
-    if names and recipe.model.engine == "server":
+    if names and recipe.model.engine != "hf":
         raise RecipeError(
             f"evaluation.lm_eval ({', '.join(names)}): lm-eval runs the weights in this process, and "
-            "model.engine = server has none here. Leave the tasks out, or set model.engine = hf"
+            f"model.engine = {recipe.model.engine} has none here. Leave the tasks out, or set "
+            "model.engine = hf"
         )
     if names:
         must_be_installed()

@@ -10,13 +10,14 @@ from importlib.util import find_spec
 from typing import Final
 
 from iteralign.errors import EngineError
-from iteralign.recipe.load import AnyRecipe
+from iteralign.recipe.load import AnyRecipe, shared
 
 EXTRAS: Final = {
     "train": ("torch", "transformers", "trl", "peft", "datasets", "accelerate"),
     "qlora": ("bitsandbytes",),
     "eval": ("lm_eval",),
     "gguf": ("gguf", "filelock"),
+    "vllm": ("vllm",),
 }
 """The libraries that each extra of the package installs."""
 BROUGHT: Final = {"train": ("huggingface_hub", "tokenizers", "safetensors", "pyarrow", "pandas")}
@@ -38,6 +39,11 @@ def must_be_installed(recipe: AnyRecipe, *, training: bool) -> None:
     missing = [name for name in names if not _is_there(name)]
     if missing:
         raise EngineError(lacking(missing, "training a model" if training else "a model here"))
+    loop = shared(recipe)
+    if "vllm" in (loop.model.engine, loop.oracle.engine):
+        from iteralign.build.vllm import must_be_found
+
+        must_be_found(loop)
 
 
 def must_be_there(purpose: str) -> None:

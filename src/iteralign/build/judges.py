@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iteralign.build.installed import must_be_there
 from iteralign.build.models import EMBEDDED, fetch_weights, located
@@ -19,11 +19,18 @@ from iteralign.protocols import Continuing, Ledger, Oracle
 from iteralign.recipe.iteralign import Recipe
 from iteralign.records.iteralign import Checkpoint
 
+if TYPE_CHECKING:
+    from iteralign.oracles.local import ScoringPolicy
+
 
 def runs_here(recipe: Recipe) -> bool:
-    """Whether the judge's weights are loaded into this process."""
+    """Whether the judge's weights are loaded on this machine, by this process or one that it starts."""
     section = recipe.oracle
-    return section.kind == "local" or (section.kind == "guard" and section.base_url is None)
+    return (
+        section.kind == "local"
+        or (section.kind == "guard" and section.base_url is None)
+        or (section.kind == "chat" and section.engine == "vllm")
+    )
 
 
 def must_be_whole(recipe: Recipe) -> None:
@@ -85,23 +92,14 @@ def guard_oracle(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger | N
 def local_oracle(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger | None) -> Oracle:
     """A chat model in this process, which proposes as well unless another oracle does."""
     from iteralign.data.categories import CATEGORIES
-    from iteralign.engines.hf.host import HFHost, HFPolicy, use_threads
     from iteralign.oracles.local import LocalOracle
 
     model = _named(recipe)
     must_be_whole(recipe)
-    use_threads(recipe.model.threads)
     weights = _weights(recipe, model)
-    host = HFHost(
-        device=recipe.model.device,
-        dtype=recipe.oracle.dtype,
-        batch_size=recipe.model.batch_size,
-        locate=located(),
-        warn=warn,
-    )
     limit = recipe.oracle.max_tokens
     return LocalOracle(
-        HFPolicy(host, Checkpoint(path=model, trainer_hash=model, weights_hash=weights)),
+        _scoring(recipe, _judge(recipe, model), warn),
         name=_shown(model),
         categories=CATEGORIES,
         weights=weights,
@@ -112,6 +110,53 @@ def local_oracle(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger | N
         warn=warn,
         **({} if limit is None else {"max_new_tokens": limit}),
     )
+
+
+def served_chat_oracle(recipe: Recipe, warn: Callable[[str], None]) -> Oracle:
+    """A chat model that vLLM serves in a process of the run: asked and read as one behind an API is."""
+    from iteralign.build.vllm import judge_chat
+    from iteralign.data.categories import CATEGORIES
+    from iteralign.oracles.chat.oracle import ChatOracle
+
+    model = _named(recipe)
+    must_be_whole(recipe)
+    chat = judge_chat(recipe, _judge(recipe, model), located(), warn)
+    limit = recipe.oracle.max_tokens
+    return ChatOracle(
+        chat,
+        chat,
+        name=_shown(model),
+        categories=CATEGORIES,
+        seed=recipe.seed,
+        temperature=recipe.oracle.temperature,
+        warn=warn,
+        **({} if limit is None else {"max_new_tokens": limit}),
+    )
+
+
+def _judge(recipe: Recipe, model: str) -> Checkpoint:
+    """A judge's weights as a checkpoint."""
+    return Checkpoint(path=model, trainer_hash=model, weights_hash=_weights(recipe, model))
+
+
+def _scoring(recipe: Recipe, judge: Checkpoint, warn: Callable[[str], None]) -> ScoringPolicy:
+    """A judge that answers and scores, in this process or in one of vLLM."""
+    if recipe.oracle.engine == "vllm":
+        from iteralign.build.vllm import judge_host
+        from iteralign.engines.vllm.policy import VLLMPolicy
+
+        return VLLMPolicy(judge_host(recipe, located(), warn), judge)
+    from iteralign.engines.hf.host import HFHost, HFPolicy, use_threads
+
+    use_threads(recipe.model.threads)
+    host = HFHost(
+        device=recipe.model.device,
+        dtype=recipe.oracle.dtype,
+        batch_size=recipe.model.batch_size,
+        locate=located(),
+        warn=warn,
+    )
+    return HFPolicy(host, judge)
 
 
 def proposer_of(recipe: Recipe, warn: Callable[[str], None], ledger: Ledger | None) -> Oracle | None:
@@ -136,13 +181,18 @@ def _guard(recipe: Recipe, model: str, warn: Callable[[str], None], ledger: Ledg
         from iteralign.engines.hf.texts import TextHost
 
         use_threads(recipe.model.threads)
-        return TextHost(
+        here = TextHost(
             str(gguf.converted(model, warn)) if gguf.is_gguf(model) else model,
             device=recipe.model.device,
             dtype=section.dtype,
             batch_size=recipe.model.batch_size,
             warn=warn,
         )
+        if section.engine == "hf":
+            return here
+        from iteralign.build.vllm import judge_texts
+
+        return judge_texts(recipe, _judge(recipe, model), located(), warn, here)
     from iteralign.engines.openai.texts import ServedTexts
 
     settings = served(recipe, warn, ledger)

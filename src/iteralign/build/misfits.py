@@ -87,7 +87,7 @@ def _folder(recipe: Recipe) -> Path | None:
 def _context(recipe: Recipe, folder: Path) -> int | None:
     """Return the tokens that fit; None where it is not known. A server's own limit is asked of it later."""
     told: list[int | None] = [recipe.model.max_context]
-    if recipe.model.engine == "hf":
+    if recipe.model.engine != "server":
         config = config_of(folder)
         own = config.get("text_config") or config
         told.append(own.get("max_position_embeddings") if isinstance(own, dict) else None)

@@ -147,7 +147,19 @@ def host_of(run: Run, recipe: Recipe, warn: Callable[[str], None]) -> PolicyHost
     """Return what serves the model of a run that trains; a server is proved to be able to."""
     if recipe.model.engine == "server":
         return _served_here(run, recipe, warn)
+    if recipe.model.engine == "vllm":
+        return host(recipe, run.locate, warn, expected=_known_probe(run, recipe, warn), since=began(run))
     return host(recipe, run.locate, warn, since=began(run))
+
+
+def _known_probe(run: Run, recipe: Recipe, warn: Callable[[str], None]) -> dict[str, float]:
+    """Return what the base weights say of the probe here: what an engine of another process must say, too."""
+    since = began(run)
+    model = recipe.model
+    precision = "float32" if model.dtype == "float32" else "bfloat16"
+    facts = Facts(model.chat_template, "auto", since, warn)
+    here = Here(base_checkpoint(recipe, since), located(run.locate), warn, facts)
+    return run.scope("data").once("probe", dict[str, float], probe_here, here, precision, model.chat_template)
 
 
 def _served_here(run: Run, recipe: Recipe, warn: Callable[[str], None]) -> PolicyHost:
@@ -158,16 +170,9 @@ def _served_here(run: Run, recipe: Recipe, warn: Callable[[str], None]) -> Polic
     from iteralign.engines.openai.host import ServerHost
 
     since = began(run)
-    base = base_checkpoint(recipe, since)
-    model = recipe.model
-    precision = "float32" if model.dtype == "float32" else "bfloat16"
-    here = Here(base, located(run.locate), warn, Facts(model.chat_template, "auto", since, warn))
-    probe = run.scope("data").once(
-        "probe", dict[str, float], probe_here, here, precision, model.chat_template
-    )
-    found = host(recipe, run.locate, warn, run.calls, probe, since)
+    found = host(recipe, run.locate, warn, run.calls, _known_probe(run, recipe, warn), since)
     assert isinstance(found, ServerHost)
-    found.ready(base)
+    found.ready(base_checkpoint(recipe, since))
     found.must_take_adapters()
     return found
 
@@ -208,7 +213,7 @@ def host(
     (nats) that its base must give; ``since`` knows what the run began with.
     """
     must_be_installed(recipe, training=False)
-    if recipe.model.engine == "hf":
+    if recipe.model.engine != "server":
         _convert(recipe.model.name)
     match recipe.model.engine:
         case "hf":
@@ -226,6 +231,13 @@ def host(
                 locate=located(locate),
                 warn=warn,
                 began=since,
+            )
+        case "vllm":
+            from iteralign.build.vllm import policy_host
+
+            place = located()(base_checkpoint(recipe))
+            return policy_host(
+                recipe, located(locate), warn, since, None if expected is None else (place, expected)
             )
         case "server":
             from iteralign.engines.openai.host import ServerHost
@@ -248,7 +260,7 @@ def host(
                 began=since,
                 **model.model_dump(include=own),
             )
-    raise RecipeError(f"model.engine = {recipe.model.engine!r}: no such engine. Known: hf, server")
+    raise RecipeError(f"model.engine = {recipe.model.engine!r}: no such engine. Known: hf, vllm, server")
 
 
 def trainer(
@@ -266,7 +278,7 @@ def trainer(
     must_be_installed(recipe, training=True)
     from iteralign.build.shape import settled, shape_of
     from iteralign.engines.hf.host import use_threads
-    from iteralign.engines.hf.turns import BATCH, take
+    from iteralign.engines.turns import BATCH, take
     from iteralign.report.memory import training_bytes
     from iteralign.training.sft import SFT
 

@@ -92,6 +92,10 @@ def oracle(recipe: Recipe, warn: Callable[[str], None] = log, ledger: Ledger | N
                 raise RecipeError(
                     "oracle.model is missing: oracle.kind = 'chat' needs the name of the model that judges"
                 )
+            if recipe.oracle.engine == "vllm":
+                from iteralign.build.judges import served_chat_oracle
+
+                return served_chat_oracle(recipe, warn)
             return chat_oracle(recipe, recipe.oracle.model, warn, ledger)
         case "jury":
             from iteralign.oracles.jury import Jury
@@ -199,6 +203,8 @@ def chat_endpoints(recipe: Recipe) -> list[tuple[str, str | None, str]]:
     """The oracle's chat models with address and key variable, the proposer among them."""
     section = recipe.oracle
     match section.kind:
+        case "chat" if section.engine == "vllm":
+            return []
         case "chat":
             return [
                 (m, section.base_url, section.api_key_env) for m in (section.model, section.proposer) if m

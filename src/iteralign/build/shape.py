@@ -67,7 +67,7 @@ def settled(recipe: Recipe) -> TrainingSection:
         return recipe.training
     shape = shape_of(recipe)
     return recipe.training.settled(
-        None if shape is None else shape.parameters, served=recipe.model.engine == "server"
+        None if shape is None else shape.parameters, served=recipe.model.engine != "hf"
     )
 
 

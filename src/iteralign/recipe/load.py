@@ -39,7 +39,9 @@ UNUSED: Final[Mapping[tuple[str, str], Sequence[str]]] = {
     ("oracle.kind", "jury"): ("proposer_url", "family", "threshold"),
     ("oracle.kind", "guard"): ("jurors",),
     ("oracle.kind", "local"): ("jurors", "base_url", "family"),
-    ("model.engine", "hf"): ("base_url", "served_as"),
+    ("model.engine", "hf"): ("base_url", "served_as", "engine_args"),
+    ("model.engine", "vllm"): ("base_url", "served_as"),
+    ("model.engine", "server"): ("engine_args",),
 }
 """Keys of the section that a choice does not use. Beside such a choice on the command line those of the
 recipe are left out; in a recipe they are an error."""

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from iteralign.foreign.secrets import is_key, masked
+from iteralign.recipe.engine_arguments import ARGUMENTS, EngineArguments
 from iteralign.recipe.sections import Section
 
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
@@ -64,8 +65,18 @@ class ModelSection(Section):
             "`package:NAME`: the GGUF in an installed Python package"
         ),
     )
-    engine: Literal["hf", "server"] = Field(
-        "hf", description="what answers: transformers here, or a server with an OpenAI-compatible API (vLLM)"
+    engine: Literal["hf", "vllm", "server"] = Field(
+        "hf",
+        description=(
+            "what answers: transformers here, vLLM in a process that the run starts, or a server with an "
+            "OpenAI-compatible API that somebody else starts"
+        ),
+    )
+    engine_python: str | None = Field(
+        None, description="vllm: the Python of the environment that holds it; this one where not given"
+    )
+    engine_args: EngineArguments = Field(
+        default_factory=dict, description=f"vllm: further arguments of its server: {', '.join(ARGUMENTS)}"
     )
     base_url: str | None = Field(None, description="server: its address, such as `http://localhost:8000/v1`")
     served_as: str | None = Field(
@@ -140,6 +151,11 @@ class ModelSection(Section):
                 f"model.{key} is set, but model.engine = {self.engine!r} does not use it: set model.engine "
                 "= server, or unset it"
             )
+        if self.engine != "vllm" and self.engine_args:
+            raise ValueError(
+                f"model.engine_args is set, but model.engine = {self.engine!r} does not use it: set "
+                "model.engine = vllm, or unset it"
+            )
         _hold_no_secret("model", {"base_url": self.base_url})
         _name_no_key("model", {"api_key_env": self.api_key_env})
         return self
@@ -184,6 +200,17 @@ class OracleSection(Section):
             "embedded (offline, for trials), a chat model over an OpenAI-compatible API, a jury of several "
             "of them that vote, a guard model (Llama Guard and the like), or a chat model in this process"
         ),
+    )
+    engine: Literal["hf", "vllm"] = Field(
+        "hf",
+        description=(
+            "local, guard and chat: what runs a judge of which only a folder or hub name is given: "
+            "transformers, or vLLM in a process that the run starts. With vllm, the `model` of chat is a "
+            "folder or hub name, too, and its answers are held to their schema"
+        ),
+    )
+    engine_args: EngineArguments = Field(
+        default_factory=dict, description="vllm: as `model.engine_args`; the Python is `model.engine_python`"
     )
     model: str | None = Field(
         None,
@@ -292,6 +319,24 @@ class OracleSection(Section):
             raise ValueError(
                 f"oracle.{unused[0]} is set, but oracle.kind = {self.kind!r} does not use it: set "
                 f"oracle.kind = {kinds}, or unset it"
+            )
+        if self.engine == "vllm":
+            others = ("base_url", "proposer") if self.kind == "chat" else ("base_url",)
+            named = [k for k in others if getattr(self, k)]
+            if self.kind not in ("chat", "guard", "local"):
+                raise ValueError(
+                    f"oracle.engine = 'vllm' runs a judge's weights, and oracle.kind = {self.kind!r} has "
+                    "none: set oracle.kind = chat, guard or local, or unset oracle.engine"
+                )
+            if named:
+                raise ValueError(
+                    f"oracle.engine = 'vllm' runs the judge here, and oracle.{named[0]} names another one: "
+                    "unset one of the two"
+                )
+        elif self.engine_args:
+            raise ValueError(
+                "oracle.engine_args is set, but oracle.engine = 'hf' does not use it: set oracle.engine = "
+                "vllm, or unset it"
             )
         if self.kind == "chat" and not self.model:
             raise ValueError(

@@ -201,7 +201,7 @@ class SelfAlignRecipe(Section):
 
     @model_validator(mode="after")
     def _can_be_served(self) -> Self:
-        if self.model.engine == "server" and self.clone.enabled and self.clone.ngram_penalty > 0:
+        if self.model.engine != "hf" and self.clone.enabled and self.clone.ngram_penalty > 0:
             raise ValueError(
                 "clone.ngram_penalty needs model.engine = hf: a server has no such penalty; set "
                 "clone.ngram_penalty = 0"

@@ -232,7 +232,7 @@ def _disk(recipe: Recipe, sizes: Sizes, iterations: int, generations: int) -> tu
     if shape is None:
         return None, None
     training = recipe.training
-    served = recipe.model.engine == "server"
+    served = recipe.model.engine != "hf"
     each = checkpoint_bytes(shape, training, training.keeps(shape.parameters, served=served))
     left = min(recipe.keep_checkpoints, iterations) * each + generations * RECORD_BYTES
     return int(left + each + unfinished_bytes(shape, training)), int(left)  # and the candidate

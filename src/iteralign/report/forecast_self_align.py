@@ -265,7 +265,7 @@ def _disk(recipe: SelfAlignRecipe, sizes: Sizes, stages: list[Stage]) -> int | N
     if shape is None:
         return None
     trainings = _trainings(recipe).values()
-    served = recipe.model.engine == "server"
+    served = recipe.model.engine != "hf"
     weights = sum(checkpoint_bytes(shape, t, t.keeps(shape.parameters, served=served)) for t in trainings)
     weights += max(unfinished_bytes(shape, t) for t in trainings)
     texts = sum(s.requests * RECORD_BYTES + s.new_tokens * CHARS_PER_TOKEN for s in stages)

@@ -69,9 +69,24 @@ _SERVER = frozenset(
         "tokens_per_minute",
     }
 )
+_ENGINE = frozenset(
+    {
+        "engine_args",
+        "tensor-parallel-size",
+        "pipeline-parallel-size",
+        "data-parallel-size",
+        "gpu-memory-utilization",
+        "kv-cache-memory-bytes",
+        "cpu-offload-gb",
+        "max-num-batched-tokens",
+        "block-size",
+        "enforce-eager",
+        "disable-custom-all-reduce",
+    }
+)
 REACH = {
-    "oracle": _SERVER | {"max_tokens", "proposer_url"},
-    "model": _SERVER | {"batch_size", "served_as", "device", "max_context"},
+    "oracle": _SERVER | _ENGINE | {"max_tokens", "proposer_url"},
+    "model": _SERVER | _ENGINE | {"batch_size", "served_as", "device", "max_context", "engine_python"},
     "evaluation": frozenset({"lm_eval_code"}),
 }
 """How a server is reached, where and how much at once, what fits and what may run: nothing that alters a kept

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from iteralign.engines.hf import turns
-from iteralign.engines.hf.turns import BATCH, KEEP_WARM, loading_bytes, take
+from iteralign.engines import turns
+from iteralign.engines.turns import BATCH, KEEP_WARM, loading_bytes, take
 
 
 class Held:

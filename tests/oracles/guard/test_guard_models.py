@@ -15,7 +15,7 @@ from iteralign.build.oracle import oracle
 from iteralign.build.run import start
 from iteralign.build.standalone import stage_judge
 from iteralign.data.labels import exchange
-from iteralign.engines.hf import turns
+from iteralign.engines import turns
 from iteralign.engines.hf.host import HFHost
 from iteralign.engines.hf.texts import TextHost
 from iteralign.errors import EngineError, IterAlignError, RecipeError, Unavailable

@@ -20,8 +20,8 @@ from iteralign.engines.hf.pace import pace_of
 from iteralign.engines.hf.room import Room, lacks_memory
 from iteralign.engines.hf.sampling import Streams, streams_of
 from iteralign.engines.hf.tree import tree_of
-from iteralign.engines.hf.turns import KEEP_WARM, loading_bytes, take
 from iteralign.engines.probe import prove
+from iteralign.engines.turns import KEEP_WARM, loading_bytes, take
 from iteralign.engines.weights import base_of, folder_of, load, pick_device, pick_dtype
 from iteralign.errors import EngineError, LeftOut
 from iteralign.records.chat import Chat, Completion, SamplingParams, Score

@@ -14,7 +14,7 @@ from iteralign.chat.format import SETTINGS, stopped
 from iteralign.chat.template_guard import Refused, render
 from iteralign.engines.hf.host import sweep, unless_out_of_memory
 from iteralign.engines.hf.room import Room
-from iteralign.engines.hf.turns import loading_bytes, take
+from iteralign.engines.turns import loading_bytes, take
 from iteralign.engines.weights import (
     bare_model,
     bare_tokenizer,

@@ -49,12 +49,12 @@ class Address:
         query = "" if version is not None else parts.query
         return cls(urlunsplit((parts.scheme, parts.netloc, path, query, "")), version)
 
-    def server(self, model: str, key_env: str) -> Server:
-        """The endpoint with the key that the variable holds now.
+    def server(self, model: str, key_env: str, token: str | None = None) -> Server:
+        """The endpoint with the key that the variable holds now; with ``token``, where there is one.
 
         Raises ``Unavailable`` where the address or the key is missing or cannot be one.
         """
-        key = os.environ.get(key_env, "").strip()
+        key = token or os.environ.get(key_env, "").strip()
         server = Server(model, self.url, key_env, key or None)
         if not self._sound():
             raise Unavailable(
@@ -77,9 +77,12 @@ class Address:
         except ValueError:
             return False
 
-    def client(self, server: Server, timeout: float) -> Any:
-        """The client library's client. Raises ``Unavailable`` where the environment lets none be made."""
-        from openai import AsyncOpenAI
+    def client(self, server: Server, timeout: float, *, direct: bool = False) -> Any:
+        """The client library's client; ``direct``: past every proxy.
+
+        Raises ``Unavailable`` where the environment lets none be made.
+        """
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
         query = None if self.version is None else {VERSION: self.version}
         try:
@@ -89,6 +92,7 @@ class Address:
                 max_retries=0,
                 timeout=timeout,
                 default_query=query,
+                http_client=DefaultAsyncHttpxClient(trust_env=False) if direct else None,
             )
         except Exception as error:  # noqa: BLE001 - of the client library, its HTTP library, and Python's ssl
             raise Unavailable(_why_no_client(error, server)) from None

@@ -58,6 +58,7 @@ class OpenAIEngine:
         tokens_per_minute: int | None = None,
         also: Mapping[str, Any] | None = None,
         thoughts: bool = False,
+        token: str | None = None,
     ) -> None:
         self._model = model
         self._also = dict(also or {})
@@ -78,6 +79,7 @@ class OpenAIEngine:
             ledger=ledger,
             requests_per_minute=requests_per_minute,
             tokens_per_minute=tokens_per_minute,
+            token=token,
         )
 
     def remembers(self, chat: Chat, params: SamplingParams) -> bool:

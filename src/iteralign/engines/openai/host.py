@@ -25,7 +25,7 @@ from iteralign.engines.openai.generator import OpenAIEngine
 from iteralign.engines.openai.reading import all_of
 from iteralign.engines.probe import TOLERANCE, tolerance, written_probe
 from iteralign.engines.weights import ADAPTER_FILE, folder_of
-from iteralign.errors import EngineError, NotFound, Unavailable, Unsupported
+from iteralign.errors import EngineError, NotFound, Unavailable, Unsupported, WrongWeights
 from iteralign.protocols import Ledger
 from iteralign.records.chat import Chat, Completion, SamplingParams, Score
 from iteralign.records.iteralign import Checkpoint
@@ -58,7 +58,8 @@ class ServerHost:
     trained can be proven or served. ``wire``: what else ``wire.Wire`` takes. ``dtype`` is the server's
     precision, as far as it is known: how closely a probe must agree. ``expected``: the probe by the same base
     weights here (precision -> nats); without it the server's own model is taken on trust. ``locate`` gives a
-    checkpoint's folder; ``warn`` hears what a user should know.
+    checkpoint's folder; ``warn`` hears what a user should know. ``own``: the id of the checkpoint that the
+    server was started with, where it is a process of ours; wrong weights are then ``WrongWeights`` at once.
     """
 
     def __init__(
@@ -76,8 +77,10 @@ class ServerHost:
         ledger: Ledger | None = None,
         expected: dict[str, float] | None = None,
         began: Began = no_run,
+        own: str | None = None,
         **wire: Any,
     ) -> None:
+        self.own = own
         # the server's own template is not known, nor how it computes where that is not told
         self.facts = Facts(chat_template if api == "completions" else None, dtype, began, warn)
         self.api = api
@@ -124,15 +127,16 @@ class ServerHost:
 
         Raises ``EngineError``.
         """
-        if self._base_total is None or checkpoint.parent is None:
+        base = checkpoint.parent is None if self.own is None else checkpoint.id == self.own
+        if self._base_total is None or base:
             self._base_total = self._prove_base()
-        if checkpoint.parent is None:
+        if base:
             return self.endpoint.served_as
         folder = Path(self._locate(checkpoint)).absolute()
         if checkpoint.id not in self.endpoint.models():
             self._load(checkpoint.id, folder)
         # one that fails is another run's of this name, or was loaded before its folder was written anew
-        if not self._proves(checkpoint.id, folder):
+        if not self._proves(checkpoint.id, folder, tell=self.own is not None):
             self.endpoint.unload_adapter(checkpoint.id)
             self._load(checkpoint.id, folder)
             if not self._proves(checkpoint.id, folder, tell=True):
@@ -170,7 +174,7 @@ class ServerHost:
         total = self._total(served_as)
         written = self._expected or written_probe(place)
         if written is not None and not self._agree(total, written):
-            raise EngineError(
+            raise WrongWeights(
                 f"{self.endpoint.server} gives the probe {total:.4f} nats with {served_as!r}, "
                 f"and {self._place} gives {next(iter(written.values())):.4f}: "
                 "the server serves other weights than model.name, or model.dtype is not how it computes"
@@ -232,7 +236,7 @@ class ServerHost:
                 )
             return True
         if tell:
-            raise EngineError(
+            raise WrongWeights(
                 f"{self.endpoint.server} gives the probe {total:.4f} nats with {name}, "
                 f"and the trainer wrote {next(iter(written.values())):.4f}: "
                 f"the server serves other weights, or another base than {self._place}"

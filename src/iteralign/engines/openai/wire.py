@@ -58,7 +58,8 @@ class Wire:
 
     ``ledger`` remembers replies, so that none is paid for twice, and holds the budget: at a cap nothing more
     is sent, what is under way is awaited and kept, and ``BudgetExceeded`` is raised. ``requests_per_minute``,
-    ``tokens_per_minute``: the server's limits, kept.
+    ``tokens_per_minute``: the server's limits, kept. ``token``: the key itself, where the server is a process
+    of ours on this machine, which is reached past every proxy.
     """
 
     def __init__(
@@ -76,8 +77,10 @@ class Wire:
         ledger: Ledger | None = None,
         requests_per_minute: int | None = None,
         tokens_per_minute: int | None = None,
+        token: str | None = None,
     ) -> None:
         self._model = model
+        self._token = token
         self._address = Address.of(base_url, model)
         self._key_env = api_key_env
         self._concurrency = concurrency
@@ -96,7 +99,7 @@ class Wire:
 
     def server(self) -> Server:
         """The endpoint with its key. Raises ``Unavailable`` where the key is missing or cannot be one."""
-        return self._address.server(self._model, self._key_env)
+        return self._address.server(self._model, self._key_env, self._token)
 
     def remembers(self, path: str, body: Mapping[str, Any], kind: type[R]) -> bool:
         """Whether the ledger holds a reply of this kind to such a request."""
@@ -134,7 +137,7 @@ class Wire:
 
     async def _run(self, work: Callable[[Session], Awaitable[T]], tell: Callable[[str], None]) -> T:
         server = self.server()
-        async with self._address.client(server, self._timeout) as client:
+        async with self._address.client(server, self._timeout, direct=self._token is not None) as client:
             return await work(Session(client, server, tell, asyncio.Semaphore(self._concurrency)))
 
     async def gather(self, session: Session, work: Sequence[Awaitable[R | Fault]]) -> list[R | EngineError]:
