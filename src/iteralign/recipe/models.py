@@ -54,6 +54,28 @@ def _name_no_key(section: str, variables: Mapping[str, str | None]) -> None:
             )
 
 
+class RaySection(Section):
+    """The replicas of `model.engine = ray`."""
+
+    cluster: Literal["auto", "local"] = Field(
+        "auto",
+        description=(
+            "auto: the running cluster that the environment's `RAY_ADDRESS` names, or that this machine "
+            "belongs to; local: one of this machine alone, which the run starts"
+        ),
+    )
+    engine: Literal["hf", "vllm"] = Field("hf", description="what a replica runs")
+    replicas: int | None = Field(
+        None,
+        ge=1,
+        description="replicas; as many as the GPUs allow where not given, or one a machine without GPUs",
+    )
+    gpus: float | None = Field(
+        None, ge=0, description="GPUs of a replica; one where not given, none where the cluster has none"
+    )
+    cpus: float = Field(1.0, ge=0, description="CPU cores that are reserved for a replica")
+
+
 class ModelSection(Section):
     """The model that is aligned."""
 
@@ -65,13 +87,14 @@ class ModelSection(Section):
             "`package:NAME`: the GGUF in an installed Python package"
         ),
     )
-    engine: Literal["hf", "vllm", "server"] = Field(
+    engine: Literal["hf", "vllm", "ray", "server"] = Field(
         "hf",
         description=(
-            "what answers: transformers here, vLLM in a process that the run starts, or a server with an "
-            "OpenAI-compatible API that somebody else starts"
+            "what answers: transformers here, vLLM in a process that the run starts, replicas of either on a "
+            "Ray cluster, or a server with an OpenAI-compatible API that somebody else starts"
         ),
     )
+    ray: RaySection = Field(default_factory=RaySection)
     engine_python: str | None = Field(
         None, description="vllm: the Python of the environment that holds it; this one where not given"
     )
@@ -151,7 +174,7 @@ class ModelSection(Section):
                 f"model.{key} is set, but model.engine = {self.engine!r} does not use it: set model.engine "
                 "= server, or unset it"
             )
-        if self.engine != "vllm" and self.engine_args:
+        if self.engine_args and "vllm" not in (self.engine, self.engine == "ray" and self.ray.engine):
             raise ValueError(
                 f"model.engine_args is set, but model.engine = {self.engine!r} does not use it: set "
                 "model.engine = vllm, or unset it"

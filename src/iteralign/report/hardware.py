@@ -16,7 +16,7 @@ TRAINING_SHARE: Final = 0.35
 """Of the peak arithmetic, what a training reaches."""
 BANDWIDTH_SHARE: Final = 0.6
 """Of the memory's bandwidth, what generation reaches."""
-STEP_SECONDS: Final = {"hf": 0.02, "vllm": 0.002, "server": 0.002}
+STEP_SECONDS: Final = {"hf": 0.02, "vllm": 0.002, "ray": 0.02, "server": 0.002}
 """Of a step of generation beside the device's work: what launching it takes (`hf`: as an H200 showed)."""
 CPU_FLOPS: Final = 2e10
 """What two cores reach: the engine's own count of 20 seconds' work."""

@@ -86,7 +86,10 @@ _ENGINE = frozenset(
 )
 REACH = {
     "oracle": _SERVER | _ENGINE | {"max_tokens", "proposer_url"},
-    "model": _SERVER | _ENGINE | {"batch_size", "served_as", "device", "max_context", "engine_python"},
+    "model": _SERVER
+    | _ENGINE
+    | {"batch_size", "served_as", "device", "max_context", "engine_python"}
+    | {"cluster", "replicas", "gpus", "cpus"},
     "evaluation": frozenset({"lm_eval_code"}),
 }
 """How a server is reached, where and how much at once, what fits and what may run: nothing that alters a kept
