@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
+import yaml
 
 from iteralign import errors
 from iteralign.cli.main import app
 from iteralign.cli.options import BROKEN_PIPE
+from iteralign.recipe.iteralign import Recipe
 
-PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 
 
 def commands(group: Any, path: str = "iteralign") -> Iterator[tuple[str, Any]]:
@@ -51,3 +54,15 @@ def test_the_exit_codes_are_those_of_the_errors() -> None:
         if issubclass(kind, errors.EngineError) and kind is not errors.EngineError:
             continue
         assert f"`{kind.__name__}`" in rows[str(kind.exit_code)] or kind is errors.EngineError
+
+
+def test_recipes_on_the_pages_of_engines_are_recipes() -> None:
+    found = []
+    for page in ("vllm.md", "cluster.md"):
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        for block in re.findall(r"^```yaml\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
+            given = yaml.safe_load(block)
+            if "apiVersion" not in given:
+                found.append(Recipe.model_validate(given))
+    assert {r.model.engine for r in found} == {"hf", "vllm", "ray"}
+    assert any(r.oracle.engine == "vllm" for r in found)

@@ -68,6 +68,10 @@ def _test_part(plan: Mapping[str, Any]) -> list[str]:
 
 def _model(section: Mapping[str, Any]) -> str:
     """What is aligned, and who serves it."""
+    if section.get("engine") == "vllm":
+        return f"{section['name']} (vLLM, in a process of its own)"
+    if section.get("engine") == "ray":
+        return f"{section['name']} (replicas of {section['ray']['engine']} on a Ray cluster)"
     if section.get("engine") != "server":
         return str(section["name"])
     served_as = section["served_as"] or section["name"]

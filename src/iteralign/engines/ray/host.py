@@ -26,6 +26,8 @@ from iteralign.records.iteralign import Checkpoint
 from iteralign.text.printable import one_line
 
 ROUNDS = 4
+USUAL = 8
+"""Replicas that are counted with where a recipe does not say how many."""
 FAILURES = 3
 """Replicas that end before they answer, one after the other, until it is said why."""
 _MOMENT = 0.5
@@ -118,13 +120,15 @@ class RayHost:
         ]
         return Joined[Any](parts).whole(spread(own, pool, self.warn))
 
-    def size(self) -> int:
-        """Replicas, as they are meant."""
-        return self._cluster.replicas or (1 if self._replicas is None else self._replicas.wanted)
+    @property
+    def asked(self) -> int:
+        """Replicas by the settings alone: parts of a run are cut alike in all its sessions."""
+        return self._cluster.replicas or USUAL
 
     def _part(self, chats: int) -> int:
-        """Chats of a part. It does not follow from which replicas are alive: a resumed part is the same."""
-        return max(1, min(self.rows, math.ceil(chats / self.size())))
+        """Chats of a part, so that all replicas have some. It does not follow from which are alive."""
+        wanted = self.asked if self._replicas is None else self._replicas.wanted
+        return max(1, min(self.rows, math.ceil(chats / wanted)))
 
 
 class RayPolicy:
@@ -140,8 +144,8 @@ class RayPolicy:
         return self._host.fingerprint(self.checkpoint)
 
     def pace(self) -> tuple[float, int]:
-        """Chats of a few rounds of all replicas (``protocols.Paced``)."""
-        return math.inf, ROUNDS * self._host.rows * self._host.size()
+        """Chats of a few rounds of all replicas (``protocols.Paced``), as many as are asked for."""
+        return math.inf, ROUNDS * self._host.rows * self._host.asked
 
     def generate(self, chats: Sequence[Chat], params: SamplingParams) -> list[Completion]:
         """One completion per chat, in order. Raises the first chat's ``EngineError``."""
