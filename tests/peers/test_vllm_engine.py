@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 BASE = Checkpoint(path=str(ORGANISM_PATH))
 GREEDY = SamplingParams(max_new_tokens=48, temperature=0.0, seed=3)
-CHATS: list[Chat] = [(Message("user", p.text),) for p in red_team_set()[:40]]
+CHATS: list[Chat] = [(Message("user", p.text),) for p in red_team_set()[:24]]
 SAME = Settings(python=str(PEERS / "bin" / "python"), rows=16, rank=16, timeout=600.0)
 """As the run below starts it: a start takes most of a minute, so that all tests use one process."""
 RUN: dict[str, Any] = {
@@ -140,7 +140,7 @@ def test_answers_and_scores_are_those_of_transformers(
         with theirs.serve(checkpoint) as a, ours.serve(checkpoint) as b:
             answers = [c.text for c in b.generate(CHATS, GREEDY)]
             # a tie may fall either way: an adapter is merged here, and beside its base there
-            assert sum(c.text == t for c, t in zip(a.generate(CHATS, GREEDY), answers, strict=True)) >= 39
+            assert sum(c.text == t for c, t in zip(a.generate(CHATS, GREEDY), answers, strict=True)) >= 23
             scores = zip(a.logprobs(CHATS[:8], answers[:8]), b.logprobs(CHATS[:8], answers[:8]), strict=True)
             for x, y in scores:
                 assert x.tokens == y.tokens

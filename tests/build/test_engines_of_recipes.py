@@ -1,0 +1,92 @@
+"""From a recipe to vLLM and Ray: what is missing is told before anything is made, nothing starts early."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iteralign import align
+from iteralign.build import installed
+from iteralign.build.models import host
+from iteralign.build.oracle import chat_endpoints, oracle
+from iteralign.build.ray import replica
+from iteralign.build.vllm import settings_of
+from iteralign.engines.hf.host import HFHost
+from iteralign.engines.ray.host import RayHost
+from iteralign.engines.vllm.host import VLLMHost
+from iteralign.engines.vllm.judging import VLLMChat
+from iteralign.engines.vllm.policy import VLLMPolicy
+from iteralign.errors import EngineError, RecipeError
+from iteralign.recipe.load import load_recipe
+from iteralign.report.plan import _model
+
+
+@pytest.mark.parametrize(
+    ("engine", "remedy"),
+    [
+        ("model.engine=vllm", r"pip install 'iteralign\[vllm\]'.*model\.engine_python"),
+        ("oracle.engine=vllm", r"pip install 'iteralign\[vllm\]'"),
+        ("model.engine=ray", r"model\.engine = ray needs ray.*pip install 'iteralign\[ray\]'"),
+    ],
+)
+def test_what_is_missing_is_told_with_its_extra_before_a_directory_is_made(
+    engine: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = installed._is_there
+    monkeypatch.setattr(installed, "_is_there", lambda name: name != "ray" and there(name))
+    judge = ["oracle.kind=local", "oracle.model=organism"] if engine.startswith("oracle") else []
+    with pytest.raises(EngineError, match=remedy):
+        align("smoke", tmp_path / "run", overrides=[*judge, engine])
+    assert not (tmp_path / "run").exists()
+
+
+def test_engines_are_made_of_their_words_and_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iteralign.build.vllm.find", lambda settings: None)
+    monkeypatch.setattr(installed, "_is_there", lambda name: True)
+    sets = ["training.method=lora", "training.lora_r=12", 'model.engine_args={"tensor-parallel-size": 2}']
+    served = load_recipe("smoke", ["model.engine=vllm", *sets])
+    assert isinstance(host(served), VLLMHost)
+    assert settings_of(served, "model").rank == 12
+    assert settings_of(served, "model").arguments == {"tensor-parallel-size": 2}
+    assert settings_of(load_recipe("smoke", ["model.engine=vllm"]), "model").rank is None
+    spread = host(load_recipe("smoke", ["model.engine=ray", "model.ray.replicas=3"]))
+    assert isinstance(spread, RayHost)
+    assert isinstance(replica(spread._given, lambda c: c.path, print), HFHost)
+    assert _model(served.model.model_dump()) == "organism (vLLM, in a process of its own)"
+
+
+@pytest.mark.parametrize(("kind", "inner"), [("chat", VLLMChat), ("local", VLLMPolicy)])
+def test_a_judge_in_vllm_is_no_endpoint_of_others(kind: str, inner: Any) -> None:
+    recipe = load_recipe("smoke", [f"oracle.kind={kind}", "oracle.engine=vllm", "oracle.model=organism"])
+    judge: Any = oracle(recipe, print)
+    assert chat_endpoints(recipe) == []  # no key, no price, no question before the run
+    assert any(isinstance(v, inner) for v in (*vars(judge).values(), *vars(judge._judge).values()))
+    assert settings_of(recipe, "oracle").structured == (kind == "chat")
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        (["model.engine_args={enforce-eager: true}"], "model.engine = 'hf' does not use it"),
+        (
+            ["model.engine=vllm", "model.engine_args={trust-remote-code: true}"],
+            "not an argument that may be given",
+        ),
+        (
+            ["model.engine=vllm", "model.engine_args={quantization: '/x; y'}"],
+            "not a number, a switch or a word",
+        ),
+        (["oracle.engine=vllm"], "oracle.kind = 'embedded' has none"),
+        (
+            ["oracle.engine=vllm", "oracle.kind=chat", "oracle.model=m", "oracle.base_url=http://h/v1"],
+            "unset one of",
+        ),
+        (["oracle.engine=vllm", "oracle.kind=chat", "oracle.model=m", "oracle.proposer=n"], "unset one of"),
+        (["model.engine=ray", "model.ray.cluster=ray://elsewhere:10001"], "it must be `auto` or `local`"),
+    ],
+)
+def test_what_an_engine_does_not_take_is_refused(sets: list[str], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("smoke", sets)
