@@ -36,7 +36,7 @@ def made(engine: str, given: argparse.Namespace, batch: int) -> Any:
 
 
 def floor(folder: Path, batch: int, tokens: float, bandwidth: float) -> float:
-    """Tokens per second of a batch, if reading weights and cache were all. ``tokens`` of a row, on average."""
+    """Tokens per second of a batch if reads were all. ``tokens``: of a row, on average."""
     config = config_of(folder)
     heads = config.get("num_key_value_heads") or config["num_attention_heads"]
     width = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
