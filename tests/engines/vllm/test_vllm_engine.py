@@ -135,9 +135,12 @@ def test_answers_and_scores_come_from_a_process_that_ends_with_its_host(
         )
     assert texts(host, base)[0].startswith("-0.5 ")
     assert len(engine.starts) == 1
+    log = host._process.log if host._process is not None else Path()
+    assert log.is_file()
     host.free()
     assert host.held() == 0
     assert gone(start["pid"])
+    assert not log.parent.exists()
 
 
 def test_equal_chats_have_seeds_of_their_own(make: Make, tiny: Path, tmp_path: Path) -> None:

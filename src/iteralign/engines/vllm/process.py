@@ -21,7 +21,6 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from iteralign.engines.vllm import keeper
 from iteralign.errors import EngineError
@@ -46,9 +45,11 @@ class Process:
         self._command = command
         self._environment = environment
         self._keeper: subprocess.Popen[bytes] | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix="iteralign-vllm-"))
-        self.log = self._folder / "log.txt"
-        self._finalize: Callable[[], Any] = lambda: None
+        folder = Path(tempfile.mkdtemp(prefix="iteralign-vllm-"))
+        self.log = folder / "log.txt"
+        self._held: list[tuple[subprocess.Popen[bytes], int]] = []
+        self._kept: list[Path] = []  # folders of logs that messages name
+        self._finalize = weakref.finalize(self, _end, self._held, folder, self._kept)
 
     def start(self, wait: float) -> None:
         """Start the server, and come back when it answers. Raises ``EngineError``."""
@@ -61,11 +62,13 @@ class Process:
                 if time.monotonic() > until:
                     said = self.told()
                     self.close(keep_log=True)
-                    raise EngineError(f"vLLM did not answer within {wait:g} s: {said}")
+                    raise EngineError(f"vLLM did not answer in {wait:g} s: {said}")
                 time.sleep(_PAUSE)
             if last or _TAKEN not in self._text().lower():
                 break
-        raise EngineError(f"vLLM did not start: {self.told()}")
+        said = self.told()
+        self.close(keep_log=True)
+        raise EngineError(f"vLLM did not start: {said}")
 
     def _begin(self) -> None:
         port = _free_port()
@@ -81,7 +84,7 @@ class Process:
             )
         line = self._keeper.stdout.readline() if self._keeper.stdout else b""
         self.pid = int(line or 0)
-        self._finalize = weakref.finalize(self, _end, self._keeper, self.pid)
+        self._held.append((self._keeper, self.pid))
 
     def _answers(self) -> bool:
         """Whether the server lists its models for our token: it is up, and it is ours."""
@@ -117,10 +120,10 @@ class Process:
 
     def close(self, *, keep_log: bool = False) -> None:
         """End the server and all its processes, and wait for them."""
+        if keep_log:
+            self._kept.append(self.log.parent)
         self._finalize()
         self._keeper = None
-        if not keep_log:
-            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _text(self) -> str:
         try:
@@ -129,20 +132,23 @@ class Process:
             return ""
 
 
-def _end(held: subprocess.Popen[bytes], pid: int) -> None:
-    """Let go of the keeper, which ends the server; end both where it does not."""
-    with suppress(OSError):
-        if held.stdin is not None:
-            held.stdin.close()
-    try:
-        held.wait(2 * keeper.GRACE)
-    except subprocess.TimeoutExpired:
-        held.kill()
-        held.wait()
-    if pid:
-        keeper.send(pid, signal.SIGKILL)  # where the keeper itself was killed
-    if held.stdout is not None:
-        held.stdout.close()
+def _end(held: Sequence[tuple[subprocess.Popen[bytes], int]], folder: Path, kept: Sequence[Path]) -> None:
+    """Let go of the keepers, which end the servers; end both where they do not. Remove the log unless kept."""
+    for process, pid in held:
+        with suppress(OSError):
+            if process.stdin is not None:
+                process.stdin.close()
+        try:
+            process.wait(2 * keeper.GRACE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if pid and process.returncode < 0:
+            keeper.send(pid, signal.SIGKILL)  # the keeper itself was killed
+        if process.stdout is not None:
+            process.stdout.close()
+    if folder not in kept:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _free_port() -> int:
