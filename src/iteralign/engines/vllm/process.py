@@ -133,7 +133,7 @@ class Process:
 
 
 def _end(held: Sequence[tuple[subprocess.Popen[bytes], int]], folder: Path, kept: Sequence[Path]) -> None:
-    """Let go of the keepers, which end the servers; end both where they do not. Remove the log unless kept."""
+    """Let go of the keepers, which end the servers, or end both. Remove the log unless it is kept."""
     for process, pid in held:
         with suppress(OSError):
             if process.stdin is not None:
