@@ -250,6 +250,7 @@ UNUSED = {
     "model.base_url",
     "model.served_as",
     "evaluation.every",
+    *(f"training.{k}" for k in ("weights", "gpus", "strategy")),
     *(f"oracle.{k}" for k in ("kind", "model", "proposer", "base_url", "jurors")),
     *(f"oracle.{k}" for k in ("proposer_url", "family", "threshold")),
 }
@@ -278,7 +279,8 @@ def _value(name: str, default: Any) -> st.SearchStrategy[Any]:
             st.fixed_dictionaries({"input": st.floats(0, 99), "output": st.floats(0, 99)}),
             max_size=3,
         )
-    if "`" in words and "null" not in words:
+    if "`" in words.removesuffix(", or `null`"):
+        words = words.removesuffix(", or `null`")
         options = [w.strip("` ") for w in words.removeprefix("one of ").replace(" or ", ",").split(",")]
         return st.sampled_from([{"true": True, "false": False}.get(o, o) for o in options])
     if words.startswith("a whole number"):

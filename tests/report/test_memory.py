@@ -17,8 +17,8 @@ from iteralign.engines.hf.pace import CPU_WORK
 from iteralign.errors import RecipeError
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import load_recipe, shipped
-from iteralign.recipe.sections import TrainingSection
 from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.recipe.training import TrainingSection
 from iteralign.records.iteralign import Checkpoint
 from iteralign.report.forecast import Sizes, as_dict
 from iteralign.report.forecast import forecast as planned
@@ -34,13 +34,17 @@ HERE = Device(name="this card", hardware=Hardware(None, None, 60e9), here=True, 
 
 
 @pytest.mark.parametrize(
-    ("method", "wide", "measured"),
-    [("full", 4, 109.4e9), ("full", 2, 55.4e9), ("lora", 4, 18.7e9)],
+    ("settings", "measured"),
+    [
+        ({}, 109.4e9),
+        ({"weights": "bfloat16"}, 55.4e9),  # a plain loop, with moments in bfloat16
+        ({"method": "lora"}, 18.7e9),
+    ],
 )
-def test_the_memory_of_a_training_is_what_an_h200_showed(method: Any, wide: int, measured: float) -> None:
+def test_the_memory_of_a_training_is_what_an_h200_showed(settings: Any, measured: float) -> None:
     """Llama-2-7B's shape, 8 x 1,024 tokens."""
-    training = TrainingSection(method=method, batch_size=8, max_length=1024)
-    assert training_bytes(LLAMA, training, wide=wide) == pytest.approx(measured, rel=0.15)
+    training = TrainingSection(batch_size=8, max_length=1024).model_copy(update=settings)
+    assert training_bytes(LLAMA, training) == pytest.approx(measured, rel=0.15)
 
 
 @pytest.mark.parametrize(("batch", "measured"), [(20, 764), (64, 2460), (256, 5996)])
@@ -62,9 +66,12 @@ def test_the_pace_of_answers_is_what_an_h200_showed(batch: int, measured: float)
 
 
 def test_weights_are_shared_by_gpus_and_activations_are_not() -> None:
-    training = TrainingSection(batch_size=8, max_length=1024)
-    one, eight = (training_bytes(LLAMA, training, gpus=n) for n in (1, 8))
-    assert 16 * LLAMA.parameters / 8 < eight < one / 5
+    one, fsdp, ddp = (
+        training_bytes(LLAMA, TrainingSection(batch_size=8, max_length=1024, **more))
+        for more in ({}, {"gpus": 8}, {"gpus": 8, "strategy": "ddp"})
+    )
+    assert 16 * LLAMA.parameters / 8 < fsdp < one / 5
+    assert 16 * LLAMA.parameters < ddp <= one
 
 
 def test_a_cpu_is_planned_by_the_engines_own_pace() -> None:
@@ -73,10 +80,13 @@ def test_a_cpu_is_planned_by_the_engines_own_pace() -> None:
 
 def test_the_remedy_for_7b_on_80_gb_is_named_with_what_it_takes() -> None:
     recipe = load_recipe("paper-llama2-7b-harmfulqa", ["training.batch_size=8"])
+    alone = as_dict(planned(recipe, HARMFULQA, parse_hardware("h100")))
+    (said,) = (line for line in plan_lines(alone, recipe.model_dump(mode="json")) if "NOT fit" in line)
+    assert "h100 has 80 GB: training.optimizer = adamw-8bit fits in 69 GB" in said
     plan = as_dict(planned(recipe, HARMFULQA, parse_hardware("h100x8")))
     page = "\n".join(plan_lines(plan, recipe.model_dump(mode="json")))
     assert "does NOT fit: training.method = full on 6.7 billion weights needs about 109 GB" in page
-    assert "each device of h100x8 has 80 GB: training.method = lora fits in 19 GB" in page
+    assert "each device of h100x8 has 80 GB: training.gpus = 8 fits in 14 GB" in page
     assert "on h100x8 beside the oracle's replies: an estimate" in page
     assert "not measured" in page
 
@@ -127,7 +137,7 @@ def test_the_device_here_is_warned_of_before_a_run(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(forecasts, "shape_of", lambda _: LLAMA)
     (said,) = [t for t in warnings_before(recipe, tmp_path) if "memory" in t]
     assert "will most likely run out of memory" in said
-    assert "training.method = lora fits in" in said
+    assert "training.optimizer = adamw-8bit, training.weights = bfloat16 fits in" in said
 
 
 def test_self_align_says_it_by_the_names_of_its_trainings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from iteralign.errors import TrainingError
-from iteralign.recipe.sections import TrainingSection
+from iteralign.recipe.training import TrainingSection
 
 
 def arguments(settings: TrainingSection, out: Path, *, device: str, bf16: bool, seed: int) -> Any:
@@ -29,7 +29,7 @@ def arguments(settings: TrainingSection, out: Path, *, device: str, bf16: bool, 
     made = SFTConfig(
         output_dir=str(out),
         num_train_epochs=settings.epochs,
-        per_device_train_batch_size=settings.batch_size,
+        per_device_train_batch_size=settings.batch_size // settings.processes,
         gradient_accumulation_steps=settings.gradient_accumulation,
         learning_rate=settings.learning_rate,
         lr_scheduler_type=schedule,
@@ -49,12 +49,20 @@ def arguments(settings: TrainingSection, out: Path, *, device: str, bf16: bool, 
         save_steps=settings.save_steps or 500,
         save_total_limit=1,
         dataloader_pin_memory=device == "cuda",
-        **{checkpointing: device != "cpu"},
+        use_liger_kernel=settings.kernels == "liger",
+        **{checkpointing: _checkpoints(settings, device)},
     )
     if made.n_gpu > 1:
         # transformers would multiply the batch by the GPUs that it sees, and the result with it
         made._n_gpu = 1
     return made
+
+
+def _checkpoints(settings: TrainingSection, device: str) -> bool:
+    """Whether the trainer switches activation checkpointing on; a selective one is no matter of its."""
+    if settings.activation_checkpointing is None:
+        return device != "cpu"
+    return settings.activation_checkpointing == "full"
 
 
 def adapter(settings: TrainingSection) -> Any:

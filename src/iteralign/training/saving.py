@@ -104,25 +104,30 @@ def merged(model: Any, warn: Callable[[str], None], *, serving: str) -> Any:
     return model.unload()
 
 
-def save_whole(model: Any, tokenizer: Any, out: Path, as_it_was: AsItWas) -> Memory:
-    """Weights in float32, configuration, and tokenizer with its chat template.
+def save_whole(
+    model: Any, tokenizer: Any, out: Path, as_it_was: AsItWas, *, precision: str = "float32"
+) -> Memory:
+    """Weights in this precision, configuration, and tokenizer with its chat template.
 
     ``as_it_was``: what configurations the start had. Returns what was in memory, for the proof.
     """
-    model = model.to("cpu").float().eval()
+    model = model.to("cpu").eval()
+    if precision == "float32":
+        model = model.float()
     as_it_was.restore(model, tokenizer)
     model.save_pretrained(out)
     (out / "generation_config.json").write_text(as_it_was.generation(tokenizer), encoding="utf-8")
     tokenizer.save_pretrained(out)
-    return Memory(digests(model), probe_total(model, tokenizer))
+    return Memory(digests(model), probe_total(model, tokenizer), precision)
 
 
-def save_adapter(model: Any, tokenizer: Any, out: Path) -> Memory:
+def save_adapter(model: Any, tokenizer: Any, out: Path, *, precision: str = "float32") -> Memory:
     """The adapter, its configuration, and the tokenizer with its chat template.
 
+    The base, in ``precision``, stays where it is and as it is: a large one would not fit the host twice.
     Returns what was in memory, for the proof.
     """
-    model = model.to("cpu").eval()
+    model = model.eval()
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
@@ -135,7 +140,7 @@ def save_adapter(model: Any, tokenizer: Any, out: Path) -> Memory:
     }
     (out / ADAPTER_FILE).write_text(json.dumps(ordered, indent=1), encoding="utf-8")
     tokenizer.save_pretrained(out)
-    return Memory(digests(model.get_base_model()))
+    return Memory(digests(model.get_base_model()), precision=precision)
 
 
 def seal(out: Path) -> None:
