@@ -12,6 +12,7 @@ from typing import Any
 
 from iteralign.errors import TrainingError
 from iteralign.recipe.training import TrainingSection
+from iteralign.training.process_group import reads_once
 
 
 def arguments(settings: TrainingSection, out: Path, *, device: str, bf16: bool, seed: int) -> Any:
@@ -49,13 +50,29 @@ def arguments(settings: TrainingSection, out: Path, *, device: str, bf16: bool, 
         save_steps=settings.save_steps or 500,
         save_total_limit=1,
         dataloader_pin_memory=device == "cuda",
+        **_shared(settings),
         use_liger_kernel=settings.kernels == "liger",
         **{checkpointing: _checkpoints(settings, device)},
     )
-    if made.n_gpu > 1:
+    if made.n_gpu > 1 and settings.processes == 1:
         # transformers would multiply the batch by the GPUs that it sees, and the result with it
         made._n_gpu = 1
     return made
+
+
+def _shared(settings: TrainingSection) -> dict[str, Any]:
+    """How processes share a model; nothing for one alone."""
+    if settings.processes == 1:
+        return {}
+    if settings.shares == 1:
+        return {"ddp_find_unused_parameters": False}
+    fsdp = {
+        "version": 2,
+        "state_dict_type": "SHARDED_STATE_DICT",
+        "reshard_after_forward": True,
+        "cpu_ram_efficient_loading": reads_once(settings),
+    }
+    return {"fsdp": True, "fsdp_config": fsdp}
 
 
 def _checkpoints(settings: TrainingSection, device: str) -> bool:

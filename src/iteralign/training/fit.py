@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from iteralign.training.arguments import adapter, arguments, stop_when_diverged
 from iteralign.training.as_it_was import AsItWas
 from iteralign.training.blending import blend, trained_weights
 from iteralign.training.optimizers import optimizer, step_by_step
+from iteralign.training.process_group import compute_in_bfloat16, fill, gathered, join, leave
 from iteralign.training.quantised import load_in_4_bits, on_whole_weights
 from iteralign.training.rows import Rows, assert_one_format, dataset
 from iteralign.training.saving import last_state, merged, must_be_finite, save_adapter, save_whole
@@ -66,25 +67,40 @@ class Fitted:
     left_out: dict[str, int]
 
 
-def fit(work: Work, examples: Collection[TrainingExample], warn: Callable[[str], None]) -> Fitted:
-    """Train and save. Raises ``TrainingError``, and ``EngineError`` where the start cannot be loaded."""
+def fit(work: Work, examples: Collection[TrainingExample], warn: Callable[[str], None]) -> Fitted | None:
+    """Train and save; one of several processes returns None but for the first.
+
+    Raises ``TrainingError``, and ``EngineError`` where the start cannot be loaded.
+    """
     quiet()
     from transformers import set_seed
 
     s = work.settings
     device = pick_device(work.device)
+    if s.processes > 1:
+        join(s, device)
     precision = pick_dtype(work.dtype, device)
     model, tokenizer = started(work, device, precision, warn)
     was = AsItWas(model)
     rows = Rows(tokenizer, s.max_length, warn)
     before = trained_weights(model) if s.blend and not work.begins_adapter else None
     data, known = dataset(rows.of(examples))
-    state = last_state(work.out, work.attempt)
+    state = last_state(work.out, work.attempt, s)
     set_seed(work.seed)
     trainer = trainer_of(work, model, tokenizer, data, device=device, precision=precision)
     assert_one_format(trainer, known)
     run(trainer, s, device, state)
     losses = [{"step": h["step"], "loss": h["loss"]} for h in trainer.state.log_history if "loss" in h]
+    if s.processes > 1:
+        parts = gathered(trainer.model, s)
+        del model, trainer
+        sweep()
+        if not leave():
+            return None
+        trained, was = _whole(work, parts, precision, warn)
+        must_be_finite(trained, losses, s.learning_rate)
+        memory = save(trained, tokenizer, work, was, precision, warn)
+        return _fitted(memory, data, losses, rows)
     # without the wrapper, else the probe would run in bfloat16
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     must_be_finite(trained, losses, s.learning_rate)
@@ -95,7 +111,30 @@ def fit(work: Work, examples: Collection[TrainingExample], warn: Callable[[str],
         trained = _on_whole_weights(trained, work, precision, warn)
         was = AsItWas(trained.get_base_model())
     memory = save(trained, tokenizer, work, was, precision, warn)
-    return Fitted(memory=memory, rows=len(data), losses=losses, left_out=dict(sorted(rows.left_out.items())))
+    return _fitted(memory, data, losses, rows)
+
+
+def _fitted(memory: Memory, data: Any, losses: list[dict[str, float]], rows: Rows) -> Fitted:
+    left_out = dict(sorted(rows.left_out.items()))
+    return Fitted(memory=memory, rows=len(data), losses=losses, left_out=left_out)
+
+
+def _whole(
+    work: Work, parts: dict[str, Any], precision: str, warn: Callable[[str], None]
+) -> tuple[Any, AsItWas]:
+    """The trained weights, gathered from all processes, in a model on the CPU."""
+    from peft import get_peft_model
+
+    s = work.settings
+    merges = work.adapts and not s.keep_adapter
+    alone = replace(work, settings=s.model_copy(update={"method": "lora"})) if s.method == "qlora" else work
+    # a sum is kept in float32, and so is what it is added to
+    model, _ = started(alone, "cpu", "float32" if merges else precision, warn)
+    was = AsItWas(model)
+    if work.adapts and not work.goes_on:
+        model = get_peft_model(model, adapter(s))
+    fill(model, parts)
+    return model, was
 
 
 def started(work: Work, device: str, precision: str, warn: Callable[[str], None]) -> tuple[Any, Any]:
@@ -139,6 +178,8 @@ def trainer_of(work: Work, model: Any, tokenizer: Any, data: Any, *, device: str
         optimizer_cls_and_kwargs=optimizer(s),
     )
     trainer.remove_callback(PrinterCallback)
+    if s.shares > 1 and mixed:
+        compute_in_bfloat16(trainer)
     return trainer
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from iteralign.engines.digests import digests
 from iteralign.engines.probe import Memory, probe_total
 from iteralign.engines.weights import ADAPTER_FILE
 from iteralign.errors import TrainingError
+from iteralign.recipe.training import TrainingSection
 from iteralign.text.printable import count_of
 from iteralign.training.arguments import diverged
 from iteralign.training.as_it_was import AsItWas
@@ -25,15 +27,19 @@ TRAINING_MARK = "attempt"
 """Names the training that works in a folder, so that no other goes on from its trainer checkpoints."""
 ROUNDED = 0.25
 """A share of a change: more, rounded away by what serves it, is warned of."""
-_STATE = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
+_STATE = ("trainer_state.json", "scheduler.pt")
+_ALONE = ("optimizer.pt",)
+_SHARDED = ("optimizer_0/.metadata", "pytorch_model_fsdp_0/.metadata")
+"""Of weights and moments that are split over processes; each list is written last."""
 _SCRAPS = ("training_args.bin", "README.md", TRAINING_MARK)
 
 
-def last_state(out: Path, attempt: str) -> Path | None:
+def last_state(out: Path, attempt: str, settings: TrainingSection) -> Path | None:
     """The last whole trainer checkpoint of this very training, if a killed process left one.
 
-    Anything else is cleared away.
+    Anything else is cleared away; of several processes the first one does it.
     """
+    first = settings.processes == 1 or os.environ.get("RANK") == "0"
     out.mkdir(parents=True, exist_ok=True)
     mark = out / TRAINING_MARK
     found = sorted(
@@ -42,11 +48,12 @@ def last_state(out: Path, attempt: str) -> Path | None:
         reverse=True,
     )
     ours = mark.is_file() and mark.read_text(encoding="utf-8") == attempt
-    state = next((p for p in found if ours and _is_whole(p)), None)
-    for folder in found:
+    state = next((p for p in found if ours and _is_whole(p, settings)), None)
+    for folder in found if first else []:
         if folder != state:
             shutil.rmtree(folder)
-    mark.write_text(attempt, encoding="utf-8")
+    if first:
+        mark.write_text(attempt, encoding="utf-8")
     return state
 
 
@@ -148,8 +155,8 @@ def seal(out: Path) -> None:
 
     transformers writes weights that only their owner can read.
     """
-    for folder in out.glob("checkpoint-*"):
-        shutil.rmtree(folder)
+    for folder in [*out.glob("checkpoint-*"), out / "ranks"]:
+        shutil.rmtree(folder, ignore_errors=True)
     for name in _SCRAPS:
         (out / name).unlink(missing_ok=True)
     for file in out.iterdir():
@@ -157,9 +164,12 @@ def seal(out: Path) -> None:
             file.chmod(0o644)
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_whole(folder: Path, settings: TrainingSection) -> bool:
     """A trainer checkpoint is written file by file, its state last."""
-    if not all((folder / name).is_file() for name in _STATE):
+    names = [*_STATE, *(_SHARDED if settings.shares > 1 else _ALONE)]
+    count = settings.processes
+    names += ["rng_state.pth"] if count == 1 else [f"rng_state_{i}.pth" for i in range(count)]
+    if not all((folder / name).is_file() for name in names):
         return False
     try:
         json.loads((folder / _STATE[0]).read_text(encoding="utf-8"))

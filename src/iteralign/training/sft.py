@@ -20,6 +20,7 @@ from iteralign.errors import LeftOut, TrainingError
 from iteralign.recipe.training import TrainingSection
 from iteralign.records.iteralign import Checkpoint, TrainingExample
 from iteralign.training.fit import Work, fit, sweep
+from iteralign.training.ranks import fit_on_ranks
 from iteralign.training.rows import encoded
 from iteralign.training.saving import TRAINING_LOG, seal
 
@@ -151,7 +152,12 @@ class SFT:
             out=out,
             attempt=attempt,
         )
-        found = fit(work, examples, self._warn)
+        if self._settings.processes > 1:
+            found = fit_on_ranks(work, examples, self._warn)
+        else:
+            alone = fit(work, examples, self._warn)
+            assert alone is not None
+            found = alone
         log = {
             "settings": self._depended_on(self._settings),
             "start": start.id,
