@@ -24,6 +24,7 @@ from typing import Any
 
 from iteralign.recipe.training import TrainingSection
 from iteralign.training.fit import Work, run, trainer_of
+from iteralign.training.process_group import join
 
 LLAMA_7B = {
     "vocab_size": 32_000,
@@ -51,6 +52,7 @@ SPEED: dict[str, dict[str, Any]] = {
     "lora": {"method": "lora"},
     "full, bf16, 8-bit, none, liger": NARROW | {"activation_checkpointing": "none"} | LIGER,
     "lora, none, liger": {"method": "lora", "activation_checkpointing": "none"} | LIGER,
+    "lora, none": {"method": "lora", "activation_checkpointing": "none"},
     "full, float32": {},
 }
 CURVES: dict[str, dict[str, Any]] = {
@@ -67,6 +69,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3600, help="no case begins later than this")
     parser.add_argument("--layers", type=int, help="speed: fewer layers, to try it out")
     parser.add_argument("--small", action="store_true", help="speed: a tiny shape on the CPU, to try it out")
+    parser.add_argument("--only", nargs="*", help="speed: these cases")
+    parser.add_argument("--gpus", type=int, help="speed: under torchrun, 8 rows a GPU")
     parser.add_argument("--model", type=Path, help="curves: a folder")
     parser.add_argument("--text", type=Path, nargs="*", default=[], help="curves: files to learn")
     parser.add_argument("--steps", type=int, default=300)
@@ -115,10 +119,12 @@ def speed(given: argparse.Namespace) -> list[dict[str, Any]]:
         shape |= {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "vocab_size": 512}
         shape |= {"num_attention_heads": 4, "num_key_value_heads": 4}
     cases: list[tuple[str, Callable[[], dict[str, Any]]]] = [
-        (name, lambda s=settings: ours(shape, s)) for name, settings in SPEED.items()
+        (name, lambda s=settings: ours(shape, s, given.gpus or 1)) for name, settings in SPEED.items()
     ]
     cases.insert(1, ("plain loop, bf16, fused adamw", lambda: plain(shape)))
     found = []
+    if given.only:
+        cases = sorted((c for c in cases if c[0] in given.only), key=lambda c: given.only.index(c[0]))
     for name, case in cases:
         if time.monotonic() - began > given.seconds:
             found.append({"case": name, "left out": "no time"})
@@ -132,16 +138,20 @@ def speed(given: argparse.Namespace) -> list[dict[str, Any]]:
     return found
 
 
-def ours(shape: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def ours(shape: dict[str, Any], changes: dict[str, Any], gpus: int) -> dict[str, Any]:
     """Our trainer on random weights and random rows."""
     from datasets import Dataset
     from transformers import TrainerCallback
 
-    settings = TrainingSection(batch_size=BATCH, max_length=LENGTH, learning_rate=1e-5, **changes)
+    if gpus > 1:
+        changes = changes | {"gpus": gpus}
+    settings = TrainingSection(batch_size=BATCH * gpus, max_length=LENGTH, learning_rate=1e-5, **changes)
     device = place()
+    if gpus > 1:
+        join(settings, device)
     model = random_model(shape, settings.held_in if settings.method == "full" else "bfloat16")
     parameters = sum(p.numel() for p in model.parameters())
-    rows = random_rows(shape["vocab_size"], BATCH * STEPS)
+    rows = random_rows(shape["vocab_size"], BATCH * gpus * STEPS)
     data = Dataset.from_list([{"input_ids": r, "labels": r} for r in rows])
     at: list[float] = []
 
@@ -172,7 +182,7 @@ def ours(shape: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         forget_peak()
         run(trainer, settings, device, None)
     losses = [h["loss"] for h in trainer.state.log_history if "loss" in h]
-    return figures(parameters, [b - a for a, b in zip(at[::2], at[1::2], strict=True)], losses)
+    return figures(parameters, [b - a for a, b in zip(at[::2], at[1::2], strict=True)], losses, gpus)
 
 
 def plain(shape: dict[str, Any]) -> dict[str, Any]:
@@ -201,7 +211,8 @@ def plain(shape: dict[str, Any]) -> dict[str, Any]:
     return figures(parameters, seconds, losses)
 
 
-def figures(parameters: int, seconds: list[float], losses: list[float]) -> dict[str, Any]:
+def figures(parameters: int, seconds: list[float], losses: list[float], gpus: int = 1) -> dict[str, Any]:
+    """TFLOP/s of each GPU, the peak of the first, and what they are made of."""
     import torch
 
     each = sorted(seconds[WARM:])[len(seconds[WARM:]) // 2]

@@ -22,17 +22,18 @@ def join(settings: TrainingSection, device: str) -> None:
     there = torch.cuda.device_count()
     if device == "cuda" and there < count:
         raise TrainingError(f"training.gpus = {count}, and {there} are here: set training.gpus = {there}")
-    if settings.shares > 1:
-        # the first process alone reads the weights: the others get theirs when they are split
-        os.environ["ACCELERATE_USE_FSDP"] = "true"
-        os.environ["FSDP_VERSION"] = "2"
-        os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = str(reads_once(settings)).lower()
     state = PartialState(cpu=device == "cpu")
-    if settings.shares > 1 and state.distributed_type is DistributedType.MULTI_CPU:
+    if settings.shares == 1:
+        return
+    if state.distributed_type is not DistributedType.MULTI_GPU:
         raise TrainingError(
-            "training.strategy = fsdp splits a model over GPUs, and there is none here: use "
+            f"training.strategy = fsdp splits a model over GPUs, and trains on the {device} here: use "
             "training.strategy = ddp"
         )
+    # the first process alone reads the weights: the others get theirs when they are split
+    os.environ["ACCELERATE_USE_FSDP"] = "true"
+    os.environ["FSDP_VERSION"] = "2"
+    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = str(reads_once(settings)).lower()
 
 
 def reads_once(settings: TrainingSection) -> bool:
