@@ -141,3 +141,16 @@ def test_a_selective_checkpoint_computes_less_anew_and_changes_no_weight(
     assert 0 < more["selective"] == more["full"] / 2  # of two layers
     weights = [files(tmp_path / kind)["model.safetensors"] for kind in calls]
     assert len(set(weights)) == 1
+
+
+def test_flash_attention_that_is_not_there_names_the_other_kind(base: Checkpoint, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"attention = flash cannot be used here.*attention = sdpa"):
+        trainer(attention="flash").finetune(base, LESSONS, tmp_path / "out")
+
+
+def test_four_bits_that_are_split_are_stored_as_the_other_weights_are() -> None:
+    """What FSDP asks of them; it was not run here."""
+    from iteralign.training.quantised import quantisation
+
+    assert quantisation("bfloat16", split=True).bnb_4bit_quant_storage is torch.bfloat16
+    assert quantisation("bfloat16", split=False).bnb_4bit_quant_storage is torch.uint8

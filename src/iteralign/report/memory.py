@@ -92,8 +92,10 @@ def training_bytes(shape: Shape, training: TrainingSection, *, width: int = 2, o
     kind = training.activation_checkpointing or ("none" if on_cpu else "full")
     layer = tokens * number * (8 * shape.hidden + 4 * shape.inner)
     inputs = tokens * number * shape.hidden
+    # of a layer whose activations stay: what its norms, products, rotations and gates need of the forward
+    whole = tokens * number * ((13 if training.method == "full" else 16) * shape.hidden + 4 * shape.inner)
     recomputed = {"full": 1.0, "selective": 0.5, "none": 0.0}[kind] * shape.layers
-    kept = inputs * recomputed + layer * (shape.layers - recomputed)
+    kept = inputs * recomputed + whole * (shape.layers - recomputed)
     loss = tokens * shape.vocabulary * 10
     states = (frozen + (held + moments) * trained) / shares
     gradients = held * trained / shares

@@ -7,6 +7,7 @@ on a GPU) unless the recipe says otherwise. Knows nothing of checkpoints' record
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -149,7 +150,8 @@ def started(work: Work, device: str, precision: str, warn: Callable[[str], None]
         "warn": warn,
     }
     if s.method == "qlora":
-        return load_in_4_bits(work.place, device=device, goes_on=work.goes_on, **how)
+        own = f"{device}:{os.environ.get('LOCAL_RANK', '0')}" if device == "cuda" else device
+        return load_in_4_bits(work.place, device=own, goes_on=work.goes_on, split=s.shares > 1, **how)
     model, tokenizer = load(work.place, device="cpu", adapter="trained" if work.goes_on else "merged", **how)
     if not work.adapts:
         model.requires_grad_(True)  # merging an adapter leaves its base frozen
