@@ -98,6 +98,7 @@ def test_without_torchao_it_is_said_what_to_install(
         ({"weights": "bfloat16"}, r"needs training\.optimizer = 'adamw-8bit'"),
         ({"weights": "bfloat16", "method": "lora"}, r"is for training\.method = 'full', not 'lora'"),
         ({"strategy": "fsdp"}, r"needs training\.gpus = 2 or more"),
+        (NARROW | {"gpus": 2}, r"'bfloat16' cannot be split over training\.gpus"),
         ({"gpus": 3, "batch_size": 16}, r"batch_size = 16 cannot be shared by training\.gpus = 3"),
     ],
 )

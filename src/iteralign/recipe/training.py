@@ -125,6 +125,11 @@ class TrainingSection(Section):
                 f"training.strategy = {self.strategy!r} needs training.gpus = 2 or more: set it, or unset "
                 "training.strategy"
             )
+        if self.weights == "bfloat16" and self.shares > 1:
+            raise ValueError(
+                "training.weights = 'bfloat16' cannot be split over training.gpus (torchao's moments of such "
+                "weights are not yet): unset it, or set training.strategy = 'ddp'"
+            )
         if self.batch_size % self.processes:
             raise ValueError(
                 f"training.batch_size = {self.batch_size} cannot be shared by training.gpus = {self.gpus}: "

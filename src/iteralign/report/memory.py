@@ -256,7 +256,8 @@ def _held_otherwise(training: TrainingSection, key: str, count: int) -> Iterator
         changes.append({"gpus": count})
     if training.method == "full":
         changes.append({"optimizer": "adamw-8bit"})
-        changes.append({"weights": "bfloat16"})
+        if training.shares == 1 and {"gpus": count} not in changes:
+            changes.append({"weights": "bfloat16"})
     so_far: dict[str, object] = {}
     for change in changes:
         so_far |= change
