@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, help="speed: under torchrun, 8 rows a GPU")
     parser.add_argument("--model", type=Path, help="curves: a folder")
     parser.add_argument("--text", type=Path, nargs="*", default=[], help="curves: files to learn")
+    parser.add_argument("--length", type=int, default=128, help="curves: tokens a row")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--learning-rate", type=float, default=2e-5)
     given = parser.parse_args()
@@ -240,7 +241,8 @@ def curves(given: argparse.Namespace) -> dict[str, Any]:
     text = "\n".join(p.read_text(encoding="utf-8") for p in given.text)
     learner = AutoTokenizer.from_pretrained(given.model)
     ids = learner(text)["input_ids"]
-    parts = [ids[i : i + 128] for i in range(0, len(ids) - 128, 128)]
+    long = given.length
+    parts = [ids[i : i + long] for i in range(0, len(ids) - long, long)]
     held_out = torch.tensor(parts[::8][:64], device=device)
     rows = [p for i, p in enumerate(parts) if i % 8]
     rows = (rows * (given.steps * BATCH // len(rows) + 1))[: given.steps * BATCH]
