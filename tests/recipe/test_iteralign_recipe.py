@@ -250,6 +250,7 @@ UNUSED = {
     "model.base_url",
     "model.served_as",
     "evaluation.every",
+    "replay.sampling",
     *(f"training.{k}" for k in ("weights", "gpus", "strategy")),
     *(f"oracle.{k}" for k in ("kind", "model", "proposer", "base_url", "jurors")),
     *(f"oracle.{k}" for k in ("proposer_url", "family", "threshold")),
@@ -268,7 +269,7 @@ def _value(name: str, default: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from([["harm"], ["harm", "over_refusal"]])
     if name == "reflection.ladder":
         return st.lists(st.sampled_from(["retry", "other-principles", "other-form"]), min_size=1, max_size=3)
-    if name in ("reflection.exemplars", "reflection.samples"):
+    if name in ("reflection.exemplars", "reflection.samples", "replay.samples"):
         return st.integers(1, 8)
     if name.endswith("columns"):
         texts = st.dictionaries(st.text(min_size=1), st.text(min_size=1), max_size=3)

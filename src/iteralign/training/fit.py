@@ -84,7 +84,8 @@ def fit(work: Work, examples: Collection[TrainingExample], warn: Callable[[str],
     model, tokenizer = started(work, device, precision, warn)
     was = AsItWas(model)
     rows = Rows(tokenizer, s.max_length, warn)
-    before = trained_weights(model) if s.blend and not work.begins_adapter else None
+    blends = s.blend and s.processes == 1 and not work.begins_adapter
+    before = trained_weights(model) if blends else None
     data, known = dataset(rows.of(examples))
     state = last_state(work.out, work.attempt, s)
     set_seed(work.seed)
@@ -132,9 +133,12 @@ def _whole(
     # a sum is kept in float32, and so is what it is added to
     model, _ = started(alone, "cpu", "float32" if merges else precision, warn)
     was = AsItWas(model)
-    if work.adapts and not work.goes_on:
+    if work.begins_adapter:
         model = get_peft_model(model, adapter(s))
+    before = trained_weights(model) if s.blend and not work.begins_adapter else None
     fill(model, parts)
+    if s.blend:
+        blend(model, before, s.blend)
     return model, was
 
 
