@@ -31,7 +31,10 @@ from iteralign.training.saving import last_state, merged, must_be_finite, save_a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What one training is given. ``place``: the start's weights; ``attempt``: names the training."""
+    """What one training is given. ``place``: the start's weights; ``attempt``: names the training.
+
+    ``state``: the trainer checkpoint that several processes go on from; one alone finds it by itself.
+    """
 
     settings: TrainingSection
     seed: int
@@ -41,6 +44,7 @@ class Work:
     place: str
     out: Path
     attempt: str
+    state: Path | None = None
 
     @property
     def adapts(self) -> bool:
@@ -87,7 +91,7 @@ def fit(work: Work, examples: Collection[TrainingExample], warn: Callable[[str],
     blends = s.blend and s.processes == 1 and not work.begins_adapter
     before = trained_weights(model) if blends else None
     data, known = dataset(rows.of(examples))
-    state = last_state(work.out, work.attempt, s)
+    state = last_state(work.out, work.attempt, s) if s.processes == 1 else work.state
     set_seed(work.seed)
     trainer = trainer_of(work, model, tokenizer, data, device=device, precision=precision)
     assert_one_format(trainer, known)

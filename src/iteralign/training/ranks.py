@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from iteralign.recipe.training import TrainingSection
 from iteralign.records.chat import Message
 from iteralign.records.iteralign import TrainingExample
 from iteralign.training.fit import Fitted, Work
+from iteralign.training.saving import last_state
 
 FOLDER: Final = "ranks"
 """Of a training's folder: what its processes are given and say."""
@@ -43,6 +44,8 @@ def fit_on_ranks(work: Work, examples: Collection[TrainingExample], warn: Callab
     folder = work.out / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    # here, for all of them must go on from the same one
+    work = replace(work, state=last_state(work.out, work.attempt, work.settings))
     (folder / "work.json").write_text(json.dumps(_spelled(work, examples)), encoding="utf-8")
     count = work.settings.processes
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
@@ -69,7 +72,8 @@ def work_of(folder: Path) -> tuple[Work, list[TrainingExample]]:
     """What a process finds in its folder."""
     told = json.loads((folder / "work.json").read_text(encoding="utf-8"))
     settings = TrainingSection.model_validate(told["work"]["settings"])
-    work = Work(**told["work"] | {"settings": settings, "out": Path(told["work"]["out"])})
+    paths = {k: None if told["work"][k] is None else Path(told["work"][k]) for k in ("out", "state")}
+    work = Work(**told["work"] | {"settings": settings} | paths)
     return work, [
         TrainingExample(
             messages=tuple(Message(**m) for m in e["messages"]), source=e["source"], weight=e["weight"]
@@ -81,7 +85,9 @@ def work_of(folder: Path) -> tuple[Work, list[TrainingExample]]:
 def _spelled(work: Work, examples: Collection[TrainingExample]) -> dict[str, Any]:
     fields = {name: getattr(work, name) for name in Work.__dataclass_fields__}
     return {
-        "work": fields | {"settings": work.settings.model_dump(mode="json"), "out": str(work.out)},
+        "work": fields
+        | {"settings": work.settings.model_dump(mode="json"), "out": str(work.out)}
+        | {"state": None if work.state is None else str(work.state)},
         "examples": [
             {"messages": [asdict(m) for m in e.messages], "source": e.source, "weight": e.weight}
             for e in examples

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,9 +36,8 @@ _SCRAPS = ("training_args.bin", "README.md", TRAINING_MARK)
 def last_state(out: Path, attempt: str, settings: TrainingSection) -> Path | None:
     """The last whole trainer checkpoint of this very training, if a killed process left one.
 
-    Anything else is cleared away; of several processes the first one does it.
+    Anything else is cleared away.
     """
-    first = settings.processes == 1 or os.environ.get("RANK") == "0"
     out.mkdir(parents=True, exist_ok=True)
     mark = out / TRAINING_MARK
     found = sorted(
@@ -49,11 +47,10 @@ def last_state(out: Path, attempt: str, settings: TrainingSection) -> Path | Non
     )
     ours = mark.is_file() and mark.read_text(encoding="utf-8") == attempt
     state = next((p for p in found if ours and _is_whole(p, settings)), None)
-    for folder in found if first else []:
+    for folder in found:
         if folder != state:
             shutil.rmtree(folder)
-    if first:
-        mark.write_text(attempt, encoding="utf-8")
+    mark.write_text(attempt, encoding="utf-8")
     return state
 
 
