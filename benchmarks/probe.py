@@ -24,7 +24,7 @@ from iteralign.engines.probe import probe_total, read_probe
 from iteralign.engines.weights import pick_device, pick_dtype
 from iteralign.errors import IterAlignError
 from iteralign.organism import ORGANISM_PATH
-from iteralign.recipe.sections import TrainingSection
+from iteralign.recipe.training import TrainingSection
 from iteralign.records.chat import Message, SamplingParams
 from iteralign.records.iteralign import Checkpoint, TrainingExample
 from iteralign.training.sft import SFT
@@ -112,7 +112,7 @@ def training(recipe: str, seed: int, device: str, dtype: str, out: Path) -> dict
 def embedded(recipe: str, seed: int, device: str, dtype: str, out: Path) -> dict[str, Any]:
     """A whole run; whether it trained, and how many steps."""
     from iteralign import align
-    from iteralign.recipe.sections import TrainingSection
+    from iteralign.recipe.training import TrainingSection
 
     small = [s for s in SMALL if "min_lessons" not in s or "min_lessons" in TrainingSection.model_fields]
     done = align(

@@ -24,7 +24,7 @@ from iteralign.engines.openai.host import ServerHost
 from iteralign.errors import EngineError
 from iteralign.oracles.chat.replies import Judgement, judgement_schema
 from iteralign.organism import ORGANISM_PATH
-from iteralign.recipe.sections import TrainingSection
+from iteralign.recipe.training import TrainingSection
 from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.iteralign import Checkpoint, TrainingExample
 from iteralign.report.summary import spent

@@ -253,6 +253,8 @@ UNUSED = {
     "oracle.engine",
     "oracle.engine_args",
     "evaluation.every",
+    "replay.sampling",
+    *(f"training.{k}" for k in ("weights", "gpus", "strategy")),
     *(f"oracle.{k}" for k in ("kind", "model", "proposer", "base_url", "jurors")),
     *(f"oracle.{k}" for k in ("proposer_url", "family", "threshold")),
 }
@@ -270,7 +272,7 @@ def _value(name: str, default: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from([["harm"], ["harm", "over_refusal"]])
     if name == "reflection.ladder":
         return st.lists(st.sampled_from(["retry", "other-principles", "other-form"]), min_size=1, max_size=3)
-    if name in ("reflection.exemplars", "reflection.samples"):
+    if name in ("reflection.exemplars", "reflection.samples", "replay.samples"):
         return st.integers(1, 8)
     if name.endswith("columns"):
         texts = st.dictionaries(st.text(min_size=1), st.text(min_size=1), max_size=3)
@@ -281,7 +283,8 @@ def _value(name: str, default: Any) -> st.SearchStrategy[Any]:
             st.fixed_dictionaries({"input": st.floats(0, 99), "output": st.floats(0, 99)}),
             max_size=3,
         )
-    if "`" in words and "null" not in words:
+    if "`" in words.removesuffix(", or `null`"):
+        words = words.removesuffix(", or `null`")
         options = [w.strip("` ") for w in words.removeprefix("one of ").replace(" or ", ",").split(",")]
         return st.sampled_from([{"true": True, "false": False}.get(o, o) for o in options])
     if words.startswith("a whole number"):

@@ -17,13 +17,21 @@ from iteralign.engines.hf.pace import CPU_WORK
 from iteralign.errors import RecipeError
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import load_recipe, shipped
-from iteralign.recipe.sections import TrainingSection
 from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.recipe.training import TrainingSection
 from iteralign.records.iteralign import Checkpoint
 from iteralign.report.forecast import Sizes, as_dict
 from iteralign.report.forecast import forecast as planned
 from iteralign.report.hardware import CPU_FLOPS, KNOWN, Device, Hardware, answering_seconds, parse_hardware
-from iteralign.report.memory import Shape, needs, too_much, training_bytes
+from iteralign.report.memory import (
+    Shape,
+    checkpoint_bytes,
+    host_bytes,
+    needs,
+    too_much,
+    training_bytes,
+    unfinished_bytes,
+)
 from iteralign.report.plan import plan_lines
 
 LLAMA = Shape(
@@ -34,13 +42,19 @@ HERE = Device(name="this card", hardware=Hardware(None, None, 60e9), here=True, 
 
 
 @pytest.mark.parametrize(
-    ("method", "wide", "measured"),
-    [("full", 4, 109.4e9), ("full", 2, 55.4e9), ("lora", 4, 18.7e9)],
+    ("settings", "measured"),
+    [
+        ({}, 109.4e9),
+        ({"optimizer": "adamw-8bit"}, 68.7e9),
+        ({"optimizer": "adamw-8bit", "weights": "bfloat16"}, 41.8e9),
+        ({"weights": "bfloat16"}, 55.4e9),  # a plain loop, with moments in bfloat16
+        ({"method": "lora"}, 18.3e9),
+    ],
 )
-def test_the_memory_of_a_training_is_what_an_h200_showed(method: Any, wide: int, measured: float) -> None:
+def test_the_memory_of_a_training_is_what_an_h200_showed(settings: Any, measured: float) -> None:
     """Llama-2-7B's shape, 8 x 1,024 tokens."""
-    training = TrainingSection(method=method, batch_size=8, max_length=1024)
-    assert training_bytes(LLAMA, training, wide=wide) == pytest.approx(measured, rel=0.15)
+    training = TrainingSection(batch_size=8, max_length=1024).model_copy(update=settings)
+    assert training_bytes(LLAMA, training) == pytest.approx(measured, rel=0.05)
 
 
 @pytest.mark.parametrize(("batch", "measured"), [(20, 764), (64, 2460), (256, 5996)])
@@ -62,9 +76,45 @@ def test_the_pace_of_answers_is_what_an_h200_showed(batch: int, measured: float)
 
 
 def test_weights_are_shared_by_gpus_and_activations_are_not() -> None:
-    training = TrainingSection(batch_size=8, max_length=1024)
-    one, eight = (training_bytes(LLAMA, training, gpus=n) for n in (1, 8))
-    assert 16 * LLAMA.parameters / 8 < eight < one / 5
+    one, fsdp, ddp = (
+        training_bytes(LLAMA, TrainingSection(batch_size=8, max_length=1024, **more))
+        for more in ({}, {"gpus": 8}, {"gpus": 8, "strategy": "ddp"})
+    )
+    assert 16 * LLAMA.parameters / 8 < fsdp < one / 5
+    assert 16 * LLAMA.parameters < ddp <= one
+
+
+def test_activations_that_stay_take_memory_and_are_the_first_to_go() -> None:
+    narrow = {"weights": "bfloat16", "optimizer": "adamw-8bit", "batch_size": 8, "max_length": 1024}
+    full, selective, none = (
+        training_bytes(LLAMA, TrainingSection(activation_checkpointing=kind, **narrow))
+        for kind in ("full", "selective", "none")
+    )
+    assert full < selective < 78e9 < none
+    section = TrainingSection(activation_checkpointing="none", **narrow)
+    said = too_much(LLAMA, section, parse_hardware("h100"), rows=1, tokens=100, width=2)
+    assert said is not None
+    assert "training.activation_checkpointing = full fits in 42 GB" in said
+
+
+def test_more_gpus_than_there_are_is_said_so() -> None:
+    section = TrainingSection(gpus=8, batch_size=8)
+    said = too_much(LLAMA, section, parse_hardware("h200x2"), rows=1, tokens=100, width=2)
+    assert said == "training.gpus = 8, and h200x2 is 2 devices: set training.gpus = 2"
+
+
+def test_what_is_held_narrowly_is_stored_and_proven_narrowly() -> None:
+    wide = TrainingSection()
+    narrow = TrainingSection(weights="bfloat16", optimizer="adamw-8bit", save_steps=1)
+    assert checkpoint_bytes(LLAMA, wide, False) == pytest.approx(4 * LLAMA.parameters, rel=0.01)
+    assert checkpoint_bytes(LLAMA, narrow, False) == pytest.approx(2 * LLAMA.parameters, rel=0.01)
+    assert unfinished_bytes(LLAMA, narrow) == pytest.approx(2 * 4.03 * LLAMA.parameters, rel=0.01)
+    assert host_bytes(LLAMA, wide, width=2) == 4 * LLAMA.parameters
+    assert host_bytes(LLAMA, narrow, width=2) == 2 * LLAMA.parameters
+    adapter = TrainingSection(method="lora")
+    assert host_bytes(LLAMA, adapter, width=2) == 2 * LLAMA.parameters, "395 GB at 70B, before"
+    each = TrainingSection(method="lora", gpus=8, strategy="ddp")
+    assert host_bytes(LLAMA, each, width=2) == 16 * LLAMA.parameters
 
 
 def test_a_cpu_is_planned_by_the_engines_own_pace() -> None:
@@ -73,10 +123,13 @@ def test_a_cpu_is_planned_by_the_engines_own_pace() -> None:
 
 def test_the_remedy_for_7b_on_80_gb_is_named_with_what_it_takes() -> None:
     recipe = load_recipe("paper-llama2-7b-harmfulqa", ["training.batch_size=8"])
+    alone = as_dict(planned(recipe, HARMFULQA, parse_hardware("h100")))
+    (said,) = (line for line in plan_lines(alone, recipe.model_dump(mode="json")) if "NOT fit" in line)
+    assert "h100 has 80 GB: training.optimizer = adamw-8bit fits in 69 GB" in said
     plan = as_dict(planned(recipe, HARMFULQA, parse_hardware("h100x8")))
     page = "\n".join(plan_lines(plan, recipe.model_dump(mode="json")))
     assert "does NOT fit: training.method = full on 6.7 billion weights needs about 109 GB" in page
-    assert "each device of h100x8 has 80 GB: training.method = lora fits in 19 GB" in page
+    assert "each device of h100x8 has 80 GB: training.gpus = 8 fits in 14 GB" in page
     assert "on h100x8 beside the oracle's replies: an estimate" in page
     assert "not measured" in page
 
@@ -127,7 +180,7 @@ def test_the_device_here_is_warned_of_before_a_run(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(forecasts, "shape_of", lambda _: LLAMA)
     (said,) = [t for t in warnings_before(recipe, tmp_path) if "memory" in t]
     assert "will most likely run out of memory" in said
-    assert "training.method = lora fits in" in said
+    assert "training.optimizer = adamw-8bit, training.weights = bfloat16 fits in" in said
 
 
 def test_self_align_says_it_by_the_names_of_its_trainings(monkeypatch: pytest.MonkeyPatch) -> None:

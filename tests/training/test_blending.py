@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from iteralign.recipe.sections import TrainingSection
+from iteralign.recipe.training import TrainingSection
 from iteralign.records.chat import Message
 from iteralign.records.iteralign import Checkpoint, TrainingExample
 from tiny_model import make_model, make_tokenizer

@@ -20,7 +20,7 @@ from iteralign.chat.format import encode_training
 from iteralign.engines.hf.host import HFHost
 from iteralign.engines.weights import base_of
 from iteralign.errors import TrainingError
-from iteralign.recipe.sections import TrainingSection
+from iteralign.recipe.training import TrainingSection
 from iteralign.records.chat import Chat, Message, SamplingParams
 from iteralign.records.iteralign import Checkpoint, TrainingExample
 from patience import PATIENCE
@@ -146,6 +146,7 @@ def test_trl_would_tokenise_and_mask_the_same_way(base: Checkpoint, tmp_path: Pa
     from trl import SFTTrainer
 
     from iteralign.training.arguments import arguments
+    from iteralign.training.rows import Rows
 
     ours = trainer()
     tokenizer = make_tokenizer()
@@ -159,7 +160,8 @@ def test_trl_would_tokenise_and_mask_the_same_way(base: Checkpoint, tmp_path: Pa
     after = tokenizer("\n", add_special_tokens=False)[
         "input_ids"
     ]  # the template's line feed after the end token, which we leave off
-    for row, theirs in zip(ours._rows(tokenizer, LESSONS), peer.train_dataset, strict=True):
+    rows = Rows(tokenizer, ours._settings.max_length, print).of(LESSONS)
+    for row, theirs in zip(rows, peer.train_dataset, strict=True):
         assert row["input_ids"] + after == theirs["input_ids"]
         assert row["labels"] + after == theirs["labels"]
 

@@ -10,11 +10,14 @@ from importlib.util import find_spec
 from typing import Final
 
 from iteralign.errors import EngineError
+from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import AnyRecipe, shared
 
 EXTRAS: Final = {
     "train": ("torch", "transformers", "trl", "peft", "datasets", "accelerate"),
     "qlora": ("bitsandbytes",),
+    "lowbit": ("torchao",),
+    "liger": ("liger_kernel",),
     "eval": ("lm_eval",),
     "gguf": ("gguf", "filelock"),
     "vllm": ("vllm",),
@@ -32,7 +35,7 @@ def must_be_installed(recipe: AnyRecipe, *, training: bool) -> None:
     Raises ``EngineError`` that says in one line what to install.
     """
     if training:
-        names = EXTRAS["train"]
+        names = (*EXTRAS["train"], *_asked_for(recipe))
     elif recipe.model.engine == "server" and recipe.model.api == "chat":
         names = ()
     else:
@@ -69,6 +72,18 @@ def extra_of(module: str) -> str | None:
     """Return the extra that installs a library; None for one that no extra does."""
     top = module.partition(".")[0]
     return next((e for e, names in EXTRAS.items() if top in (*names, *BROUGHT.get(e, ()))), None)
+
+
+def _asked_for(recipe: AnyRecipe) -> list[str]:
+    """What a recipe's trainings need beside the usual."""
+    sections = (
+        [recipe.training] if isinstance(recipe, Recipe) else [recipe.engrave.training, recipe.clone.training]
+    )
+    wanted = {
+        "torchao": any(s.optimizer == "adamw-8bit" for s in sections),
+        "liger_kernel": any(s.kernels == "liger" for s in sections),
+    }
+    return [name for name, needed in wanted.items() if needed]
 
 
 def _is_there(name: str) -> bool:

@@ -20,7 +20,7 @@ from iteralign.errors import EngineError
 from iteralign.foreign.errors import Unreadable
 from iteralign.foreign.json import parse_object
 from iteralign.recipe.iteralign import Recipe
-from iteralign.recipe.sections import TrainingSection
+from iteralign.recipe.training import TrainingSection
 from iteralign.report.hardware import KNOWN, Device, Hardware, published
 from iteralign.report.memory import Shape
 
@@ -94,7 +94,14 @@ def device_at_hand(recipe: Recipe) -> Device | None:
             hardware = Hardware(
                 known.flops if known else None, known.bandwidth if known else None, found.total_memory
             )
-            return Device(name=f"this {found.name}", hardware=hardware, here=True, host=host)
+            count = torch.cuda.device_count()
+            return Device(
+                name=f"this {found.name}" + (f" x{count}" if count > 1 else ""),
+                hardware=hardware,
+                count=count,
+                here=True,
+                host=host,
+            )
         if torch.backends.mps.is_available():
             shared = Hardware(None, None, host or KNOWN["cpu"].memory)
             return Device(name="this machine's GPU", hardware=shared, kind="cpu", here=True, host=host)

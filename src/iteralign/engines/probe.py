@@ -10,7 +10,8 @@ from __future__ import annotations
 import gc
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -35,11 +36,13 @@ _SAME = 0.01
 class Memory:
     """What the trained weights hold in memory, for the proof of what was saved.
 
-    ``total``: their log-probability of the probe, nats, in float32 on the CPU; None where they are not so.
+    ``total``: their log-probability of the probe, nats, on the CPU; None where they are not there.
+    ``precision``: what whole weights, or an adapter's base, are held in; they are not widened for the proof.
     """
 
     tensors: Digests
     total: float | None = None
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -75,16 +78,23 @@ def write_probe(
 ) -> None:
     """Load what was saved as an engine will, in float32 and in bfloat16, and write what it holds beside it.
 
+    What was held in bfloat16 is loaded so alone: in float32 a large base would take twice the memory.
+
     ``trained``: what was in memory before. Raises ``EngineError`` where what was saved is something else.
     """
+    narrow = trained is not None and trained.precision != "float32"
+    own = trained.precision if trained is not None else "float32"
     totals: dict[str, float] = {}
     tensors: Digests = {}
-    for precision in ("float32", "bfloat16"):
+    for precision in [own] if narrow else ["float32", "bfloat16"]:
         model, tokenizer = load(
             str(out), device="cpu", precision=precision, template=template, warn=warn, adapter="beside"
         )
         tensors = tensors or digests(model)  # of float32, which knows the narrower ones
         totals[precision] = probe_total(model, tokenizer)
+        if narrow:
+            with computing_widely(model):
+                totals["float32"] = probe_total(model, tokenizer)
         del model  # one at a time: they may be large
         gc.collect()
     if trained is not None:
@@ -94,10 +104,10 @@ def write_probe(
                 f"{out}: what was saved is not what was trained: {_some(lost)} of {len(tensors)} tensors "
                 "differ after a load. Resume: it is trained again"
             )
-        if trained.total is not None and not abs(totals["float32"] - trained.total) <= _SAME:
+        if trained.total is not None and not abs(totals[own] - trained.total) <= _SAME:
             raise EngineError(
                 f"{out}: what was saved answers otherwise than what was trained: the probe gets "
-                f"{totals['float32']:.4f} nats, and got {trained.total:.4f} before: "
+                f"{totals[own]:.4f} nats, and got {trained.total:.4f} before: "
                 "its configuration was not saved whole"
             )
     text = {
@@ -108,6 +118,43 @@ def write_probe(
         "tensors": tensors,
     }
     (out / PROBE_FILE).write_text(json.dumps(text, indent=1), encoding="utf-8")
+
+
+@contextmanager
+def computing_widely(model: Any) -> Iterator[None]:
+    """A narrow model computes in float32: each layer is widened while it computes, and none else."""
+    kept: dict[Any, list[tuple[Any, Any]]] = {}
+
+    def widen(unit: Any, arguments: Any) -> None:
+        kept[unit] = [(p, p.data) for p in unit.parameters()]
+        for parameter, data in kept[unit]:
+            parameter.data = data.float()
+
+    def restore(unit: Any, arguments: Any, output: Any) -> None:
+        for parameter, data in kept.pop(unit):
+            parameter.data = data
+
+    units = _units(model)
+    hooks = [u.register_forward_pre_hook(widen) for u in units]
+    hooks += [u.register_forward_hook(restore) for u in units]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _units(module: Any) -> list[Any]:
+    """The layers of a model, and what holds weights outside of them."""
+    from torch.nn import ModuleList
+
+    found = []
+    for child in module.children():
+        if isinstance(module, ModuleList) or next(child.parameters(recurse=False), None) is not None:
+            found.append(child)
+        else:
+            found += _units(child)
+    return found
 
 
 def local_probe(

@@ -38,8 +38,9 @@ def quiet() -> None:
     disable_progress_bars()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    # peft imports it where it is there, needed or not
-    standard.getLogger("bitsandbytes").setLevel(standard.ERROR)
+    # peft imports them where they are there, needed or not
+    for name in ("bitsandbytes", "torchao", "torch.utils._pytree"):
+        standard.getLogger(name).setLevel(standard.ERROR)
 
 
 def pick_device(asked: str) -> str:

@@ -22,8 +22,8 @@ from iteralign.recipe.sections import (
     ScreenSection,
     Section,
     StopSection,
-    TrainingSection,
 )
+from iteralign.recipe.training import TrainingSection
 from iteralign.recipe.yaml import dump
 
 

@@ -66,6 +66,8 @@ def allowed(field: FieldInfo) -> str:
             words.append(f"a list of {listed}" if listed else "a list of texts")
         elif kind in {int, float}:
             words.append(f"{'a whole number' if kind is int else 'a number'} {bounds}".strip())
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
+            words.append(f"a section of {', '.join(f'`{name}`' for name in kind.model_fields)}")
         else:
             named = {bool: "`true` or `false`", str: "text", types.NoneType: "`null`"}
             words.append(named[kind])  # type: ignore[index]

@@ -19,8 +19,8 @@ from iteralign.recipe.sections import (
     RedTeamSection,
     Sampling,
     Section,
-    TrainingSection,
 )
+from iteralign.recipe.training import TrainingSection
 from iteralign.recipe.yaml import dump
 from iteralign.records.chat import SamplingParams
 

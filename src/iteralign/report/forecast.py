@@ -275,7 +275,7 @@ def _estimated(
 ) -> float | None:
     """Seconds of the model by a device's published figures, as if every answer took all its tokens.
 
-    The oracle's replies are not in it. A model in this process, and a training, use one device.
+    The oracle's replies are not in it. A model in this process uses one device.
     """
     shape = sizes.shape
     if shape is None or device is None:
@@ -305,7 +305,7 @@ def _estimated(
     if answering is None or learning is None:
         return None
     handling = trainings * HANDLED_BYTES * shape.parameters / HANDLING
-    return answering / (device.count if served else 1) + learning + handling
+    return answering / (device.count if served else 1) + learning / recipe.training.processes + handling
 
 
 def _seconds(

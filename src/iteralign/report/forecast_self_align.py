@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any, Final
 
-from iteralign.recipe.sections import TrainingSection
 from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.recipe.training import TrainingSection
 from iteralign.report.hardware import Device, answering_seconds, training_seconds
 from iteralign.report.memory import Shape, checkpoint_bytes, needs, too_much, unfinished_bytes
 from iteralign.report.plan import left_out_lines
@@ -206,7 +206,7 @@ def _training(name: str, examples: int, answer: float, section: TrainingSection)
 def _timed(stage: Stage, device: Device, recipe: SelfAlignRecipe, sizes: Sizes, shape: Shape) -> Stage:
     """The stage with its hours.
 
-    Servers share the generation among all devices; a model in this process, and a training, use one.
+    Servers share the generation among all devices; a model in this process uses one.
     """
     served = recipe.model.engine == "server"
     answering = answering_seconds(
@@ -220,13 +220,16 @@ def _timed(stage: Stage, device: Device, recipe: SelfAlignRecipe, sizes: Sizes, 
         engine=recipe.model.engine,
         width=sizes.width,
     )
-    lora = (recipe.engrave if "engraving" in stage.name else recipe.clone).training.method != "full"
+    section = (recipe.engrave if "engraving" in stage.name else recipe.clone).training
     training = training_seconds(
-        device.hardware, parameters=shape.parameters, tokens=stage.training_tokens, adapters=lora
+        device.hardware,
+        parameters=shape.parameters,
+        tokens=stage.training_tokens,
+        adapters=section.method != "full",
     )
     if answering is None or training is None:
         return stage
-    hours = (answering / (device.count if served else 1) + training) / 3600
+    hours = (answering / (device.count if served else 1) + training / section.processes) / 3600
     return Stage(**{**asdict(stage), "hours": hours})
 
 

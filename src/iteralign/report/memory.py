@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from iteralign.recipe.sections import TrainingSection
+from iteralign.recipe.training import TrainingSection
 from iteralign.report.hardware import KNOWN, Device, Hardware
 from iteralign.report.plan import in_bytes
+from iteralign.text.printable import count_of
 
 USABLE: Final = 0.95
 """Of a device's memory, what a run may take: the rest are the driver's and fragments."""
@@ -19,6 +20,8 @@ PROCESS: Final = 0.8e9
 """Of the host, what Python and its libraries take."""
 NF4: Final = 0.52
 """Bytes of a weight in 4 bits with its doubly quantised scales."""
+EIGHT_BIT: Final = 2 * (1 + 4 / 256)
+"""Bytes of a weight's two moments in 8 bits, with a scale for each 256."""
 FOLDER: Final = 0.5e6
 """Of a checkpoint's folder beside weights: tokenizer, configuration, probe."""
 
@@ -62,21 +65,18 @@ def trained_parameters(shape: Shape, training: TrainingSection) -> float:
     return shape.parameters if training.method == "full" else adapter_parameters(shape, training.lora_r)
 
 
-def training_bytes(
-    shape: Shape,
-    training: TrainingSection,
-    *,
-    width: int = 2,
-    wide: int = 4,
-    recomputed: bool = True,
-    gpus: int = 1,
-) -> float:
+def trained_bytes(training: TrainingSection) -> tuple[float, float]:
+    """Bytes of a trained weight, as of its gradient, and of its two moments."""
+    held = 2 if training.held_in == "bfloat16" else 4
+    return held, EIGHT_BIT if training.optimizer == "adamw-8bit" else 2 * held
+
+
+def training_bytes(shape: Shape, training: TrainingSection, *, width: int = 2, on_cpu: bool = False) -> float:
     """Peak of one device, as if every batch were full of the longest examples.
 
-    ``width``: bytes of a frozen weight; ``wide``: of a trained one, its gradient and each of AdamW's two
-    moments; ``recomputed``: activations are, layer by layer, as on GPUs. ``gpus``: weights and their states
-    are split over so many. Two moments are the peak: the loss, before there are gradients, and the first
-    layer, when all are there.
+    ``width``: bytes of a frozen weight. Weights, gradients and moments are split over ``training.shares``
+    devices, examples over ``training.processes``. Two moments are the peak: the loss, before there are
+    gradients, and the first layer, when all are there.
     """
     trained = trained_parameters(shape, training)
     rows = 2 * shape.vocabulary * shape.hidden  # embedding and head stay out of the 4 bits
@@ -85,15 +85,23 @@ def training_bytes(
         "lora": width * shape.parameters,
         "qlora": NF4 * max(0.0, shape.parameters - rows) + width * min(rows, shape.parameters),
     }[training.method]
-    tokens = training.batch_size * training.max_length
-    number = 2 if recomputed else 4
+    held, moments = trained_bytes(training)
+    shares = training.shares
+    tokens = training.batch_size / training.processes * training.max_length
+    number = 4 if on_cpu else 2
+    kind = training.activation_checkpointing or ("none" if on_cpu else "full")
     layer = tokens * number * (8 * shape.hidden + 4 * shape.inner)
-    kept = tokens * number * shape.hidden * shape.layers if recomputed else layer * shape.layers
+    inputs = tokens * number * shape.hidden
+    # of a layer whose activations stay: what its norms, products, rotations and gates need of the forward
+    whole = tokens * number * ((13 if training.method == "full" else 16) * shape.hidden + 4 * shape.inner)
+    recomputed = {"full": 1.0, "selective": 0.5, "none": 0.0}[kind] * shape.layers
+    kept = inputs * recomputed + whole * (shape.layers - recomputed)
     loss = tokens * shape.vocabulary * 10
-    states = (frozen + 3 * wide * trained) / gpus
-    gradients = wide * trained / gpus
+    states = (frozen + (held + moments) * trained) / shares
+    gradients = held * trained / shares
     waiting = gradients if training.gradient_accumulation > 1 else 0.0
-    gathered = shape.parameters / shape.layers * width if gpus > 1 else 0.0
+    # the layer that computes, and the next one on its way
+    gathered = 2 * shape.parameters / shape.layers * width if shares > 1 else 0.0
     return max(states + waiting + kept + loss, states + gradients + layer) + gathered
 
 
@@ -103,14 +111,27 @@ def answering_bytes(shape: Shape, *, rows: int, tokens: float, width: int = 2) -
 
 
 def checkpoint_bytes(shape: Shape, training: TrainingSection, keeps_adapter: bool) -> float:
-    """A checkpoint: whole in float32, or its adapter alone."""
-    weights = adapter_parameters(shape, training.lora_r) if keeps_adapter else shape.parameters
-    return 4 * weights + FOLDER
+    """A checkpoint: whole, as its weights were held, or its adapter alone."""
+    if keeps_adapter:
+        return 4 * adapter_parameters(shape, training.lora_r) + FOLDER
+    return trained_bytes(training)[0] * shape.parameters + FOLDER
 
 
 def unfinished_bytes(shape: Shape, training: TrainingSection) -> float:
     """What a training lays down to go on from: weights and two moments, the new one beside the old."""
-    return 2 * 3 * 4 * trained_parameters(shape, training) if training.save_steps is not None else 0.0
+    if training.save_steps is None:
+        return 0.0
+    return 2 * sum(trained_bytes(training)) * trained_parameters(shape, training)
+
+
+def host_bytes(shape: Shape, training: TrainingSection, *, width: int) -> float:
+    """What a host holds of weights: of a start, once for each process that loads it; and of the proof."""
+    loaded = (trained_bytes(training)[0] if training.method == "full" else width) * shape.parameters
+    copies = training.processes if training.shares == 1 else 1
+    # an adapter's base, and weights that were held in bfloat16, are proven as they are
+    narrow = training.method != "full" and training.keeps(shape.parameters)
+    proof = loaded if narrow or training.method == "full" else 4 * shape.parameters
+    return max(copies * loaded, proof)
 
 
 def needs(
@@ -118,16 +139,16 @@ def needs(
 ) -> Needs:
     """What a run takes of a device and of its host. ``rows``: answers at once, 0 where a server answers.
 
-    A training is made ready on the host in float32, and what was saved is loaded there again for its proof.
+    A training is made ready on the host, and what was saved is loaded there again for its proof.
     """
     on_cpu = device.kind == "cpu"
-    learning = training_bytes(shape, training, width=width, recomputed=not on_cpu)
+    learning = training_bytes(shape, training, width=width, on_cpu=on_cpu)
     answering = answering_bytes(shape, rows=rows, tokens=tokens, width=width) if rows else 0.0
     least = answering_bytes(shape, rows=1, tokens=tokens, width=width) if rows else 0.0
-    proof = 4 * shape.parameters
+    host = host_bytes(shape, training, width=width)
     if not on_cpu:
-        return Needs(training=learning, answering=answering, least=least, host=proof + PROCESS)
-    learning = max(learning, proof)
+        return Needs(training=learning, answering=answering, least=least, host=host + PROCESS)
+    learning = max(learning * training.processes, host)
     return Needs(
         training=learning + PROCESS,
         answering=answering + PROCESS,
@@ -159,10 +180,15 @@ def too_much(
     def need(section: TrainingSection, on: Device = device) -> Needs:
         return needs(shape, section, on, rows=rows, tokens=tokens, width=width)
 
+    if training.processes > device.count:
+        return (
+            f"{key}.gpus = {training.processes}, and {device.name} is {count_of(device.count, 'device')}: "
+            f"set {key}.gpus = {device.count}"
+        )
     now = need(training)
     if device.host is not None and now.host > device.host and device.kind == "gpu":
         return (
-            f"the host needs about {in_bytes(now.host)} to load and to prove weights in float32, and has "
+            f"the host needs about {in_bytes(now.host)} to load and to prove weights, and has "
             f"{in_bytes(device.host)}: take a machine with more memory, or a smaller model"
         )
     if fits(now, device.hardware):
@@ -175,7 +201,8 @@ def too_much(
         what = f"answering with {size} needs about {in_bytes(now.least)}, and {has}"
         return f"{what}: {others or 'no known device holds it: take a smaller model'}"
     what = f"{key}.method = {training.method} on {size} needs about {in_bytes(now.training)}, and {has}"
-    for changed, said in _changes(training, key, quantised=device.kind == "gpu" and rows > 0):
+    count = device.count if device.kind == "gpu" else 1
+    for changed, said in _changes(training, key, quantised=device.kind == "gpu" and rows > 0, count=count):
         if fits(need(changed), device.hardware):
             fitting = f"{said} fits in {in_bytes(need(changed).training)}"
             whole = others is not None and " and " not in others
@@ -196,20 +223,45 @@ def _elsewhere(
 
 
 def _changes(
-    training: TrainingSection, key: str, *, quantised: bool
+    training: TrainingSection, key: str, *, quantised: bool, count: int = 1
 ) -> Iterator[tuple[TrainingSection, str]]:
     """Trainings that take less, and how a recipe asks for each: the least change first."""
+    yield from _held_otherwise(training, key, count)
     methods = ["full", "lora", *(["qlora"] if quantised else [])]
     for method in methods[methods.index(training.method) if training.method in methods else 1 :]:
         size = training.batch_size
         steps = training.gradient_accumulation
+        update: dict[str, object] = {"method": method}
         said = [f"{key}.method = {method}"] if method != training.method else []
+        if said and training.weights is not None:
+            update["weights"] = None
+            said.append(f"{key}.weights = null")
         while True:
             smaller = [f"{key}.batch_size = {size}", f"{key}.gradient_accumulation = {steps}"]
             words = [*said, *(smaller if size != training.batch_size else [])]
-            update = {"method": method, "batch_size": size, "gradient_accumulation": steps}
+            update |= {"batch_size": size, "gradient_accumulation": steps}
             yield training.model_copy(update=update), ", ".join(words)
-            if size % 2:
+            if size % (2 * training.processes):
                 break
             size //= 2
             steps *= 2
+
+
+def _held_otherwise(training: TrainingSection, key: str, count: int) -> Iterator[tuple[TrainingSection, str]]:
+    """The same method and the same steps, with weights and moments held in other ways."""
+    changes: list[dict[str, object]] = []
+    if training.activation_checkpointing in ("none", "selective"):
+        changes.append({"activation_checkpointing": "full"})
+    if training.processes < count and not training.batch_size % count:
+        changes.append({"gpus": count})
+    if training.method == "full":
+        changes.append({"optimizer": "adamw-8bit"})
+        if training.shares == 1 and {"gpus": count} not in changes:
+            changes.append({"weights": "bfloat16"})
+    so_far: dict[str, object] = {}
+    for change in changes:
+        so_far |= change
+        new = {k: v for k, v in so_far.items() if getattr(training, k) != v}
+        if new:
+            words = ", ".join(f"{key}.{k} = {v}" for k, v in new.items())
+            yield training.model_copy(update=so_far), words

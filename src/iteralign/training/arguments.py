@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from iteralign.errors import TrainingError
-from iteralign.recipe.sections import TrainingSection
+from iteralign.recipe.training import TrainingSection
+from iteralign.training.process_group import reads_once
 
 
 def arguments(settings: TrainingSection, out: Path, *, device: str, bf16: bool, seed: int) -> Any:
@@ -29,7 +30,7 @@ def arguments(settings: TrainingSection, out: Path, *, device: str, bf16: bool, 
     made = SFTConfig(
         output_dir=str(out),
         num_train_epochs=settings.epochs,
-        per_device_train_batch_size=settings.batch_size,
+        per_device_train_batch_size=settings.batch_size // settings.processes,
         gradient_accumulation_steps=settings.gradient_accumulation,
         learning_rate=settings.learning_rate,
         lr_scheduler_type=schedule,
@@ -49,12 +50,36 @@ def arguments(settings: TrainingSection, out: Path, *, device: str, bf16: bool, 
         save_steps=settings.save_steps or 500,
         save_total_limit=1,
         dataloader_pin_memory=device == "cuda",
-        **{checkpointing: device != "cpu"},
+        **_shared(settings),
+        use_liger_kernel=settings.kernels == "liger",
+        **{checkpointing: _checkpoints(settings, device)},
     )
-    if made.n_gpu > 1:
+    if made.n_gpu > 1 and settings.processes == 1:
         # transformers would multiply the batch by the GPUs that it sees, and the result with it
         made._n_gpu = 1
     return made
+
+
+def _shared(settings: TrainingSection) -> dict[str, Any]:
+    """How processes share a model; nothing for one alone."""
+    if settings.processes == 1:
+        return {}
+    if settings.shares == 1:
+        return {"ddp_find_unused_parameters": False}
+    fsdp = {
+        "version": 2,
+        "state_dict_type": "SHARDED_STATE_DICT",
+        "reshard_after_forward": True,
+        "cpu_ram_efficient_loading": reads_once(settings),
+    }
+    return {"fsdp": True, "fsdp_config": fsdp}
+
+
+def _checkpoints(settings: TrainingSection, device: str) -> bool:
+    """Whether the trainer switches activation checkpointing on; a selective one is no matter of its."""
+    if settings.activation_checkpointing is None:
+        return device != "cpu"
+    return settings.activation_checkpointing == "full"
 
 
 def adapter(settings: TrainingSection) -> Any:

@@ -26,14 +26,17 @@ def load_in_4_bits(
     template: str | None,
     warn: Callable[[str], None],
     goes_on: bool = False,
+    split: bool = False,
 ) -> tuple[Any, Any]:
     """Model and tokenizer, the linear layers in NF4.
 
+    ``split``: the weights will be split over processes, so that the 4 bits are stored in numbers of the other
+    weights' kind, as FSDP asks for; ``device`` is then this process's own.
     ``goes_on``: the start is an adapter, which is put on its base in 4 bits, ready to go on. Raises
     ``TrainingError`` where bitsandbytes is missing or the start is an adapter that does not go on.
     """
     import torch
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    from transformers import AutoModelForCausalLM
 
     try:
         import_module("bitsandbytes")
@@ -49,12 +52,7 @@ def load_in_4_bits(
             "use training.keep_adapter = true to go on with it, or training.method = lora"
         )
     whole = place if base is None else base
-    settings = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=getattr(torch, precision),
-    )
+    settings = quantisation(precision, split=split)
     tokenizer = load_tokenizer(place, template, warn, weights=True)
     model = AutoModelForCausalLM.from_pretrained(
         folder_of(whole, warn),
@@ -65,6 +63,21 @@ def load_in_4_bits(
     )
     model.name_or_path = whole
     return (model if base is None else _adapted(model, folder_of(place, warn))), tokenizer
+
+
+def quantisation(precision: str, *, split: bool) -> Any:
+    """A ``BitsAndBytesConfig``: NF4, doubly quantised, computing in this precision."""
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    storage = {"bnb_4bit_quant_storage": getattr(torch, precision)} if split else {}
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, precision),
+        **storage,
+    )
 
 
 def _adapted(model: Any, folder: Path) -> Any:

@@ -16,6 +16,7 @@ from iteralign.engines.digests import digests
 from iteralign.engines.probe import Memory, probe_total
 from iteralign.engines.weights import ADAPTER_FILE
 from iteralign.errors import TrainingError
+from iteralign.recipe.training import TrainingSection
 from iteralign.text.printable import count_of
 from iteralign.training.arguments import diverged
 from iteralign.training.as_it_was import AsItWas
@@ -25,11 +26,14 @@ TRAINING_MARK = "attempt"
 """Names the training that works in a folder, so that no other goes on from its trainer checkpoints."""
 ROUNDED = 0.25
 """A share of a change: more, rounded away by what serves it, is warned of."""
-_STATE = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
+_STATE = ("trainer_state.json", "scheduler.pt")
+_ALONE = ("optimizer.pt",)
+_SHARDED = ("optimizer_0/.metadata", "pytorch_model_fsdp_0/.metadata")
+"""Of weights and moments that are split over processes; each list is written last."""
 _SCRAPS = ("training_args.bin", "README.md", TRAINING_MARK)
 
 
-def last_state(out: Path, attempt: str) -> Path | None:
+def last_state(out: Path, attempt: str, settings: TrainingSection) -> Path | None:
     """The last whole trainer checkpoint of this very training, if a killed process left one.
 
     Anything else is cleared away.
@@ -42,7 +46,7 @@ def last_state(out: Path, attempt: str) -> Path | None:
         reverse=True,
     )
     ours = mark.is_file() and mark.read_text(encoding="utf-8") == attempt
-    state = next((p for p in found if ours and _is_whole(p)), None)
+    state = next((p for p in found if ours and _is_whole(p, settings)), None)
     for folder in found:
         if folder != state:
             shutil.rmtree(folder)
@@ -104,25 +108,30 @@ def merged(model: Any, warn: Callable[[str], None], *, serving: str) -> Any:
     return model.unload()
 
 
-def save_whole(model: Any, tokenizer: Any, out: Path, as_it_was: AsItWas) -> Memory:
-    """Weights in float32, configuration, and tokenizer with its chat template.
+def save_whole(
+    model: Any, tokenizer: Any, out: Path, as_it_was: AsItWas, *, precision: str = "float32"
+) -> Memory:
+    """Weights in this precision, configuration, and tokenizer with its chat template.
 
     ``as_it_was``: what configurations the start had. Returns what was in memory, for the proof.
     """
-    model = model.to("cpu").float().eval()
+    model = model.to("cpu").eval()
+    if precision == "float32":
+        model = model.float()
     as_it_was.restore(model, tokenizer)
     model.save_pretrained(out)
     (out / "generation_config.json").write_text(as_it_was.generation(tokenizer), encoding="utf-8")
     tokenizer.save_pretrained(out)
-    return Memory(digests(model), probe_total(model, tokenizer))
+    return Memory(digests(model), probe_total(model, tokenizer), precision)
 
 
-def save_adapter(model: Any, tokenizer: Any, out: Path) -> Memory:
+def save_adapter(model: Any, tokenizer: Any, out: Path, *, precision: str = "float32") -> Memory:
     """The adapter, its configuration, and the tokenizer with its chat template.
 
+    The base, in ``precision``, stays where it is and as it is: a large one would not fit the host twice.
     Returns what was in memory, for the proof.
     """
-    model = model.to("cpu").eval()
+    model = model.eval()
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
@@ -135,7 +144,7 @@ def save_adapter(model: Any, tokenizer: Any, out: Path) -> Memory:
     }
     (out / ADAPTER_FILE).write_text(json.dumps(ordered, indent=1), encoding="utf-8")
     tokenizer.save_pretrained(out)
-    return Memory(digests(model.get_base_model()))
+    return Memory(digests(model.get_base_model()), precision=precision)
 
 
 def seal(out: Path) -> None:
@@ -143,8 +152,8 @@ def seal(out: Path) -> None:
 
     transformers writes weights that only their owner can read.
     """
-    for folder in out.glob("checkpoint-*"):
-        shutil.rmtree(folder)
+    for folder in [*out.glob("checkpoint-*"), out / "ranks"]:
+        shutil.rmtree(folder, ignore_errors=True)
     for name in _SCRAPS:
         (out / name).unlink(missing_ok=True)
     for file in out.iterdir():
@@ -152,9 +161,12 @@ def seal(out: Path) -> None:
             file.chmod(0o644)
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_whole(folder: Path, settings: TrainingSection) -> bool:
     """A trainer checkpoint is written file by file, its state last."""
-    if not all((folder / name).is_file() for name in _STATE):
+    names = [*_STATE, *(_SHARDED if settings.shares > 1 else _ALONE)]
+    count = settings.processes
+    names += ["rng_state.pth"] if count == 1 else [f"rng_state_{i}.pth" for i in range(count)]
+    if not all((folder / name).is_file() for name in names):
         return False
     try:
         json.loads((folder / _STATE[0]).read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from iteralign.engines.hf import host as serving
 from iteralign.engines.hf.host import HFHost
 from iteralign.engines.probe import Memory, read_probe, write_probe
 from iteralign.errors import EngineError, TrainingError
-from iteralign.recipe.sections import TrainingSection
+from iteralign.recipe.training import TrainingSection
 from iteralign.records.chat import Message, SamplingParams
 from iteralign.records.iteralign import Checkpoint, TrainingExample
 

@@ -16,7 +16,7 @@ import pytest
 from iteralign.engines.hf.host import HFHost
 from iteralign.engines.openai.host import ServerHost
 from iteralign.errors import EngineError, NotFound, PromptTooLong, Unavailable, Unsupported
-from iteralign.recipe.sections import TrainingSection
+from iteralign.recipe.training import TrainingSection
 from iteralign.records.chat import Chat, Message, SamplingParams
 from iteralign.records.iteralign import Checkpoint, TrainingExample
 from model_server import ModelServer
