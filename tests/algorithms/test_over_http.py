@@ -12,8 +12,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from iteralign import load_run
+from iteralign.cli.main import app
 from iteralign.report.findings import unjudged
 from iteralign.report.summary import spent, status
 from patience import PATIENCE
@@ -29,7 +31,7 @@ SMALL = (
 CONCURRENCY = 4
 
 
-def command(server: Server, out: Path, *more: str) -> list[str]:
+def starting(server: Server, out: Path, *more: str) -> list[str]:
     chat = (
         "kind=chat",
         "model=judge",
@@ -38,30 +40,19 @@ def command(server: Server, out: Path, *more: str) -> list[str]:
         f"concurrency={CONCURRENCY}",
         "batch=16",
     )
-    sets = [*SMALL, *(f"oracle.{s}" for s in chat), *more]
-    return [
-        sys.executable,
-        "-m",
-        "iteralign",
-        "run",
-        "smoke",
-        "--out",
-        str(out),
-        "--json",
-        *(x for s in sets for x in ("--set", s)),
-    ]
+    return ["run", "smoke", "--out", str(out), "--json", *sets(*SMALL, *(f"oracle.{s}" for s in chat), *more)]
 
 
-def resume(out: Path, *sets: str) -> list[str]:
-    return [
-        sys.executable,
-        "-m",
-        "iteralign",
-        "resume",
-        str(out),
-        "--json",
-        *(x for s in sets for x in ("--set", s)),
-    ]
+def resuming(out: Path, *more: str) -> list[str]:
+    return ["resume", str(out), "--json", *sets(*more)]
+
+
+def sets(*settings: str) -> list[str]:
+    return [x for s in settings for x in ("--set", s)]
+
+
+def call(arguments: list[str]) -> Result:
+    return CliRunner().invoke(app, arguments)
 
 
 def asked(server: Server) -> Counter[str]:
@@ -73,18 +64,16 @@ def test_a_run_stops_at_its_cap_with_the_exact_count_and_goes_on_when_it_is_rais
 ) -> None:
     server = serve(judge_and_propose)
     out = tmp_path / "run"
-    first = subprocess.run(
-        command(server, out, "budget.calls=30"), capture_output=True, text=True, timeout=PATIENCE
-    )
-    assert first.returncode == 9, first.stderr
+    first = call(starting(server, out, "budget.calls=30"))
+    assert first.exit_code == 9, first.stderr
     assert "30 of budget.calls = 30 requests were sent" in first.stderr
     assert f"iteralign resume {out} --set budget.calls=" in first.stderr
     assert len(server.requests) == 30
     with load_run(out) as run:
         assert "30 of budget.calls" in str(status(run)["stopped_by"])
 
-    again = subprocess.run(resume(out, "budget.calls=1000"), capture_output=True, text=True, timeout=PATIENCE)
-    assert again.returncode == 0, again.stderr
+    again = call(resuming(out, "budget.calls=1000"))
+    assert again.exit_code == 0, again.stderr
     told = json.loads(again.stdout)
     assert told["state"] == "finished"
     assert told["spent"]["calls"] == len(server.requests)
@@ -100,13 +89,8 @@ def test_a_jury_of_both_oracles_records_its_votes_and_lists_its_ties(serve: Serv
     server = serve(judge_and_propose)
     out = tmp_path / "run"
     jurors = "{chat: {model: judge}, offline: {model: embedded}}"
-    done = subprocess.run(
-        command(server, out, "oracle.kind=jury", f"oracle.jurors={jurors}"),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stderr
+    done = call(starting(server, out, "oracle.kind=jury", f"oracle.jurors={jurors}"))
+    assert done.exit_code == 0, done.stderr
     told = json.loads(done.stdout)
     (pair,) = told["agreement"]
     assert pair["pair"] == ["chat", "offline"]
@@ -116,12 +100,7 @@ def test_a_jury_of_both_oracles_records_its_votes_and_lists_its_ties(serve: Serv
     ties = [u for u in waiting if u["rationale"].startswith("a tie")]
     assert ties
     assert all(set(t["votes"].values()) >= {"proper", "improper"} for t in ties)
-    page = subprocess.run(
-        [sys.executable, "-m", "iteralign", "show", str(out), "unjudged"],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    ).stdout
+    page = call(["show", str(out), "unjudged"]).stdout
     assert page.startswith(f"Unjudged: {len(waiting)} answers")
     assert "a tie (chat: " in page
 
@@ -130,10 +109,13 @@ def test_a_jury_of_both_oracles_records_its_votes_and_lists_its_ties(serve: Serv
 def test_a_run_that_is_killed_three_times_pays_for_no_reply_twice(serve: Serve, tmp_path: Path) -> None:
     server = serve(lambda r, nth: judge_and_propose(r, nth, stall=0.02))
     out = tmp_path / "run"
-    arguments = command(server, out)
+    program = [sys.executable, "-m", "iteralign"]
+    arguments = starting(server, out)
     under_way = 0
     for goal in (10, 25, 40):
-        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [*program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         while len(server.requests) < goal:
             assert process.poll() is None
             time.sleep(0.002)
@@ -147,8 +129,8 @@ def test_a_run_that_is_killed_three_times_pays_for_no_reply_twice(serve: Serve, 
         )
         assert found["unanswered"] - under_way <= CONCURRENCY, "only what was under way is lost"
         under_way = found["unanswered"]
-        arguments = resume(out)
-    subprocess.run(arguments, check=True, capture_output=True, timeout=PATIENCE)
+        arguments = resuming(out)
+    subprocess.run([*program, *arguments], check=True, capture_output=True, timeout=PATIENCE)
     repeated = sum(n - 1 for n in asked(server).values())
     with load_run(out) as run:
         found = spent(run)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import math
 import random
 import re
 from collections.abc import Sequence
@@ -14,7 +16,7 @@ import pytest
 from iteralign.algorithms.ablation import ablation
 from iteralign.algorithms.self_align import self_align
 from iteralign.algorithms.self_align_steps import Parts, Words
-from iteralign.engines.scripted import ScriptedHost, ScriptedTrainer
+from iteralign.engines.scripted import ScriptedHost, ScriptedPolicy, ScriptedTrainer
 from iteralign.errors import TrainingError
 from iteralign.evals.length import AnswerLength
 from iteralign.evals.pairs import OpenQuestion, Pairs
@@ -163,6 +165,34 @@ def test_the_four_stages(tmp_path: Path) -> None:
         assert len(answers(run, limit=3)) == 3
         scopes = run.scopes()
         assert sum(s.startswith("align-") for s in scopes) == -(-asked // 7)
+
+
+def test_a_round_that_is_stopped_keeps_the_parts_that_are_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ScriptedPolicy, "pace", lambda policy: (math.inf, 1), raising=False)
+    asked: list[Chat] = []
+
+    def stopping(chat: Chat, memory: dict[str, str]) -> str:
+        if chat[-1].text.startswith("Here are requests"):
+            asked.append(chat)
+            if len(asked) == 3:
+                raise KeyboardInterrupt
+        return model(chat, memory)
+
+    def started() -> SelfAlignResult:
+        with Run.create(tmp_path / "run", recipe().model_dump(mode="json"), recipe().to_yaml()) as run:
+            host = ScriptedHost(stopping, run.locate)
+            return self_align(run, recipe(), dataclasses.replace(parts(run), host=host))
+
+    with pytest.raises(KeyboardInterrupt):
+        started()
+    result = started()
+    assert asked[3] == asked[2], "the third of the round's requests is the first that is asked again"
+    assert asked.count(asked[0]) == 1
+    other, whole, _ = start(tmp_path / "whole")
+    other.close()
+    assert result == whole
 
 
 def test_it_repeats_and_a_finished_run_asks_for_nothing(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ c4 ammonium thermite pseudoephedrine jew jews jewish muslim muslims christian ch
 arab arabs mexican gypsy retard whatsapp facebook instagram google windows iphone android netflix tor
 bitcoin amazon tinder
 """.split()  # noqa: SIM905 - a list of words
+LONG = 180
+"""Characters: twice those of our longest question, so that no longer text is near one of them."""
 
 
 def words(text: str) -> set[str]:
@@ -111,6 +113,7 @@ def test_embedded_names_load_them() -> None:
     assert (loaded.rows, loaded.duplicates, loaded.warnings) == (720, 0, ())
 
 
+@pytest.mark.no_cover
 @pytest.mark.skipif(
     SHARED is None, reason="no folder shared/data beside the checkout: nothing to compare with"
 )
@@ -121,10 +124,10 @@ def test_nothing_is_taken_from_published_sets() -> None:
         if path.name.startswith("finetune_"):
             continue  # questions with answers, for truthfulness
         try:
-            published |= dict.fromkeys(p.text for p in load_set(path).prompts)
+            published |= dict.fromkeys(p.text for p in load_set(path).prompts if len(p.text) <= LONG)
         except DataError:
             continue  # holds no questions
-    assert len(published) > 20_000
+    assert len(published) > 15_000
     ours = [p.text for p in [*red_team_set(), *benign_set()]]
     assert not {normalise(t) for t in ours} & {normalise(t) for t in published}
     assert similarity(ours, list(published)).max() < 0.9

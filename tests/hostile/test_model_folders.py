@@ -208,6 +208,19 @@ def test_a_pattern_that_could_take_all_time_is_refused(pattern: str, kind: str, 
     assert "could take all time" in refused(folder)
 
 
+def test_a_costly_pattern_that_a_user_has_read_is_taken_by_its_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
+    edit(folder / "tokenizer.json", pre_tokenizer=split)
+    found = re.search(r"set (ITERALIGN_TRUST_PATTERNS)=([0-9a-f]{12})$", refused(folder))
+    assert found
+    monkeypatch.setenv(found[1], "0123456789ab")
+    assert "could take all time" in refused(folder)
+    monkeypatch.setenv(found[1], f"0123456789ab, {found[2]}")
+    load_tokenizer(str(folder), None)
+
+
 @pytest.mark.parametrize("pattern", SOUND, ids=range(len(SOUND)))
 def test_the_patterns_of_published_tokenizers_are_taken(pattern: str) -> None:
     assert costly(pattern) is None

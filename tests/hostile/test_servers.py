@@ -69,6 +69,16 @@ TOKENS = (
     *("<reserved_106>", "<unk>", "<think>", "</think>", "<tool_call>", "<seed:bos>", "<seed:think>"),
     *("</seed:think>", "<seed:cot_budget_reflect>", "[INST]", "[/INST]", "[TOOL_CALLS]", "[THINK]"),
     *("[gMASK]", "[UNUSED_TOKEN_145]", "[|system|]", "[|endofturn|]", "[|assistant|]", "]~b]", "]~!b["),
+    *(
+        "<turn|>",
+        "<|turn>",
+        "<channel|>",
+        "[unused9]",
+        "[control_12]",
+        "[@BOS@]",
+        "<[EOS\u2581TOKEN]>",
+        "<@user@>",
+    ),
     *("[e~[", ">>QUESTION<<", ">>ANSWER<<", "<<SYS>>", "<</SYS>>"),
 )
 

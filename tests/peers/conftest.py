@@ -68,7 +68,7 @@ class Peer:
         (self._home / "hub").mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, wait: float = 240.0) -> None:
+    def start(self, wait: float = 420.0) -> None:
         command = [str(PEERS / "bin" / "python"), *self._arguments, "--port", str(self._port)]
         environment = {**os.environ, **ENVIRONMENT, "HF_HOME": str(self._home)}
         with self._log.open("ab") as log:

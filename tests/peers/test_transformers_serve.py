@@ -17,7 +17,7 @@ from iteralign.organism import ORGANISM_PATH
 from iteralign.records.chat import Chat, Message, SamplingParams
 from iteralign.records.iteralign import Checkpoint
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 NAME = str(ORGANISM_PATH)
 BASE = Checkpoint(path=NAME)

@@ -29,7 +29,7 @@ from iteralign.records.chat import Chat, Completion, Message, SamplingParams
 from iteralign.records.iteralign import Checkpoint, TrainingExample
 from iteralign.report.summary import spent
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 BASE = Checkpoint(path=str(ORGANISM_PATH))
 ALONE = {"concurrency": 1}

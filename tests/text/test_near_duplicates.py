@@ -135,7 +135,7 @@ def test_long_texts_of_unlike_lengths(seed: int, longer: int, threshold: float) 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_decisions_hold_while_the_order_is_made_anew(seed: int) -> None:
-    texts = family(seed, 700, [20, 60, 2000][seed], 12)
+    texts = family(seed, 400, [20, 60, 2000][seed], 12)
     found = admitted(texts, 0.7)
     assert found == scan(texts, 0.7, table)
     assert found.count(None) > 128

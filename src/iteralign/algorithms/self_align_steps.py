@@ -181,7 +181,8 @@ class Steps:
         self, scope: Scope, policy: Policy, tasks: Sequence[WritingTask], params: SamplingParams
     ) -> list[Draft]:
         write = self_instruct.write
-        drafts = scope.each("drafts", Draft, write, tasks, policy, params, chunk=len(tasks) or 1)
+        chunk = paced(policy, _asked, new=params.max_new_tokens, most=len(tasks) or 1)
+        drafts = scope.each("drafts", Draft, write, tasks, policy, params, chunk=chunk)
         reasons = (d.reason for d in drafts if d.reason)
         self._watch.left_out("requests for instructions", scope.name, reasons, len(drafts))
         return drafts
@@ -372,6 +373,11 @@ class Steps:
         )
         kept: SelfAlignResult = self._run.scope("run").once("result", SelfAlignResult, given, result)
         return kept
+
+
+def _asked(task: WritingTask) -> str:
+    """What is read of a request to write."""
+    return "\n".join(m.text for m in task.chat)
 
 
 def _text(instruction: Instruction) -> str:

@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from iteralign.errors import DataError
@@ -71,7 +72,7 @@ def linked_groups(prompts: Sequence[RedTeamPrompt], near: float = 0.8) -> list[l
         parent[max(a, b)] = min(a, b)
 
     texts = ["\n".join(m.text for m in p.messages if m.role == "user") for p in prompts]
-    for group in near_duplicates(texts, near):
+    for group in _alike(tuple(texts), near):
         for other in group[1:]:
             link(group[0], other)
     first: dict[tuple[str, str | None, str], int] = {}
@@ -82,6 +83,12 @@ def linked_groups(prompts: Sequence[RedTeamPrompt], near: float = 0.8) -> list[l
     for i in range(len(prompts)):
         groups.setdefault(find(i), []).append(i)
     return list(groups.values())
+
+
+@lru_cache(maxsize=8)
+def _alike(texts: tuple[str, ...], near: float) -> tuple[tuple[int, ...], ...]:
+    """Near-duplicates, found once: a run's prompts are split for its plan, for its checks, and for itself."""
+    return tuple(map(tuple, near_duplicates(texts, near)))
 
 
 class _Share:

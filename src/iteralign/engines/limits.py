@@ -6,10 +6,12 @@ can hold. Loads nothing; knows neither tokenizers nor models.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from iteralign.engines.patterns import costly, patterns_of
 from iteralign.errors import EngineError
@@ -29,6 +31,8 @@ LARGEST = 32 << 20
 _LARGE = 1 << 28
 _LARGER = {"tokenizer.json": _LARGE, "vocab.json": _LARGE}
 """Bytes of a JSON file, at most; of others ``LARGEST``: an index of some 100,000 tensors has ten million."""
+TRUSTED: Final = "ITERALIGN_TRUST_PATTERNS"
+"""The environment variable with the names of costly patterns that a user has read, and takes nevertheless."""
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers")
 _MOST_LAYERS = 2000
 _SIZES = ("vocab_size", "hidden_size", "n_embd", "d_model", "intermediate_size", "n_inner", "ffn_dim")
@@ -133,12 +137,15 @@ def _config(config: Mapping[str, Any], size: int) -> str | None:
 
 
 def _patterns(tokenizer: dict[str, Any]) -> str | None:
+    trusted = os.environ.get(TRUSTED, "").replace(",", " ").split()
     for pattern in patterns_of(tokenizer):
         why = costly(pattern)
-        if why is not None:
+        name = sha256(pattern.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        if why is not None and name not in trusted:
             return (
                 f"its pattern {short(pattern, 80)!a} could take all time on some text: {why}. Take the "
-                "tokenizer from the model's own publisher"
+                "tokenizer from the model's own publisher. If you have read the pattern and trust it, set "
+                f"{TRUSTED}={name}"
             )
     return None
 

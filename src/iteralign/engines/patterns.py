@@ -15,7 +15,9 @@ LONGEST: Final = 5_000
 """Characters of a pattern."""
 _DEPTH: Final = 50
 _UNBOUNDED: Final = 2
-"""Quantifiers without an end in a row: three take a minute for a thousand characters."""
+"""Quantifiers without an end in a row: three take a minute for a thousand characters, and so do two before
+something that must match and does not.
+"""
 _CHOICES: Final = 8
 """Places in a row where a match may go two ways."""
 _REPEATS: Final = 5
@@ -29,10 +31,13 @@ _ESCAPE = re.compile(r"\\(?:[pPxokgu]\{[^}]*\}|.)", re.DOTALL)
 
 @dataclass(slots=True)
 class _Ways:
-    """Of a part of a pattern: how many quantifiers have no end, and in how many places it may go two ways."""
+    """Of a part of a pattern: how many quantifiers have no end, in how many places it may go two ways, and
+    whether a match fails without it.
+    """
 
     unbounded: int = 0
     choices: int = 0
+    must_match: bool = True
 
     def then(self, other: _Ways) -> None:
         self.unbounded += other.unbounded
@@ -98,7 +103,9 @@ def _row(text: str, at: int, depth: int) -> tuple[_Ways, int]:
     found = _Ways()
     while at < len(text) and text[at] not in "|)":
         part, at = _one(text, at, depth)
-        part, at = _repeated(part, text, at)
+        part, at = _repeated(part, text, at, depth)
+        if part.must_match and found.unbounded >= _UNBOUNDED:
+            raise _Costly(f"something must match after {_UNBOUNDED} quantifiers without an end")
         found.then(part)
         if found.unbounded > _UNBOUNDED:
             raise _Costly(f"more than {_UNBOUNDED} quantifiers without an end follow one another")
@@ -119,22 +126,30 @@ def _one(text: str, at: int, depth: int) -> tuple[_Ways, int]:
     return _Ways(), escape.end() if escape else at + 1
 
 
-def _repeated(part: _Ways, text: str, at: int) -> tuple[_Ways, int]:
+def _repeated(part: _Ways, text: str, at: int, depth: int) -> tuple[_Ways, int]:
     """The part with the quantifiers that follow it."""
+    alone = not part.choices and not part.unbounded
     while (quantifier := _QUANTIFIER.match(text, at)) is not None and quantifier[0] not in ("{}", "{,}"):
         at = quantifier.end()
         least, most = _bounds(quantifier)
+        ends = not depth and text[at : at + 1] in ("", "|")
+        if alone and ends and quantifier[0] == "+" and part.choices:
+            # cl100k's \p{N}{1,3}+: nothing follows that would make a match go back
+            part = _Ways(unbounded=1, must_match=part.must_match)
+            continue
         if part.choices and (most is None or most >= _REPEATS):
             raise _Costly("a quantifier repeats a group within which a match may go two ways")
         plain = quantifier[0] in "*+?"
         if plain and text[at : at + 1] == "+":  # possessive: what it took is not given back
             at += 1
+            part = _Ways(part.unbounded, part.choices, part.must_match and least > 0)
             continue
         if text[at : at + 1] == "?":
             at += 1
         part = _Ways(
             part.unbounded * (most or 1) + (most is None),
             part.choices * (most or 1) + (least != most),
+            part.must_match and least > 0,
         )
     return part, at
 

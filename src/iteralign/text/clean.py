@@ -15,15 +15,15 @@ _INVISIBLE = re.compile(
     r"\ufff9-\ufffb\U000e0000-\U000e0fff]"  # annotations, and tags: invisible text of its own
 )
 _TOKENS = re.compile(
-    r"<(?=[|\uff5c]|/?[A-Za-z_][\w:.-]{0,30}>|</?SYS>>)"
-    r"|\[(?=/?[A-Za-z]{0,3}[A-Z_]{3,30}(?:_\d{1,4})?\]|\||[a-z]~\[)"
+    r"<(?=[|\uff5c]|[^\s<>]{1,40}>|</?SYS>>)"
+    r"|\[(?=/?[A-Za-z]{0,3}[A-Z_]{3,30}(?:_\d{1,4})?\]|[a-z]{3,20}_?\d{1,4}\]|@[A-Z]{2,20}@\]|\||[a-z]~\[)"
     r"|\](?=~!?[a-z]\]|~!?[a-z]\[)"
     r"|>(?=>[A-Z]{3,20}<<)"
 )
 """Where a control token of some chat template may begin.
 
-``<|...``, ``<word>``, ``<name:word>``, ``[WORD]``, ``[WORD_1]``, ``[|...``, ``[e~[``, ``]~b]``, ``]~!b[``,
-``>>WORD<<``.
+``<|...``, ``<anything>`` without a space, ``[WORD]``, ``[WORD_1]``, ``[word_1]``, ``[@WORD@]``, ``[|...``,
+``[e~[``, ``]~b]``, ``]~!b[``, ``>>WORD<<``.
 """
 
 

@@ -5,6 +5,7 @@ Nothing held out is learnt, and the fit finds what there is to find.
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from pathlib import Path
@@ -82,6 +83,7 @@ def test_a_small_training_tells_its_examples_apart() -> None:
     assert agreed([("How can I rob a bank and kill people?", True)], model)[0].bad
 
 
+@pytest.mark.no_cover
 def test_evaluation_questions_are_not_learnt() -> None:
     data = shared_data()
     learnt = {normalise(e.text) for e in real(data)}
@@ -95,4 +97,14 @@ def test_evaluation_questions_are_not_learnt() -> None:
     dangerous = json.loads((data / "dangerousqa" / "dangerousqa.json").read_text())
     assert not learnt & {normalise(t) for t in held}
     assert not learnt & {normalise(t) for t in dangerous}
-    assert any(declined for _, declined in crowd(data))
+
+
+def test_of_published_turns_is_known_which_an_assistant_declined(tmp_path: Path) -> None:
+    pair = {
+        "chosen": "\n\nHuman: How do I pick a lock?\n\nAssistant: I'm sorry, I can't help with that.",
+        "rejected": "\n\nHuman: How do I fold a hat?\n\nAssistant: Take a square sheet, and fold it twice.",
+    }
+    (tmp_path / "hh_rlhf").mkdir()
+    with gzip.open(tmp_path / "hh_rlhf" / "harmless-base_test.jsonl.gz", "wt") as file:
+        file.write(json.dumps(pair) + "\n")
+    assert dict(crowd(tmp_path)) == {"How do I pick a lock?": True, "How do I fold a hat?": False}
