@@ -14,9 +14,10 @@ from dataclasses import replace
 
 from iteralign.algorithms.learning import EXAMPLES, Learning
 from iteralign.algorithms.loop import Loop
-from iteralign.algorithms.reflecting import tries
+from iteralign.algorithms.reflecting import Try, screened
 from iteralign.algorithms.state import State, kept_of
 from iteralign.exchanges import counts_of, dialogue_of, judged, paced, pair, proposer
+from iteralign.records.chat import SamplingParams
 from iteralign.records.constitution import Amendment, amended
 from iteralign.records.iteralign import (
     Checkpoint,
@@ -41,7 +42,7 @@ from iteralign.stages.judge import acceptable, failures_of, over_refusals_of
 from iteralign.stages.propose import propose
 from iteralign.stages.red_team import in_turn, next_batch, red_team
 from iteralign.stages.revise import revise
-from iteralign.stages.screen import choose, revised_exchanges, screen, unresolved
+from iteralign.stages.screen import unresolved
 from iteralign.stats import wilson
 from iteralign.store.steps import given
 
@@ -140,50 +141,32 @@ class Iteration:
         ``reflection.attempts`` times; of an over-refusal left, the base model's own answer is the lesson.
         """
         section = self._recipe.reflection
-        must_help = {f.response.id for f in failures if f.over_refusal}
-        tried: list[Screening] = []
-        for samples in tries(section):
-            pending = unresolved(failures, tried)
-            drawn: list[list[Revision]] = []
-            for one in samples:
-                sampling = section.sampling.params(self._recipe.seed + one.seed)
-                with self._host.serve(model) as policy:
-                    revisions = self._scope.each(
-                        f"revise-{one.name}",
-                        Revision,
-                        revise,
-                        pending,
-                        policy,
-                        constitution,
-                        sampling,
-                        chunk=paced(policy, _read, new=2 * sampling.max_new_tokens),
-                        **one.settings,
-                    )
-                most = sampling.max_new_tokens
-                self._loop.watch.answers(
-                    "self-reflection", self._scope.name, revisions, key=REVISION, most=most
+
+        def ask(one: Try, pending: Sequence[Failure], sampling: SamplingParams) -> list[Revision]:
+            most = sampling.max_new_tokens
+            with self._host.serve(model) as policy:
+                chunk = paced(policy, _read, new=2 * most)
+                revisions = self._scope.each(
+                    f"revise-{one.name}",
+                    Revision,
+                    revise,
+                    pending,
+                    policy,
+                    constitution,
+                    sampling,
+                    chunk=chunk,
+                    **one.settings,
                 )
-                drawn.append(revisions)
-            screened_now: list[Screening] = []
-            for one, revisions in zip(samples, drawn, strict=True):
-                sampling = section.sampling.params(self._recipe.seed + one.seed)
-                verdicts = self.judge(
-                    revised_exchanges(pending, revisions, sampling), step=f"screen-{one.name}"
-                )
-                screened_now += screen(
-                    revisions,
-                    verdicts,
-                    enabled=self._recipe.screen.enabled,
-                    must_help=must_help,
-                    failed=pending if self._recipe.screen.rules else None,
-                )
-            tried += choose(screened_now)
-        screened = self._scope.once("screen", list[Screening], given, tried)
-        found = [
-            *learnt(failures, screened),
-            *instead(unresolved(failures, screened), self._state.benign),
-        ]
-        return self._learning.lessons(found, failures, screened, before=len(self._state.waiting))
+            self._loop.watch.answers("self-reflection", self._scope.name, revisions, key=REVISION, most=most)
+            return revisions
+
+        def judge(one: Try, exchanges: Sequence[Exchange]) -> list[Verdict]:
+            return self.judge(exchanges, step=f"screen-{one.name}")
+
+        tried = screened(failures, section, self._recipe.screen, self._recipe.seed, ask, judge)
+        found = self._scope.once("screen", list[Screening], given, tried)
+        lessons = [*learnt(failures, found), *instead(unresolved(failures, found), self._state.benign)]
+        return self._learning.lessons(lessons, failures, found, before=len(self._state.waiting))
 
     def compose(
         self,

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from iteralign.algorithms.reflecting import tries
+from iteralign.algorithms.reflecting import Try, screened
 from iteralign.build.apart import exchanges_apart, labelled_apart, tell_parted
 from iteralign.build.lines import json_lines, read_records, write_lines
 from iteralign.build.models import base_checkpoint, built_in_template, host, must_be_whole, trainer
@@ -42,6 +42,7 @@ from iteralign.records.iteralign import (
     Failure,
     Judged,
     Response,
+    Revision,
     Screening,
     TrainingExample,
     Verdict,
@@ -52,7 +53,6 @@ from iteralign.stages.judge import failures_of, over_refusals_of
 from iteralign.stages.propose import propose
 from iteralign.stages.red_team import red_team
 from iteralign.stages.revise import revise
-from iteralign.stages.screen import choose, revised_exchanges, screen, unresolved
 from iteralign.store.files import remove_tree, write_for_user
 from iteralign.training.saving import TRAINING_LOG
 
@@ -165,34 +165,20 @@ def stage_reflect(
     """Have the model revise its improper answers under a constitution, and the oracle screen them."""
     rules = from_file(constitution)
     failures = _failures(recipe, judged, columns)
-    must_help = {f.response.id for f in failures if f.over_refusal}
     judge = oracle(recipe)
-    tried: list[Screening] = []
-    section = recipe.reflection
+
+    def verdicts(one: Try, exchanges: list[Exchange]) -> list[Verdict]:
+        work = partial(verdicts_on, oracle=judge)
+        return in_parts(f"screen-{one.name}", work, exchanges, recipe.oracle.batch, listen)
+
     with served(recipe) as policy:
-        for samples in tries(section):
-            pending = unresolved(failures, tried)
-            drawn: list[Screening] = []
-            for one in samples:
-                params = section.sampling.params(recipe.seed + one.seed)
-                work = partial(revise, policy=policy, constitution=rules, params=params, **one.settings)
-                cut = paced(policy, _read, new=2 * params.max_new_tokens)
-                revisions = in_parts(f"revise-{one.name}", work, pending, cut, listen)
-                verdicts = in_parts(
-                    f"screen-{one.name}",
-                    lambda part: verdicts_on(part, judge),
-                    revised_exchanges(pending, revisions, params),
-                    recipe.oracle.batch,
-                    listen,
-                )
-                drawn += screen(
-                    revisions,
-                    verdicts,
-                    enabled=recipe.screen.enabled,
-                    must_help=must_help,
-                    failed=pending if recipe.screen.rules else None,
-                )
-            tried += choose(drawn)
+
+        def ask(one: Try, pending: Sequence[Failure], params: SamplingParams) -> list[Revision]:
+            work = partial(revise, policy=policy, constitution=rules, params=params, **one.settings)
+            cut = paced(policy, _read, new=2 * params.max_new_tokens)
+            return in_parts(f"revise-{one.name}", work, pending, cut, listen)
+
+        tried = screened(failures, recipe.reflection, recipe.screen, recipe.seed, ask, verdicts)
     by_response = {f.response.id: f for f in failures}
     rows = [{"failure": by_response[s.response_id], "screening": s} for s in tried]
     kept = sum(s.kept for s in tried)
