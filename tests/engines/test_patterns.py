@@ -94,6 +94,10 @@ def test_texts_to_split_at_are_no_patterns() -> None:
         "(?:a*|b)(?:a*|b)c",
         r"\p{N}{1,3}+x",
         r"(\p{N}{1,3}+)x",
+        "[a-z ]*(?:[a-z ]*!)",
+        "[a-z ]*(?=[a-z ]*!)",
+        "[a-z ]*(?>[a-z ]*!)",
+        "[a-z ]{0,9999}[a-z ]{0,9999}!",
     ],
 )
 def test_what_must_match_after_two_endless_quantifiers_is_refused(pattern: str) -> None:

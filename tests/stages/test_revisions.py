@@ -201,6 +201,7 @@ def test_all_principles_are_shown_and_the_oldest_are_left_out_where_they_do_not_
             "stop",
         ),
         ("I decline. It would hurt him.", "stop", "I decline. It would hurt him.", "stop"),
+        ("I decline. It would hurt him.", "length", "I decline. It would hurt him.", "stop"),
         ("I decline. It would", "length", "I decline. It would", "length"),
     ],
 )

@@ -146,16 +146,12 @@ class Loop:
         """What is replayed so that learning to refuse does not spread to benign prompts."""
         section = self.recipe.replay
         if section.samples is None:
-            asked = [self.ask_benign(base, self.parts.benign)]
-        else:
-            asked = [
-                self._asked_benign(
-                    base,
-                    self.parts.benign,
-                    section.sampling.params(self.recipe.seed + APART * n),
-                    f"replay-{n + 1}",
-                    "replay",
-                )
-                for n in range(section.samples)
-            ]
-        return tuple(e for pairs in asked for e in own_answers(helpful(*pairs), "benign", section.cut))
+            return tuple(
+                own_answers(helpful(*self.ask_benign(base, self.parts.benign)), "benign", section.cut)
+            )
+        found: list[TrainingExample] = []
+        for n in range(section.samples):
+            sampling = section.sampling.params(self.recipe.seed + APART * n)
+            asked = self._asked_benign(base, self.parts.benign, sampling, f"replay-{n + 1}", "replay")
+            found += own_answers(helpful(*asked), "benign", section.cut)
+        return tuple(dict.fromkeys(found))

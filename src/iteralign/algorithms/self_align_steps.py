@@ -181,7 +181,10 @@ class Steps:
         self, scope: Scope, policy: Policy, tasks: Sequence[WritingTask], params: SamplingParams
     ) -> list[Draft]:
         write = self_instruct.write
-        chunk = paced(policy, _asked, new=params.max_new_tokens, most=len(tasks) or 1)
+        # equal requests take their draws by their place among each other: such a round is one part
+        distinct = len({t.chat for t in tasks}) == len(tasks)
+        whole = len(tasks) or 1
+        chunk = paced(policy, _asked, new=params.max_new_tokens, most=whole) if distinct else whole
         drafts = scope.each("drafts", Draft, write, tasks, policy, params, chunk=chunk)
         reasons = (d.reason for d in drafts if d.reason)
         self._watch.left_out("requests for instructions", scope.name, reasons, len(drafts))

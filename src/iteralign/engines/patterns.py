@@ -22,6 +22,8 @@ _CHOICES: Final = 8
 """Places in a row where a match may go two ways."""
 _REPEATS: Final = 5
 """Of a group within which a match may go two ways, fewer than so many."""
+_MANY: Final = 100
+"""A quantifier that may repeat more often counts as one without an end."""
 _QUANTIFIER = re.compile(r"[*+?]|\{(\d*)(,?)(\d*)\}")
 _OPENING = re.compile(r"\((?:\?(?:[a-zA-Z-]*:|=|!|<=|<!|>|<\w+>|'\w+'))?")
 _UNREAD = re.compile(r"\(\?(?:[#~({]|[a-zA-Z-]*x)|(?<!\\)(?:\\\\)*\\[cCMg]")
@@ -32,12 +34,14 @@ _ESCAPE = re.compile(r"\\(?:[pPxokgu]\{[^}]*\}|.)", re.DOTALL)
 @dataclass(slots=True)
 class _Ways:
     """Of a part of a pattern: how many quantifiers have no end, in how many places it may go two ways, and
-    whether a match fails without it.
+    whether a match fails without it. ``needed``: quantifiers without an end before something in it that must
+    match, the most.
     """
 
     unbounded: int = 0
     choices: int = 0
     must_match: bool = True
+    needed: int = 0
 
     def then(self, other: _Ways) -> None:
         self.unbounded += other.unbounded
@@ -46,6 +50,7 @@ class _Ways:
     def either(self, other: _Ways) -> None:
         self.unbounded = max(self.unbounded, other.unbounded)
         self.choices = max(self.choices, other.choices)
+        self.needed = max(self.needed, other.needed)
 
 
 class _Costly(Exception):
@@ -104,7 +109,9 @@ def _row(text: str, at: int, depth: int) -> tuple[_Ways, int]:
     while at < len(text) and text[at] not in "|)":
         part, at = _one(text, at, depth)
         part, at = _repeated(part, text, at, depth)
-        if part.must_match and found.unbounded >= _UNBOUNDED:
+        if part.must_match:
+            found.needed = max(found.needed, found.unbounded + part.needed)
+        if found.needed >= _UNBOUNDED:
             raise _Costly(f"something must match after {_UNBOUNDED} quantifiers without an end")
         found.then(part)
         if found.unbounded > _UNBOUNDED:
@@ -119,7 +126,7 @@ def _one(text: str, at: int, depth: int) -> tuple[_Ways, int]:
         opening = _OPENING.match(text, at)
         inner, at = _either(text, opening.end() if opening else at + 1, depth + 1)
         atomic = opening is not None and opening[0] == "(?>"
-        return _Ways() if atomic else inner, at + 1
+        return _Ways(needed=inner.needed) if atomic else inner, at + 1
     if text[at] == "[":
         return _Ways(), _class(text, at)
     escape = _ESCAPE.match(text, at)
@@ -142,14 +149,15 @@ def _repeated(part: _Ways, text: str, at: int, depth: int) -> tuple[_Ways, int]:
         plain = quantifier[0] in "*+?"
         if plain and text[at : at + 1] == "+":  # possessive: what it took is not given back
             at += 1
-            part = _Ways(part.unbounded, part.choices, part.must_match and least > 0)
+            part = _Ways(part.unbounded, part.choices, part.must_match and least > 0, part.needed)
             continue
         if text[at : at + 1] == "?":
             at += 1
         part = _Ways(
-            part.unbounded * (most or 1) + (most is None),
+            part.unbounded * (most or 1) + (most is None or most > _MANY),
             part.choices * (most or 1) + (least != most),
             part.must_match and least > 0,
+            part.needed,
         )
     return part, at
 

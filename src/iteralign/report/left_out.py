@@ -32,6 +32,7 @@ _MOST = 10**6
 """Examples that a training left out, at most: more is no count."""
 _STAGES = {
     "benign": "answers to benign prompts",
+    "replay": "answers to be replayed",
     "evaluation": "held-out prompts",
     "test": "held-out prompts (test part)",
     "self": "writing instructions",

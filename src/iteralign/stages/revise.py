@@ -76,8 +76,10 @@ def revise(
 
 
 def _ended(revision: Revision, sentences: int | None) -> Revision:
-    text = first_sentences(revision.text, sentences) if sentences else revision.text
-    return revision if text == revision.text else replace(revision, id="", text=text, finish="stop")
+    text = first_sentences(revision.text, sentences) if sentences else None
+    if text is None or (text == revision.text and revision.finish == "stop"):
+        return revision
+    return replace(revision, id="", text=text, finish="stop")
 
 
 def _asked(

@@ -76,10 +76,10 @@ def ascii_words(text: str) -> list[str]:
     return _ASCII.findall(text.lower())
 
 
-def first_sentences(text: str, count: int) -> str:
-    """The text up to the end of its sentence number ``count``; the whole text where it has fewer."""
+def first_sentences(text: str, count: int) -> str | None:
+    """The text up to the end of its sentence number ``count``; None where it has fewer."""
     ends = [m.end() for m in _END.finditer(text)]
-    return text[: ends[count - 1]].rstrip() if len(ends) >= count else text
+    return text[: ends[count - 1]].rstrip() if len(ends) >= count else None
 
 
 def whole_sentences(text: str) -> str:
