@@ -1,8 +1,8 @@
 """Fine-tuning on one GPU: TFLOP/s and peak memory at the shape of Llama-2-7B, and loss curves of each mode.
 
-`speed`: random weights, 8 x 1,024 tokens, every mode of `training.weights`, `optimizer`,
-`activation_checkpointing` and `kernels` beside a plain loop with bfloat16 weights and fused AdamW, one after
-the other in one process. TFLOP/s are 6 x weights x tokens / seconds, as papers count, whatever was computed.
+`speed`: random weights, 8 x 1,024 tokens, every mode of `training.weights`, `optimizer` and
+`activation_checkpointing` beside a plain loop with bfloat16 weights and fused AdamW, one after the other in
+one process. TFLOP/s are 6 x weights x tokens / seconds, as papers count, whatever was computed.
 `curves`: a small model, the same rows in the same order, 300 steps in each mode; the loss of held-out rows.
 
     python benchmarks/train.py speed --json speed.json
@@ -41,17 +41,12 @@ WARM = 2
 """Steps before the clock runs: kernels are chosen and compiled, moments made."""
 NARROW = {"weights": "bfloat16", "optimizer": "adamw-8bit"}
 SELECTIVE = {"activation_checkpointing": "selective"}
-LIGER = {"kernels": "liger"}
 SPEED: dict[str, dict[str, Any]] = {
     "full, bf16, 8-bit, selective": NARROW | SELECTIVE,
-    "full, bf16, 8-bit, selective, liger": NARROW | SELECTIVE | LIGER,
     "lora, selective": {"method": "lora"} | SELECTIVE,
-    "lora, selective, liger": {"method": "lora"} | SELECTIVE | LIGER,
     "full, float32, 8-bit": {"optimizer": "adamw-8bit"},
     "full, bf16, 8-bit": NARROW,
     "lora": {"method": "lora"},
-    "full, bf16, 8-bit, none, liger": NARROW | {"activation_checkpointing": "none"} | LIGER,
-    "lora, none, liger": {"method": "lora", "activation_checkpointing": "none"} | LIGER,
     "lora, none": {"method": "lora", "activation_checkpointing": "none"},
     "full, float32": {},
 }
@@ -87,7 +82,7 @@ def here() -> dict[str, Any]:
     """Card, versions and date."""
     import torch
 
-    names = ("torch", "transformers", "trl", "peft", "torchao", "liger-kernel")
+    names = ("torch", "transformers", "trl", "peft", "torchao")
     versions = {}
     for name in names:
         try:

@@ -20,7 +20,7 @@ from iteralign.errors import TrainingError
 from iteralign.recipe.training import TrainingSection
 from iteralign.records.iteralign import Checkpoint
 from iteralign.training.rank import ORPHANED
-from iteralign.training.ranks import _why, work_of
+from iteralign.training.ranks import _environment, _why, work_of
 from iteralign.training.saving import TRAINING_LOG
 from patience import PATIENCE
 
@@ -114,6 +114,7 @@ def test_what_a_process_raised_is_the_trainings_error(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("exitcode  : -15 (pid: 6)\nexitcode  : -9 (pid: 7)\n")
     assert "ended by SIGKILL" in str(_why(tmp_path, 1))
     told = {"kind": "Unavailable", "message": "no model here"}
+    (tmp_path / "error-0.json").write_text(json.dumps(told)[:20])  # as a process leaves it that is killed
     (tmp_path / "error-1.json").write_text(json.dumps(told))
     error = _why(tmp_path, 1)
     assert (type(error).__name__, str(error), error.exit_code) == ("Unavailable", "no model here", 7)
@@ -130,6 +131,30 @@ def test_the_processes_get_the_whole_work(
     assert [(e.messages, e.weight) for e in examples] == [(e.messages, e.weight) for e in LESSONS]
     assert (work.seed, work.place, work.out) == (5, base.path, tmp_path / "out")
     assert work.settings == trainer(gpus=2, strategy="ddp")._settings
+
+
+def test_the_processes_import_nothing_from_the_working_directory(tmp_path: Path) -> None:
+    (tmp_path / "trl.py").write_text("raise SystemExit('not the library')")
+    code = "import importlib.util; print(importlib.util.find_spec('trl').origin)"
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip().endswith("__init__.py")
+
+
+def test_fewer_gpus_than_a_run_began_with_are_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resume cannot change the number."""
+    from iteralign.training.process_group import join
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    said = r"and 1 is here: start a run with training\.gpus = 1, or resume where there are 2"
+    with pytest.raises(TrainingError, match=said):
+        join(TrainingSection(gpus=2), "cuda")
 
 
 def test_fsdp_without_gpus_names_the_other_way() -> None:

@@ -17,7 +17,6 @@ EXTRAS: Final = {
     "train": ("torch", "transformers", "trl", "peft", "datasets", "accelerate"),
     "qlora": ("bitsandbytes",),
     "lowbit": ("torchao",),
-    "liger": ("liger_kernel",),
     "eval": ("lm_eval",),
     "gguf": ("gguf", "filelock"),
     "vllm": ("vllm",),
@@ -76,14 +75,11 @@ def extra_of(module: str) -> str | None:
 
 def _asked_for(recipe: AnyRecipe) -> list[str]:
     """What a recipe's trainings need beside the usual."""
-    sections = (
-        [recipe.training] if isinstance(recipe, Recipe) else [recipe.engrave.training, recipe.clone.training]
-    )
-    wanted = {
-        "torchao": any(s.optimizer == "adamw-8bit" for s in sections),
-        "liger_kernel": any(s.kernels == "liger" for s in sections),
-    }
-    return [name for name, needed in wanted.items() if needed]
+    if isinstance(recipe, Recipe):
+        sections = [recipe.training]
+    else:
+        sections = [recipe.engrave.training, *([recipe.clone.training] if recipe.clone.enabled else [])]
+    return ["torchao"] if any(s.optimizer == "adamw-8bit" for s in sections) else []
 
 
 def _is_there(name: str) -> bool:

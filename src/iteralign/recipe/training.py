@@ -90,13 +90,6 @@ class TrainingSection(Section):
     attention: Literal["sdpa", "flash"] | None = Field(
         None, description="torch's own where not given; `flash` needs a GPU and the package flash-attn"
     )
-    kernels: Literal["torch", "liger"] | None = Field(
-        None,
-        description=(
-            "torch's where not given; `liger` fuses norms, rotations and gates (needs a GPU and "
-            "`iteralign[liger]`)"
-        ),
-    )
     gpus: int | None = Field(
         None, ge=1, description="GPUs that share a step's examples, one process each; 1 where not given"
     )

@@ -51,7 +51,6 @@ def arguments(settings: TrainingSection, out: Path, *, device: str, bf16: bool, 
         save_total_limit=1,
         dataloader_pin_memory=device == "cuda",
         **_shared(settings),
-        use_liger_kernel=settings.kernels == "liger",
         **{checkpointing: _checkpoints(settings, device)},
     )
     if made.n_gpu > 1 and settings.processes == 1:

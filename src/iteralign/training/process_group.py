@@ -21,7 +21,10 @@ def join(settings: TrainingSection, device: str) -> None:
     count = settings.processes
     there = torch.cuda.device_count()
     if device == "cuda" and there < count:
-        raise TrainingError(f"training.gpus = {count}, and {there} are here: set training.gpus = {there}")
+        raise TrainingError(
+            f"training.gpus = {count}, and {there} {'is' if there == 1 else 'are'} here: start a run with "
+            f"training.gpus = {there}, or resume where there are {count}"
+        )
     state = PartialState(cpu=device == "cpu")
     if settings.shares == 1:
         return

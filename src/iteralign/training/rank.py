@@ -33,7 +33,10 @@ def main(folder: Path) -> int:
         found = fit(work, examples, _warner(folder) if rank == 0 else lambda text: None)
     except IterAlignError as error:
         told = {"kind": type(error).__name__, "message": str(error)}
-        (folder / f"error-{rank}.json").write_text(json.dumps(told), encoding="utf-8")
+        # whole or not there: the launcher ends the others once one has failed
+        part = folder / f"part-of-error-{rank}"
+        part.write_text(json.dumps(told), encoding="utf-8")
+        part.replace(folder / f"error-{rank}.json")
         return error.exit_code
     if found is not None:
         (folder / "fitted.json").write_text(json.dumps(asdict(found)), encoding="utf-8")

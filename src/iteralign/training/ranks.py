@@ -60,7 +60,8 @@ def fit_on_ranks(work: Work, examples: Collection[TrainingExample], warn: Callab
         finally:
             _end(launcher)
     for text in _lines(folder / "warnings"):
-        warn(json.loads(text))
+        if (told := _read(text)) is not None:
+            warn(told)
     if code:
         raise _why(folder, code)
     found = json.loads((folder / "fitted.json").read_text(encoding="utf-8"))
@@ -96,13 +97,15 @@ def _spelled(work: Work, examples: Collection[TrainingExample]) -> dict[str, Any
 
 
 def _environment() -> Mapping[str, str]:
-    """This process's, with the way to this very package."""
+    """This process's, with the way to this very package, and none to the working directory."""
     ours = str(Path(errors.__file__).parents[1])
     path = os.environ.get("PYTHONPATH")
     threads = os.environ.get("OMP_NUM_THREADS", "1")
     return os.environ | {
         "PYTHONPATH": os.pathsep.join([ours, path] if path else [ours]),
         "OMP_NUM_THREADS": threads,
+        # else `-m` lets the folder that a user stands in go before the libraries
+        "PYTHONSAFEPATH": "1",
     }
 
 
@@ -123,13 +126,22 @@ def _lines(file: Path) -> list[str]:
     return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
 
 
+def _read(text: str) -> Any:
+    """JSON that a process wrote; None where it was ended while it wrote."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
 def _why(folder: Path, code: int) -> IterAlignError:
     """The error of the first process that raised one of ours, or what else ended them."""
     for file in sorted(folder.glob("error-*.json")):
-        told = json.loads(file.read_text(encoding="utf-8"))
-        kind = getattr(errors, told["kind"], TrainingError)
-        error: IterAlignError = kind(told["message"])
-        return error
+        told = _read(file.read_text(encoding="utf-8", errors="replace"))
+        if told is not None:
+            kind = getattr(errors, told["kind"], TrainingError)
+            error: IterAlignError = kind(told["message"])
+            return error
     said = (folder / "log").read_text(encoding="utf-8", errors="replace")
     killed = [int(n) for n in re.findall(r"exitcode\s*:\s*-(\d+)", said)]
     first = next((n for n in killed if n != signal.SIGTERM), killed[0] if killed else None)
