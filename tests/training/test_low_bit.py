@@ -84,6 +84,43 @@ def test_a_killed_training_goes_on_to_the_same_weights(base: Checkpoint, tmp_pat
     assert files(tmp_path / "killed") == files(tmp_path / "straight")
 
 
+@pytest.mark.usefixtures("torchao")
+def test_processes_that_each_hold_the_weights_round_them_alike(base: Checkpoint, tmp_path: Path) -> None:
+    """Two processes in turn, whose examples took their generators to other places."""
+    from transformers import TrainerCallback, set_seed
+
+    from iteralign.training.fit import Work, run, started, trainer_of
+    from iteralign.training.rows import Rows, dataset
+
+    class Draws(TrainerCallback):  # type: ignore[misc]
+        def on_step_begin(self, *args: Any, **kwargs: Any) -> None:
+            torch.rand(drawn)
+
+    came = []
+    for drawn in (1, 5):
+        settings = TrainingSection(gpus=2, strategy="ddp", batch_size=4, epochs=2, **NARROW)
+        work = Work(
+            settings=settings,
+            seed=3,
+            device="cpu",
+            dtype="auto",
+            template=None,
+            place=base.path,
+            out=tmp_path / str(drawn),
+            attempt="",
+        )
+        model, tokenizer = started(work, "cpu", "float32", print)
+        data, _ = dataset(Rows(tokenizer, 64, print).of(LESSONS))
+        set_seed(3)
+        process = trainer_of(work, model, tokenizer, data, device="cpu", precision="float32")
+        process.add_callback(Draws())
+        run(process, settings, "cpu", None)
+        weights = torch.cat([p.detach().flatten() for p in process.model.parameters()])
+        came.append((weights, torch.rand(1)))
+    assert torch.equal(came[0][0], came[1][0])
+    assert not torch.equal(came[0][1], came[1][1]), "their own numbers go on"
+
+
 def test_without_torchao_it_is_said_what_to_install(
     base: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

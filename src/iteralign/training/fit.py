@@ -22,7 +22,7 @@ from iteralign.training.activations import checkpoint_every_second
 from iteralign.training.arguments import adapter, arguments, stop_when_diverged
 from iteralign.training.as_it_was import AsItWas
 from iteralign.training.blending import blend, trained_weights
-from iteralign.training.optimizers import optimizer, step_by_step
+from iteralign.training.optimizers import optimizer, rounded_alike, step_by_step
 from iteralign.training.process_group import compute_in_bfloat16, fill, gathered, join, leave
 from iteralign.training.quantised import load_in_4_bits, on_whole_weights
 from iteralign.training.rows import Rows, assert_one_format, dataset
@@ -176,6 +176,9 @@ def trainer_of(work: Work, model: Any, tokenizer: Any, data: Any, *, device: str
         _use_flash(model)
     if s.activation_checkpointing == "selective":
         checkpoint_every_second(model)
+    callbacks = [stop_when_diverged(s.learning_rate)]
+    if s.held_in == "bfloat16" and s.processes > 1:
+        callbacks.append(rounded_alike(work.seed))
     # weights that are held in bfloat16 need no casts
     mixed = precision == "bfloat16" and s.held_in == "float32"
     trainer = SFTTrainer(
@@ -184,7 +187,7 @@ def trainer_of(work: Work, model: Any, tokenizer: Any, data: Any, *, device: str
         train_dataset=data,
         processing_class=tokenizer,
         peft_config=adapter(s) if work.begins_adapter else None,
-        callbacks=[stop_when_diverged(s.learning_rate)],
+        callbacks=callbacks,
         optimizer_cls_and_kwargs=optimizer(s),
     )
     trainer.remove_callback(PrinterCallback)

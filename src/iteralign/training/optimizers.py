@@ -40,3 +40,30 @@ def step_by_step(settings: TrainingSection, device: str) -> AbstractContextManag
         return nullcontext()
     stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
     return stance
+
+
+def rounded_alike(seed: int) -> Any:
+    """A callback of a trainer: weights are rounded by the same random numbers in every process.
+
+    Processes that each hold all weights (DDP) must change them alike, and their generators are where their
+    examples took them. Each step's numbers follow from seed and step, and each generator goes on as if it had
+    not been asked.
+    """
+    import torch
+    from transformers import TrainerCallback
+
+    class RoundedAlike(TrainerCallback):  # type: ignore[misc]
+        def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self._before = torch.get_rng_state(), _of_the_gpu()
+            torch.manual_seed(seed + state.global_step)
+
+        def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            host, gpu = self._before
+            torch.set_rng_state(host)
+            if gpu is not None:
+                torch.cuda.set_rng_state(gpu)
+
+    def _of_the_gpu() -> Any:
+        return torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+
+    return RoundedAlike()
