@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from iteralign.report.forecast import forecast as planned
 from iteralign.report.hardware import CPU_FLOPS, KNOWN, Device, Hardware, answering_seconds, parse_hardware
 from iteralign.report.memory import (
     Shape,
+    _changes,
     checkpoint_bytes,
     host_bytes,
     needs,
@@ -115,6 +117,56 @@ def test_what_is_held_narrowly_is_stored_and_proven_narrowly() -> None:
     assert host_bytes(LLAMA, adapter, width=2) == 2 * LLAMA.parameters, "395 GB at 70B, before"
     each = TrainingSection(method="lora", gpus=8, strategy="ddp")
     assert host_bytes(LLAMA, each, width=2) == 16 * LLAMA.parameters
+
+
+def test_a_host_holds_what_is_gathered_and_what_is_blended_with() -> None:
+    of = LLAMA.parameters
+    split = TrainingSection(gpus=8)
+    assert host_bytes(LLAMA, split, width=2) == 8 * of, "gathered weights, and the model they are put into"
+    assert host_bytes(LLAMA, split.model_copy(update={"blend": 0.5}), width=2) == 12 * of
+    assert host_bytes(LLAMA, TrainingSection(blend=0.5), width=2) == 8 * of
+    cpu = Device(name="cpu", hardware=KNOWN["cpu"], kind="cpu")
+    plain, blended = (
+        needs(LLAMA, TrainingSection(blend=b), cpu, rows=0, tokens=0, width=4).training for b in (None, 0.5)
+    )
+    assert blended - plain == 4 * of, "the start waits beside the training"
+
+
+def test_four_bits_are_loaded_whole_before_they_are_split() -> None:
+    large = replace(LLAMA, parameters=70e9, layers=80, hidden=8192)
+    whole = 0.5 * 69e9
+    assert training_bytes(large, TrainingSection(method="qlora", gpus=8, batch_size=8)) > whole
+    assert training_bytes(large, TrainingSection(method="lora", gpus=8, batch_size=8)) < whole
+
+
+def test_activations_in_float32_take_twice() -> None:
+    section = TrainingSection(batch_size=8, max_length=1024, activation_checkpointing="none")
+    narrow, wide = (training_bytes(LLAMA, section, width=w) for w in (2, 4))
+    assert wide - narrow > 0.9 * (narrow - 16 * LLAMA.parameters) - 8 * 1024 * 32_000 * 10
+
+
+def test_a_remedy_is_one_that_a_recipe_takes() -> None:
+    """Weights in bfloat16 are not split: the remedy that splits them unsets them."""
+    section = TrainingSection(weights="bfloat16", optimizer="adamw-8bit")
+    said = too_much(LLAMA, section, parse_hardware("l4x8"), rows=0, tokens=0, width=2)
+    assert said is not None
+    assert "training.gpus = 8, training.weights = null fits in" in said
+    asked = ["weights=bfloat16", "optimizer=adamw-8bit", "gpus=8", "weights=null"]
+    assert load_recipe("smoke", [f"training.{x}" for x in asked]).training.shares == 8
+    for begun in (section, section.model_copy(update={"strategy": "ddp", "gpus": 2})):
+        for changed, words in _changes(begun, "training", quantised=True, count=8):
+            assert TrainingSection(**changed.model_dump()) == changed, words
+
+
+@pytest.mark.parametrize("gpus", [None, 8])
+def test_a_plan_says_how_many_devices_train(gpus: int | None) -> None:
+    recipe = load_recipe("paper-llama2-7b-harmfulqa", ["training.batch_size=8"])
+    training = recipe.training.model_copy(update={"gpus": gpus})
+    recipe = recipe.model_copy(update={"training": training})
+    plan = as_dict(planned(recipe, HARMFULQA, parse_hardware("h200x8")))
+    page = "\n".join(plan_lines(plan, recipe.model_dump(mode="json")))
+    assert ("one of these devices works" in page) is (gpus is None)
+    assert ("8 of these devices train, one answers" in page) is (gpus == 8)
 
 
 def test_a_cpu_is_planned_by_the_engines_own_pace() -> None:

@@ -280,9 +280,10 @@ def trainer(
     does not change that.
     """
     must_be_installed(recipe, training=True)
-    from iteralign.build.shape import settled, shape_of
+    from iteralign.build.shape import settled, shape_of, width_of
     from iteralign.engines.hf.host import use_threads
     from iteralign.engines.turns import BATCH, take
+    from iteralign.engines.weights import pick_device
     from iteralign.report.memory import training_bytes
     from iteralign.training.sft import SFT
 
@@ -294,10 +295,11 @@ def trainer(
 
     def needs() -> float:
         shape = shape_of(recipe)
-        return math.inf if shape is None else training_bytes(shape, training) + BATCH
+        width = width_of(recipe, None)  # asked for on a GPU alone
+        return math.inf if shape is None else training_bytes(shape, training, width=width) + BATCH
 
     def before() -> None:
-        take(None, needs)
+        take(None, needs, device=pick_device(recipe.model.device))
 
     first = None if began is None else (began.training.settled_as(training), began.model.device)
     return SFT(

@@ -33,16 +33,18 @@ class Holder(Protocol):
 _HOLDERS: WeakSet[Holder] = WeakSet()
 
 
-def take(holder: Holder | None, needs: Callable[[], float] = lambda: math.inf) -> bool:
+def take(
+    holder: Holder | None, needs: Callable[[], float] = lambda: math.inf, *, device: str = "cuda"
+) -> bool:
     """Have other holders of large models give them back, before one is loaded (or trained: None).
 
-    They keep them where the device has room for what it ``needs`` (bytes) beside them. Tells whether any was
-    given back.
+    They keep them where the ``device`` that it goes to has room for what it ``needs`` (bytes) beside them:
+    only a GPU's room is known. Tells whether any was given back.
     """
     others = [h for h in list(_HOLDERS) if h is not holder and h.held() > KEEP_WARM]
     if holder is not None:
         _HOLDERS.add(holder)
-    room = spare()
+    room = spare() if device == "cuda" else 0.0
     if not others or needs() <= room:
         return False
     for other in others:

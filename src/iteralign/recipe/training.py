@@ -106,7 +106,7 @@ class TrainingSection(Section):
         if self.weights == "bfloat16" and self.method != "full":
             raise ValueError(
                 f"training.weights = 'bfloat16' is for training.method = 'full', not {self.method!r}, whose "
-                "frozen base is held in model.dtype: unset it"
+                "frozen base is held in model.dtype: set training.weights = null"
             )
         if self.weights == "bfloat16" and self.optimizer != "adamw-8bit":
             raise ValueError(
@@ -121,7 +121,7 @@ class TrainingSection(Section):
         if self.weights == "bfloat16" and self.shares > 1:
             raise ValueError(
                 "training.weights = 'bfloat16' cannot be split over training.gpus (torchao's moments of such "
-                "weights are not yet): unset it, or set training.strategy = 'ddp'"
+                "weights are not yet): set training.weights = null, or training.strategy = 'ddp'"
             )
         if self.batch_size % self.processes:
             raise ValueError(

@@ -309,9 +309,10 @@ def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | 
             "rough, from published peaks and usual shares of them"
         )
         if settings["model"]["engine"] != "server" and re.search(r"x\d+$", plan["hardware"]):
+            several = any(t.get("gpus") for t in _settings_of_trainings(settings))
+            one = f"one of these devices {'answers' if several else 'works'}"
             lines.append(
-                "  one of these devices works: a served model (model.engine = server) "
-                "would use all of them for its answers"
+                f"  {one}: a served model (model.engine = server) would use all of them for its answers"
             )
     elif plan["seconds"] is not None:
         lines.append(f"  time about {plan['seconds'] / 60:.0f} min on two CPU cores")
@@ -323,6 +324,11 @@ def plan_lines(plan: Mapping[str, Any], settings: Mapping[str, Any], out: str | 
         lines.append(f"{told}: {'fits' if plan['fits'] else 'does NOT fit'} {on}")
         lines += [f"    {safe(text)}" for text in plan["too_much"]]
     return [*lines, *left_out_lines(plan.get("left_out", ())), ""]
+
+
+def _settings_of_trainings(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    cloning = [settings["clone"]["training"]] if settings["clone"]["enabled"] else []
+    return [settings["engrave"]["training"], *cloning]
 
 
 def as_dict(plan: Forecast) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import ValidationError
+
 from iteralign.recipe.training import TrainingSection
 from iteralign.report.hardware import KNOWN, Device, Hardware
 from iteralign.report.plan import in_bytes
@@ -74,9 +76,9 @@ def trained_bytes(training: TrainingSection) -> tuple[float, float]:
 def training_bytes(shape: Shape, training: TrainingSection, *, width: int = 2, on_cpu: bool = False) -> float:
     """Peak of one device, as if every batch were full of the longest examples.
 
-    ``width``: bytes of a frozen weight. Weights, gradients and moments are split over ``training.shares``
-    devices, examples over ``training.processes``. Two moments are the peak: the loss, before there are
-    gradients, and the first layer, when all are there.
+    ``width``: bytes of a frozen weight, and of an activation. Weights, gradients and moments are split over
+    ``training.shares`` devices, examples over ``training.processes``. Two moments are the peak: the loss,
+    before there are gradients, and the first layer, when all are there.
     """
     trained = trained_parameters(shape, training)
     rows = 2 * shape.vocabulary * shape.hidden  # embedding and head stay out of the 4 bits
@@ -88,7 +90,7 @@ def training_bytes(shape: Shape, training: TrainingSection, *, width: int = 2, o
     held, moments = trained_bytes(training)
     shares = training.shares
     tokens = training.batch_size / training.processes * training.max_length
-    number = 4 if on_cpu else 2
+    number = 4 if on_cpu or width == 4 else 2
     kind = training.activation_checkpointing or ("none" if on_cpu else "full")
     layer = tokens * number * (8 * shape.hidden + 4 * shape.inner)
     inputs = tokens * number * shape.hidden
@@ -102,7 +104,9 @@ def training_bytes(shape: Shape, training: TrainingSection, *, width: int = 2, o
     waiting = gradients if training.gradient_accumulation > 1 else 0.0
     # the layer that computes, and the next one on its way
     gathered = 2 * shape.parameters / shape.layers * width if shares > 1 else 0.0
-    return max(states + waiting + kept + loss, states + gradients + layer) + gathered
+    # 4 bits are loaded whole by each process, before they are split
+    first = frozen if training.method == "qlora" else 0.0
+    return max(first, max(states + waiting + kept + loss, states + gradients + layer) + gathered)
 
 
 def answering_bytes(shape: Shape, *, rows: int, tokens: float, width: int = 2) -> float:
@@ -125,13 +129,21 @@ def unfinished_bytes(shape: Shape, training: TrainingSection) -> float:
 
 
 def host_bytes(shape: Shape, training: TrainingSection, *, width: int) -> float:
-    """What a host holds of weights: of a start, once for each process that loads it; and of the proof."""
+    """What a host holds of weights: of a start, once for each process that loads it; of what is gathered from
+    several, with the model that it is put into; of a start to blend with; and of the proof.
+    """
     loaded = (trained_bytes(training)[0] if training.method == "full" else width) * shape.parameters
     copies = training.processes if training.shares == 1 else 1
-    # an adapter's base, and weights that were held in bfloat16, are proven as they are
-    narrow = training.method != "full" and training.keeps(shape.parameters)
-    proof = loaded if narrow or training.method == "full" else 4 * shape.parameters
-    return max(copies * loaded, proof)
+    if training.method == "full":
+        together = max(copies, 2 if training.processes > 1 else 1)
+        return together * loaded + _blended(shape, training)
+    # the base of an adapter that is kept is proven as it is
+    return max(copies * loaded, loaded if training.keeps(shape.parameters) else 4 * shape.parameters)
+
+
+def _blended(shape: Shape, training: TrainingSection) -> float:
+    """The start's weights, which wait on the host for the trained ones: those of an adapter are few."""
+    return 4 * shape.parameters if training.blend and training.method == "full" else 0.0
 
 
 def needs(
@@ -148,7 +160,8 @@ def needs(
     host = host_bytes(shape, training, width=width)
     if not on_cpu:
         return Needs(training=learning, answering=answering, least=least, host=host + PROCESS)
-    learning = max(learning * training.processes, host)
+    waiting = _blended(shape, training) if training.processes == 1 else 0.0
+    learning = max(learning * training.processes + waiting, host)
     return Needs(
         training=learning + PROCESS,
         answering=answering + PROCESS,
@@ -240,11 +253,22 @@ def _changes(
             smaller = [f"{key}.batch_size = {size}", f"{key}.gradient_accumulation = {steps}"]
             words = [*said, *(smaller if size != training.batch_size else [])]
             update |= {"batch_size": size, "gradient_accumulation": steps}
-            yield training.model_copy(update=update), ", ".join(words)
+            changed = training.model_copy(update=update)
+            if _is_taken(changed):
+                yield changed, ", ".join(words)
             if size % (2 * training.processes):
                 break
             size //= 2
             steps *= 2
+
+
+def _is_taken(training: TrainingSection) -> bool:
+    """Whether a recipe may ask for it."""
+    try:
+        TrainingSection.model_validate(training.model_dump())
+    except ValidationError:
+        return False
+    return True
 
 
 def _held_otherwise(training: TrainingSection, key: str, count: int) -> Iterator[tuple[TrainingSection, str]]:
@@ -253,15 +277,18 @@ def _held_otherwise(training: TrainingSection, key: str, count: int) -> Iterator
     if training.activation_checkpointing in ("none", "selective"):
         changes.append({"activation_checkpointing": "full"})
     if training.processes < count and not training.batch_size % count:
-        changes.append({"gpus": count})
+        # weights that are split are held in float32
+        changes.append({"gpus": count} | ({} if training.strategy == "ddp" else {"weights": None}))
     if training.method == "full":
         changes.append({"optimizer": "adamw-8bit"})
-        if training.shares == 1 and {"gpus": count} not in changes:
+        if training.shares == 1 and not any("gpus" in change for change in changes):
             changes.append({"weights": "bfloat16"})
     so_far: dict[str, object] = {}
     for change in changes:
         so_far |= change
         new = {k: v for k, v in so_far.items() if getattr(training, k) != v}
         if new:
-            words = ", ".join(f"{key}.{k} = {v}" for k, v in new.items())
-            yield training.model_copy(update=so_far), words
+            words = ", ".join(f"{key}.{k} = {'null' if v is None else v}" for k, v in new.items())
+            changed = training.model_copy(update=so_far)
+            if _is_taken(changed):
+                yield changed, words

@@ -160,7 +160,13 @@ def _memory(plan: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
     if memory["answering"] > memory["device"]:
         lines.append("    answers fit in smaller batches: the engine makes them smaller when memory runs out")
     if re.search(r"x\d+$", plan["hardware"]):
-        lines.append("    one of these devices works; a served model answers on all of them")
+        training = settings["training"].get("gpus") or 1
+        works = (
+            f"{training} of these devices train, one answers"
+            if training > 1
+            else "one of these devices works"
+        )
+        lines.append(f"    {works}; a served model answers on all of them")
     return lines
 
 

@@ -37,6 +37,11 @@ def test_a_policy_stays_through_a_training_that_fits_beside_it(policy: Held) -> 
     assert not policy.held()
 
 
+def test_the_gpus_room_is_not_that_of_models_on_the_host(policy: Held) -> None:
+    assert take(None, lambda: 1.0, device="cpu")
+    assert not policy.held()
+
+
 def test_where_the_need_is_not_known_all_room_is_given_back(policy: Held) -> None:
     small = Held(KEEP_WARM)
     take(small, lambda: 0.0)

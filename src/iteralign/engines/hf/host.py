@@ -89,7 +89,11 @@ class HFHost:
             place = self._locate(checkpoint)
             here = pick_dtype("auto", device)
             precision = self._facts.precision(here)
-            take(self, lambda: loading_bytes(folder_of(base_of(place) or place, self._warn), precision))
+            take(
+                self,
+                lambda: loading_bytes(folder_of(base_of(place) or place, self._warn), precision),
+                device=device,
+            )
             streams = cast(Streams, self._facts.streams(streams_of(device)))
             self._facts.on(device, precision, here)
             model, tokenizer = load(

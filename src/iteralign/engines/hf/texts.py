@@ -147,7 +147,11 @@ class TextHost:
             device = pick_device(self._device)
             precision = pick_dtype(self._dtype, device)
             place = self._place
-            take(self, lambda: loading_bytes(folder_of(base_of(place) or place, self._warn), precision))
+            take(
+                self,
+                lambda: loading_bytes(folder_of(base_of(place) or place, self._warn), precision),
+                device=device,
+            )
             self._model = bare_model(self._place, device, precision, self._warn)
             largest = max(self.tokenizer.get_vocab().values(), default=0)
             rows = self._model.get_input_embeddings().weight.shape[0]
