@@ -20,6 +20,7 @@ from iteralign.engines.vllm.judging import VLLMChat
 from iteralign.engines.vllm.policy import VLLMPolicy
 from iteralign.errors import EngineError, RecipeError
 from iteralign.recipe.load import load_recipe
+from iteralign.recipe.self_align import SelfAlignRecipe
 from iteralign.report.plan import _model
 
 
@@ -40,6 +41,18 @@ def test_what_is_missing_is_told_with_its_extra_before_a_directory_is_made(
     with pytest.raises(EngineError, match=remedy):
         align("smoke", tmp_path / "run", overrides=[*judge, engine])
     assert not (tmp_path / "run").exists()
+
+
+def test_a_cloning_that_is_off_asks_for_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed, "_is_there", lambda name: name != "torchao")
+    asked = ["clone.training.optimizer=adamw-8bit"]
+    on, off = (
+        load_recipe("smoke-self-align", [*asked, f"clone.enabled={x}"], kind=SelfAlignRecipe)
+        for x in ("true", "false")
+    )
+    with pytest.raises(EngineError, match=r"needs torchao.*pip install 'iteralign\[lowbit\]'"):
+        installed.must_be_installed(on, training=True)
+    installed.must_be_installed(off, training=True)
 
 
 def test_engines_are_made_of_their_words_and_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:

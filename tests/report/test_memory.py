@@ -14,6 +14,7 @@ from iteralign.build.forecast import forecast, warnings_before
 from iteralign.build.models import trainer
 from iteralign.build.run import _completed, start
 from iteralign.build.shape import device_at_hand, settled, shape_of
+from iteralign.engines import turns
 from iteralign.engines.hf.pace import CPU_WORK
 from iteralign.errors import RecipeError
 from iteralign.recipe.iteralign import Recipe
@@ -23,6 +24,7 @@ from iteralign.recipe.training import TrainingSection
 from iteralign.records.iteralign import Checkpoint
 from iteralign.report.forecast import Sizes, as_dict
 from iteralign.report.forecast import forecast as planned
+from iteralign.report.forecast_self_align import plan_lines as self_align_plan_lines
 from iteralign.report.hardware import CPU_FLOPS, KNOWN, Device, Hardware, answering_seconds, parse_hardware
 from iteralign.report.memory import (
     Shape,
@@ -145,6 +147,17 @@ def test_activations_in_float32_take_twice() -> None:
     assert wide - narrow > 0.9 * (narrow - 16 * LLAMA.parameters) - 8 * 1024 * 32_000 * 10
 
 
+def test_a_training_in_float32_asks_for_the_room_of_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(turns, "take", lambda holder, needs, device: asked.append(needs()))
+    monkeypatch.setattr("iteralign.build.shape.shape_of", lambda recipe: LLAMA)
+    for dtype in ("bfloat16", "float32"):
+        recipe = load_recipe("smoke", ["training.method=lora", f"model.dtype={dtype}"])
+        trainer(recipe)._before()
+    narrow, wide = (x - turns.BATCH for x in asked)
+    assert wide / narrow == pytest.approx(2, rel=0.2)
+
+
 def test_a_remedy_is_one_that_a_recipe_takes() -> None:
     """Weights in bfloat16 are not split: the remedy that splits them unsets them."""
     section = TrainingSection(weights="bfloat16", optimizer="adamw-8bit")
@@ -167,6 +180,10 @@ def test_a_plan_says_how_many_devices_train(gpus: int | None) -> None:
     page = "\n".join(plan_lines(plan, recipe.model_dump(mode="json")))
     assert ("one of these devices works" in page) is (gpus is None)
     assert ("8 of these devices train, one answers" in page) is (gpus == 8)
+    more = [] if gpus is None else ["clone.training.gpus=8"]
+    recipe = load_recipe("self-align-7b", more, kind=SelfAlignRecipe)
+    page = "\n".join(self_align_plan_lines(forecast(recipe, "h200x8"), recipe.model_dump(mode="json")))
+    assert f"one of these devices {'works' if gpus is None else 'answers'}: a served model" in page
 
 
 def test_a_cpu_is_planned_by_the_engines_own_pace() -> None:
