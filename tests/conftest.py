@@ -39,7 +39,7 @@ from tiny_model import tiny  # noqa: F401  (a fixture)
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
 
-UNTRACED = ("algorithms", "hostile", "training/test_saved.py", "engines/hf/test_proof.py")
+UNTRACED = ("hostile", "training/test_saved.py", "engines/hf/test_proof.py")
 """What runs again, beside much else, lines that other tests run: coverage doubles the time of Python code."""
 LIBRARIES = (
     "datasets",
