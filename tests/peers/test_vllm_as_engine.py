@@ -190,7 +190,7 @@ def test_a_reload_in_place_of_tied_embeddings_is_found(
         {"Authorization": f"Bearer {reached['token']}", "Content-Type": "application/json"},
     )
     urllib.request.urlopen(request, timeout=60).close()
-    # with this error the engine is started again: tests/engines/vllm, for a start takes most of a minute
+    # with this error the engine is started again: tests/engines/over_vllm, for a start takes most of a minute
     with pytest.raises(WrongWeights) as error:
         theirs.servers(BASE)[0].ready(BASE)
     found = re.search(r"gives the probe (-[\d.]+) nats", str(error.value))
