@@ -19,7 +19,7 @@ STATE = Path(__file__).parent / "state"
 
 class Engine:
     def __init__(self, words: list[str]) -> None:
-        self.given = {w[2:]: n for w, n in zip(words, [*words[1:], ""], strict=True) if w.startswith("--")}
+        self.given = {name[2:]: value for name, _, value in (w.partition("=") for w in words)}
         self.value = number(Path(self.given["model"]))
         self.adapters: dict[str, float] = {}
         self.asked = 0
@@ -82,7 +82,8 @@ def told(name: str) -> float | None:
 def serve(words: list[str]) -> None:
     with (STATE / "starts").open("a") as starts:
         print(
-            json.dumps({"pid": os.getpid(), "words": words, "token": os.environ["VLLM_API_KEY"]}), file=starts
+            json.dumps({"pid": os.getpid(), "words": words, "cwd": os.getcwd(), "known": dict(os.environ)}),
+            file=starts,
         )
     if told("broken") is not None:
         sys.exit("ValueError: No available memory for the cache blocks")

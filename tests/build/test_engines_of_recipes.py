@@ -89,7 +89,23 @@ def test_a_judge_in_vllm_is_no_endpoint_of_others(kind: str, inner: Any) -> None
         ),
         (
             ["model.engine=vllm", "model.engine_args={quantization: '/x; y'}"],
-            "not a number, a switch or a word",
+            "quantization = '/x; y': it must be a word",
+        ),
+        (
+            ["model.engine=vllm", "model.engine_args={quantization: --trust-remote-code}"],
+            "begins with a letter or a digit",
+        ),
+        (
+            ["model.engine=vllm", "model.engine_args={enforce-eager: --trust-remote-code}"],
+            "it must be a switch, `true` or `false`",
+        ),
+        (
+            ["model.engine=vllm", "model.engine_args={tensor-parallel-size: true}"],
+            "it must be a whole number >= 0",
+        ),
+        (
+            ["model.engine=vllm", "model.engine_args={gpu-memory-utilization: -1}"],
+            "it must be a number >= 0",
         ),
         (["oracle.engine=vllm"], "oracle.kind = 'embedded' has none"),
         (

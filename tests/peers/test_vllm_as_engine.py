@@ -62,7 +62,9 @@ class Shared:
         key = str(command(0))
         found = self._running.get(key)
         if found is None or not found.alive():
-            found = self._running[key] = Process(command, environment)
+            # for the reload in place, which the engine never asks for
+            open_to_all = {"VLLM_SERVER_DEV_MODE": "1"}
+            found = self._running[key] = Process(command, lambda token: {**environment(token), **open_to_all})
             start, close = found.start, found.close
 
             def once(wait: float) -> None:
@@ -91,7 +93,6 @@ def shared() -> Iterator[Shared]:
     found = Shared()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("iteralign.engines.vllm.host.Process", found)
-        patch.setenv("VLLM_SERVER_DEV_MODE", "1")  # for the reload in place, which the engine never asks for
         yield found
         found.end()
 

@@ -57,6 +57,8 @@ def allowed(field: FieldInfo) -> str:
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 told = ", ".join(f"`{name}` ({allowed(f)})" for name, f in inner.model_fields.items())
                 words.append(f"names with {told} each")
+            elif get_origin(inner) in {Union, types.UnionType}:
+                words.append("names with a number, a switch or a word each")
             else:
                 words.append("names with text each" if inner is str else "names with names with text each")
         elif get_origin(kind) is list:

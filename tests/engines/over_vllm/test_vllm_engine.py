@@ -15,7 +15,6 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +127,10 @@ def test_answers_and_scores_come_from_a_process_that_ends_with_its_host(
         assert [c.text.split()[0] for c in policy.generate(CHATS, GREEDY)] == ["-0.5"] * 6
         assert {v for s in policy.logprobs(CHATS[:1], ["A thing"]) for v in s.logprobs} == {-0.5}
     (start,) = engine.starts
-    assert start["token"] not in " ".join(start["words"])  # anybody could read it there
+    assert start["known"]["VLLM_API_KEY"] not in " ".join(start["words"])  # anybody could read it there
+    (port,) = [w.removeprefix("--port=") for w in start["words"] if w.startswith("--port=")]
     with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(
-            f"http://127.0.0.1:{start['words'][start['words'].index('--port') + 1]}/v1/models"
-        )
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models")
     assert texts(host, base)[0].startswith("-0.5 ")
     assert len(engine.starts) == 1
     log = host._process.log if host._process is not None else Path()
@@ -171,13 +169,18 @@ def test_whole_weights_get_a_fresh_process_and_adapters_are_loaded_into_it(
 
 
 def test_an_adapter_restarts_an_engine_that_has_no_room_for_it(
-    engine: Engine, make: Make, tiny: Path, tmp_path: Path
+    engine: Engine, make: Make, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host = make()
+    for name in ("VLLM_SERVER_DEV_MODE", "VLLM_ALLOW_RUNTIME_LORA_UPDATING"):
+        monkeypatch.setenv(name, "1")
     base = weights(tiny, tmp_path / "a", -0.5)
     adapter = weights(tiny, tmp_path / "b", -0.7, base=tmp_path / "a")
     assert [texts(host, c)[0].split()[0] for c in (base, adapter)] == ["-0.5", "-0.7"]
     assert [("--enable-lora" in s["words"]) for s in engine.starts] == [False, True]
+    # a route that loads files is open only where it is needed, and those for developers never
+    assert [s["known"].get("VLLM_ALLOW_RUNTIME_LORA_UPDATING") for s in engine.starts] == [None, "1"]
+    assert all("VLLM_SERVER_DEV_MODE" not in s["known"] for s in engine.starts)
 
 
 def test_half_loaded_weights_are_found_and_the_engine_is_started_again(
@@ -283,6 +286,27 @@ def test_a_recipe_names_a_python_and_no_other_program(python: str) -> None:
         find(Settings(python=python))
 
 
+def test_files_of_the_current_folder_are_no_modules(
+    engine: Engine, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = weights(tiny, tmp_path / "a", -0.5)
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "json.py").write_text("raise SystemExit('a file of the folder was run')")
+    monkeypatch.chdir(here)
+    with pytest.raises(EngineError, match="needs vllm"):  # it was asked, and answered
+        find(Settings())
+    relative = os.path.relpath(engine.python)
+    host = VLLMHost(Settings(python=relative, rows=4), locate=lambda c: c.path, warn=print)
+    try:
+        assert texts(host, base)
+    finally:
+        host.free()
+    (start,) = engine.starts
+    assert Path(start["cwd"]) != here
+    assert start["known"]["PYTHONSAFEPATH"] == "1"
+
+
 def test_a_device_that_this_build_has_not_is_told(engine: Engine) -> None:
     with pytest.raises(EngineError, match=r"built for cpu: set model\.device = auto"):
         find(Settings(python=str(engine.python), device="cuda"))
@@ -291,7 +315,7 @@ def test_a_device_that_this_build_has_not_is_told(engine: Engine) -> None:
 def test_the_command_says_everything_that_shapes_answers(tiny: Path) -> None:
     settings = Settings(rank=12, context=100, arguments={"tensor-parallel-size": 8, "enforce-eager": False})
     words = command(settings, Found("python", "0.32.0", "cuda"), tiny, "bfloat16", 5)
-    pairs = dict(pairwise(words))
+    pairs = dict(w.split("=", 1) for w in words if "=" in w)
     assert pairs["--max-lora-rank"] == "16"  # the next one that vLLM has room for
     assert pairs["--max-model-len"] == "100"
     assert pairs["--tensor-parallel-size"] == "8"

@@ -184,7 +184,7 @@ class VLLMHost:
         running = dataclasses.replace(self.settings, rank=rank)
         process = Process(
             lambda port: command(running, found, place.root, precision, port),
-            lambda token: environment(found, token),
+            lambda token: environment(running, found, token),
         )
         log(f"vLLM {found.version} starts with {place.name}: this takes about a minute")
         process.start(self.settings.wait)

