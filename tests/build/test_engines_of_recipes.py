@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from iteralign.engines.vllm.policy import VLLMPolicy
 from iteralign.errors import EngineError, RecipeError
 from iteralign.recipe.load import load_recipe
 from iteralign.recipe.self_align import SelfAlignRecipe
+from iteralign.records.chat import Message, SamplingParams
+from iteralign.records.iteralign import Checkpoint
 from iteralign.report.plan import _model
 
 
@@ -119,3 +123,89 @@ def test_a_judge_in_vllm_is_no_endpoint_of_others(kind: str, inner: Any) -> None
 def test_what_an_engine_does_not_take_is_refused(sets: list[str], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         load_recipe("smoke", sets)
+
+
+# ---- a Python that a recipe names
+
+
+def program(folder: Path) -> Path:
+    """A file that is named as a Python is, and leaves a trace when it is run."""
+    found = folder / "python3"
+    found.write_text(f"#!/bin/sh\ntouch {folder}/was-run\n")
+    found.chmod(0o755)
+    return found
+
+
+@pytest.fixture
+def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(installed, "_is_there", lambda name: True)
+    path = tmp_path / "foreign.yaml"
+    python = str(program(tmp_path))
+    path.write_text(json.dumps({"name": "foreign", "model": {"engine": "vllm", "engine_python": python}}))
+    return path
+
+
+@pytest.mark.parametrize("more", [{}, {"model.engine": "ray", "model.ray.engine": "vllm"}])
+def test_a_python_of_a_recipe_from_elsewhere_is_not_run_unasked(
+    foreign: Path, tmp_path: Path, more: dict[str, str]
+) -> None:
+    for recipe in (foreign, load_recipe(foreign)):
+        given = more if recipe == foreign else {}
+        with pytest.raises(RecipeError, match=r"Nothing was run.*--set model\.engine_python") as error:
+            align(recipe, tmp_path / "run", overrides=given)
+        assert error.value.exit_code == 2
+    with pytest.raises(RecipeError, match="Nothing was run"):
+        host(load_recipe(foreign, [f"{k}={v}" for k, v in more.items()]))
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_a_python_that_the_user_typed_runs_and_is_remembered(
+    foreign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python3"
+    monkeypatch.chdir(tmp_path)
+    for given in (
+        {"model.engine_python": "./python3"},
+        {},
+    ):  # as a run that goes on has it: without the option
+        with pytest.raises(EngineError, match="does not say what it holds"):
+            align(foreign, tmp_path / "run", overrides=given)
+        (tmp_path / "was-run").unlink()
+    other = tmp_path / "b" / "python3"
+    other.parent.mkdir()
+    shutil.copy(python, other)
+    with pytest.raises(RecipeError, match="Nothing was run"):
+        host(load_recipe(foreign, [f"model.engine_python={other}"]))
+    monkeypatch.setenv("ITERALIGN_ENGINE_PYTHON", str(other))
+    with pytest.raises(EngineError, match="does not say what it holds"):
+        host(load_recipe(foreign, [f"model.engine_python={other}"]))
+
+
+# ---- replicas on machines with another current folder
+
+
+def test_replicas_get_absolute_places_and_the_probe_of_the_base(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installed, "_is_there", lambda name: True)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny, "model")
+    turn = "{{ m.content }}{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}"
+    Path("t.jinja").write_text("{% for m in messages %}" + turn + "{% endfor %}")
+    (tmp_path / "organism").mkdir()  # the embedded model is no folder of this name
+    sets = ["model.engine=ray", "model.name=model", "model.chat_template=t.jinja"]
+    spread = host(load_recipe("smoke", sets), expected={"float32": -1000.0})
+    assert isinstance(spread, RayHost)
+    given = spread._given["recipe"]["model"]
+    assert (given["name"], given["chat_template"]) == (str(tmp_path / "model"), str(tmp_path / "t.jinja"))
+    other = host(load_recipe("smoke", ["model.engine=ray"]))
+    assert isinstance(other, RayHost)
+    assert other._given["recipe"]["model"]["name"] == "organism"
+    one = replica(spread._given, lambda c: c.path, print)
+    base = Checkpoint(path=str(tmp_path / "model"))
+    with (
+        one.serve(base) as policy,
+        pytest.raises(EngineError, match=r"those where the run was started -1000"),
+    ):
+        policy.generate([(Message("user", "What is a hat?"),)], SamplingParams(max_new_tokens=2))

@@ -1,4 +1,4 @@
-"""Which hosts a key may be sent to: asked before anything of a recipe is contacted.
+"""Which hosts a key may be sent to, and which Python may run: asked before anything of a recipe is used.
 
 A recipe or a run from elsewhere may name any address and any environment variable. What the user typed, or
 confirmed once, is remembered by host and variable in a file of the user's own. A part of the composition
@@ -11,6 +11,7 @@ import ipaddress
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,6 +27,9 @@ from iteralign.log import log
 
 HOSTS: Final = "ITERALIGN_ALLOW_HOSTS"
 """The variable with hosts that keys may be sent to, separated by commas."""
+PYTHON: Final = "ITERALIGN_ENGINE_PYTHON"
+"""The variable with the one Python of another environment that recipes may name."""
+_PYTHON_KEY: Final = "model.engine_python"
 OPENAI: Final = ("api.openai.com", "OPENAI_API_KEY")
 """The host of an oracle without an address, and its variable: the user's own choice of a default."""
 _USUAL: Final = re.compile(r"(.*_)?(API_KEY|TOKEN|KEY)")
@@ -56,13 +60,15 @@ class Consent:
     """What the user said on the way: nothing, by default.
 
     ``allowed``: hosts that any key may be sent to. ``hosts`` and ``variables``: typed in place of a recipe's.
-    ``ask``: asks the user about one destination; None where nobody can be asked.
+    ``pythons``: absolute paths that were. ``ask``: asks the user about one destination; None where nobody can
+    be asked.
     """
 
     ask: Callable[[Destination], bool] | None = None
     allowed: set[str] = field(default_factory=set)
     hosts: set[str] = field(default_factory=set)
     variables: set[str] = field(default_factory=set)
+    pythons: set[str] = field(default_factory=set)
 
     def allow(self, hosts: Iterable[str]) -> None:
         """Take hosts as the user gives them: a name, with or without a port, or a whole address."""
@@ -77,6 +83,8 @@ class Consent:
             self.hosts.add(_host(value))
         elif isinstance(value, str) and key.endswith(".api_key_env"):
             self.variables.add(value)
+        elif isinstance(value, str) and key == _PYTHON_KEY:
+            self.pythons.add(_absolute(value))
 
     def covers(self, to: Destination) -> bool:
         """Whether the user gave this destination, or it is free: this machine, or OpenAI's with its key."""
@@ -141,7 +149,36 @@ def must_be_allowed(found: Sequence[Destination]) -> None:
         )
 
 
+def python_must_be_allowed(named: str | None) -> None:
+    """Check that a Python may run, before it does: a file of that name may be any program.
+
+    What the user typed is remembered, so that the run may go on. None is this Python. Raises ``RecipeError``.
+    """
+    if named is None:
+        return
+    python = _absolute(named)
+    own = os.environ.get(PYTHON, "").strip()
+    if own and python == _absolute(own):
+        return
+    pair = (python, _PYTHON_KEY)
+    known = _remembered()
+    if pair in known:
+        return
+    if python not in current().pythons:
+        raise RecipeError(
+            f"{_PYTHON_KEY} = {short(ascii(named), 300)}: the recipe would run this program, which you have "
+            f"not confirmed. Nothing was run. If it is meant, give --set {_PYTHON_KEY}=... once (Python: "
+            f"overrides), or set the variable {PYTHON} to it"
+        )
+    _remember(known | {pair})
+
+
 # ---- names
+
+
+def _absolute(python: str) -> str:
+    """Where a Python lies, links left alone: that is what runs."""
+    return os.path.abspath(shutil.which(python) or python)
 
 
 def _host(url: str) -> str:

@@ -147,7 +147,7 @@ def host_of(run: Run, recipe: Recipe, warn: Callable[[str], None]) -> PolicyHost
     """Return what serves the model of a run that trains; a server is proved to be able to."""
     if recipe.model.engine == "server":
         return _served_here(run, recipe, warn)
-    if "vllm" in (recipe.model.engine, recipe.model.engine == "ray" and recipe.model.ray.engine):
+    if recipe.model.engine in ("vllm", "ray"):
         return host(recipe, run.locate, warn, expected=_known_probe(run, recipe, warn), since=began(run))
     return host(recipe, run.locate, warn, since=began(run))
 
@@ -215,6 +215,7 @@ def host(
     must_be_installed(recipe, training=False)
     if recipe.model.engine != "server":
         _convert(recipe.model.name)
+    known = None if expected is None else (located()(base_checkpoint(recipe)), expected)
     match recipe.model.engine:
         case "hf":
             from iteralign.engines.hf.host import HFHost, use_threads
@@ -230,15 +231,13 @@ def host(
                 recorded=recipe.model.recorded_steps,
                 locate=located(locate),
                 warn=warn,
+                expected=known,
                 began=since,
             )
         case "vllm":
             from iteralign.build.vllm import policy_host
 
-            place = located()(base_checkpoint(recipe))
-            return policy_host(
-                recipe, located(locate), warn, since, None if expected is None else (place, expected)
-            )
+            return policy_host(recipe, located(locate), warn, since, known)
         case "ray":
             from iteralign.build.ray import ray_host
 

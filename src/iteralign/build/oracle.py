@@ -226,9 +226,11 @@ def chat_endpoints(recipe: Recipe) -> list[tuple[str, str | None, str]]:
 def must_be_allowed(recipe: AnyRecipe) -> None:
     """Check that the keys of oracle and model may be sent where the recipe says, before anything is.
 
-    Raises ``RecipeError`` for a host that the user did not confirm.
+    And that the Python that it names may run. Raises ``RecipeError`` for what the user did not confirm.
     """
     loop = shared(recipe)
+    if "vllm" in (loop.model.engine, loop.model.ray.engine, loop.oracle.engine):
+        consent.python_must_be_allowed(loop.model.engine_python)
     found = [
         consent.Destination.of("oracle.api_key_env", url, variable)
         for _, url, variable in chat_endpoints(loop)

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from iteralign.build.consent import consent, python_must_be_allowed
 from iteralign.engines.facts import Began, no_run
-from iteralign.engines.ray.host import Cluster, RayHost
+from iteralign.engines.ray.host import Cluster, RayHost, absolute
+from iteralign.organism import PATHS
 from iteralign.protocols import PolicyHost
 from iteralign.recipe.iteralign import Recipe
 from iteralign.recipe.load import recipe_of
@@ -27,7 +29,11 @@ def ray_host(
 ) -> RayHost:
     """Return what serves the model from replicas."""
     model = recipe.model
-    alone = model.model_copy(update={"engine": model.ray.engine, "ray": type(model.ray)()})
+    if model.ray.engine == "vllm":
+        python_must_be_allowed(model.engine_python)
+    # the current folder is the driver's alone
+    places = {"name": _seen_by_all(model.name), "chat_template": _seen_by_all(model.chat_template)}
+    alone = model.model_copy(update={"engine": model.ray.engine, "ray": type(model.ray)(), **places})
     own = recipe.model_copy(update={"model": alone}).model_dump(mode="json")
     given = {"recipe": own, "expected": expected}
     return RayHost(
@@ -43,10 +49,17 @@ def ray_host(
     )
 
 
+def _seen_by_all(place: str | None) -> str | None:
+    """A file or folder by its absolute path; a name of the hub or of an embedded model as it is."""
+    return place if place is None or place in PATHS else absolute(place)
+
+
 def replica(given: Mapping[str, Any], locate: Any, warn: Any) -> PolicyHost:
     """Return the engine of one replica, on the machine where it is called."""
     from iteralign.build.models import host
 
     recipe = recipe_of(given["recipe"])
     assert isinstance(recipe, Recipe)
-    return host(recipe, locate, warn, expected=given["expected"])
+    with consent() as said:  # the driver asked before it came here
+        said.typed("model.engine_python", recipe.model.engine_python)
+        return host(recipe, locate, warn, expected=given["expected"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
+from iteralign.build.consent import python_must_be_allowed
 from iteralign.engines.facts import Began, no_run
 from iteralign.engines.vllm.host import VLLMHost
 from iteralign.engines.vllm.settings import Settings, find
@@ -19,7 +20,11 @@ Locate = Callable[[Checkpoint], str]
 
 
 def must_be_found(recipe: Recipe) -> None:
-    """Check that vLLM is installed where the recipe says. Raises ``EngineError`` with the remedy."""
+    """Check that vLLM is installed where the recipe says, in a Python that may run.
+
+    Raises ``EngineError`` with the remedy, and ``RecipeError`` for a Python that nobody confirmed.
+    """
+    python_must_be_allowed(recipe.model.engine_python)
     find(settings_of(recipe, "model"))
 
 

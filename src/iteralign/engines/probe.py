@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import math
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -174,9 +175,12 @@ def local_probe(
         return {precision: probe_total(model, tokenizer)}
 
 
-def prove(model: Any, tokenizer: Any, place: str, precision: str) -> None:
+def prove(
+    model: Any, tokenizer: Any, place: str, precision: str, elsewhere: dict[str, float] | None = None
+) -> None:
     """The loaded weights are the trained ones, bit for bit, and answer about as they did.
 
+    ``elsewhere``: what they gave on another machine, for weights that no trainer wrote (precision -> nats).
     Raises ``EngineError``.
     """
     total = probe_total(model, tokenizer)
@@ -187,6 +191,14 @@ def prove(model: Any, tokenizer: Any, place: str, precision: str) -> None:
         )
     written = read_probe(folder_of(place))
     if written is None:
+        if elsewhere:
+            told = elsewhere.get(precision, next(iter(elsewhere.values())))
+            if not abs(total - told) <= _off(told):
+                raise EngineError(
+                    f"{place}: the weights on {socket.gethostname()} give the probe {total:.4f} nats, those "
+                    f"where the run was started {told:.4f}: they are others, or damaged. Give all machines "
+                    "the same folder, or the same commit in the hub's cache"
+                )
         return
     wrong = unlike(model, written.tensors) if _comparable(model, written) else []
     if wrong:
@@ -196,14 +208,17 @@ def prove(model: Any, tokenizer: Any, place: str, precision: str) -> None:
         )
     by = precision if precision in written.totals else next(iter(written.totals))
     expected = written.totals[by]
-    # equal bits leave rounding, and what is not a tensor: that moves the probe by nats
-    limit = 1.0 + 0.05 * abs(expected)
-    if not abs(total - expected) <= limit:
+    if not abs(total - expected) <= _off(expected):
         raise EngineError(
             f"{place}: the loaded weights give the probe {total:.4f} nats, "
             f"the trainer's gave {expected:.4f}: half-loaded or replaced. "
             "Delete the folder and resume: it is trained again"
         )
+
+
+def _off(expected: float) -> float:
+    """Nats that equal bits may be apart: rounding; what is not a tensor moves the probe by nats."""
+    return 1.0 + 0.05 * abs(expected)
 
 
 def tolerance(totals: dict[str, float], precision: str) -> float:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,3 +78,29 @@ def test_a_lost_node_costs_no_record(nodes: Any) -> None:
     ):
         policy.attempt(CHATS[:2], WARM)
     replicas.free()
+
+
+LISTENING = """
+import os, psutil, ray
+from iteralign.engines.ray.host import Cluster, Replicas
+from iteralign.build.ray import replica
+found = Replicas(Cluster(cluster="local", replicas=1), replica, {}, print)
+mine = {p.pid for p in psutil.Process().children(recursive=True)} | {os.getpid()}
+assert ray.is_initialized()
+for c in psutil.net_connections("inet"):
+    if c.status == "LISTEN" and c.pid in mine:
+        print("listens", c.laddr.ip)
+found.close()
+"""
+
+
+def test_a_local_cluster_listens_on_this_machine_alone(tmp_path: Path) -> None:
+    pytest.importorskip("psutil")
+    known = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"} | {"HOME": str(tmp_path)}
+    told = subprocess.run(
+        [sys.executable, "-c", LISTENING], env=known, capture_output=True, text=True, timeout=120, check=True
+    )
+    found = [line.split()[1] for line in told.stdout.splitlines() if line.startswith("listens")]
+    assert len(found) > 3
+    assert set(found) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    assert (tmp_path / ".ray" / "auth_token").is_file()  # who has no token gets nothing

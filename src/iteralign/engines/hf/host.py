@@ -37,7 +37,8 @@ class HFHost:
     ``batch_size`` is the largest batch (chats); where memory does not suffice it is smaller. ``max_context``
     (tokens) lowers the model's own limit. ``locate`` gives a checkpoint's folder or hub name; ``warn`` hears
     what a user should know. ``recorded``: on a CUDA device, answers are written by recorded steps. ``began``:
-    what the run began with, where there is one. ``thoughts``: whether they are kept apart from answers.
+    what the run began with, where there is one. ``expected``: the place of base weights and their probe on
+    another machine, which they must give here, too. ``thoughts``: whether they are kept apart from answers.
     """
 
     def __init__(
@@ -52,8 +53,10 @@ class HFHost:
         recorded: bool = False,
         locate: Callable[[Checkpoint], str],
         warn: Callable[[str], None],
+        expected: tuple[str, dict[str, float]] | None = None,
         began: Began = no_run,
     ) -> None:
+        self._expected = expected
         self._device = device
         self._facts = Facts(chat_template, dtype, began, warn)
         self._template = chat_template
@@ -104,7 +107,8 @@ class HFHost:
                 warn=self._warn,
                 adapter="beside",
             )
-            prove(model, tokenizer, place, precision)
+            known = self._expected
+            prove(model, tokenizer, place, precision, known[1] if known and known[0] == place else None)
             self._facts.loaded(place)
             self._loaded = (
                 checkpoint.id,

@@ -7,6 +7,7 @@ order and what each answer depends on are those of one engine. Knows nothing of 
 from __future__ import annotations
 
 import math
+import os
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from functools import partial
 from typing import Any, Literal
 
 from iteralign.engines.facts import Began, Facts, no_run
+from iteralign.engines.limits import TRUSTED
 from iteralign.engines.ray.replica import Make, Outcomes, Replica
 from iteralign.engines.ray.spread import Joined, Lost, cut, spread
 from iteralign.engines.turns import take
@@ -30,6 +32,8 @@ USUAL = 8
 """Replicas that are counted with where a recipe does not say how many."""
 FAILURES = 3
 """Replicas that end before they answer, one after the other, until it is said why."""
+PASSED_ON = (TRUSTED,)
+"""Variables of the user's environment that hold for replicas, too."""
 _MOMENT = 0.5
 """Seconds."""
 _EVERYTHING = 1 << 62
@@ -107,13 +111,14 @@ class RayHost:
         """Work on chats, by all replicas. ``given``: sampling, or one continuation per chat."""
         if self._replicas is None:
             take(self)
-            self._replicas = Replicas(self._cluster, self._make, self._given)
+            self._replicas = Replicas(self._cluster, self._make, self._given, self.warn)
         if checkpoint.id not in self._places:
             self._places[checkpoint.id] = self._locate(checkpoint)  # of trained weights this verifies them
         place = self._places[checkpoint.id]
         self._facts.loaded(place)
-        parts = cut(chats, self._part(len(chats)))
-        pool = _Work(self._replicas, what, checkpoint, place, self.warn)
+        last = isinstance(given, SamplingParams) and given.stream == "question"
+        parts = cut([c[-1:] if last else c for c in chats], self._part(len(chats)))
+        pool = _Work(self._replicas, what, checkpoint, absolute(place), self.warn)
         own = [
             ([chats[i] for i in p], given if isinstance(given, SamplingParams) else [given[i] for i in p])
             for p in parts
@@ -170,7 +175,11 @@ class RayPolicy:
 class Replicas:
     """The actors: made, counted, replaced, ended."""
 
-    def __init__(self, cluster: Cluster, make: Make, given: Mapping[str, Any]) -> None:
+    def __init__(
+        self, cluster: Cluster, make: Make, given: Mapping[str, Any], warn: Callable[[str], None]
+    ) -> None:
+        if cluster.cluster == "local":
+            _stay_inside()
         import ray
 
         actor: Any = ray.remote(Replica)
@@ -180,24 +189,31 @@ class Replicas:
         there = ray.cluster_resources()
         self.gpus = (1.0 if there.get("GPU") else 0.0) if cluster.gpus is None else cluster.gpus
         self._cluster = cluster
+        self._warn = warn
         share = {"num_gpus": self.gpus, "num_cpus": cluster.cpus}
-        kind = actor.options(**share, max_restarts=0, scheduling_strategy="SPREAD")
+        users = {"env_vars": {name: os.environ[name] for name in PASSED_ON if name in os.environ}}
+        kind = actor.options(**share, max_restarts=0, scheduling_strategy="SPREAD", runtime_env=users)
         self._new = partial(kind.remote, make, given)
         machines = sum(bool(n["Alive"]) for n in ray.nodes())
         fitting = int(there.get("GPU", 0) // self.gpus) if self.gpus else machines
         self.wanted = cluster.replicas or max(1, fitting)
         self._alive: dict[str, Any] = {}
-        self._coming: dict[Any, Any] = {}  # the promise of one that starts -> the actor
+        self._coming: dict[Any, Any] = {}  # the promise of one that starts, or is asked again -> the actor
+        self._asked_again: set[Any] = set()  # promises of those that were there before
         self._since = time.monotonic()  # when one answered, or was first asked for
-        self._failed = 0  # that ended before they answered, since then
+        self._failed = 0  # that ended before they answered, since one did
         self._finalize = weakref.finalize(self, _end, self._alive, self._coming, self._ours)
         log(f"Ray: {self.wanted} {'replica' if self.wanted == 1 else 'replicas'} on {machines} machines")
 
     def there(self) -> list[str]:
-        """The names of those that answer; lost ones are replaced as soon as there is room."""
+        """The names of those that answer; lost ones are replaced as soon as there is room.
+
+        None is made any more after ``FAILURES`` in a row while others answer.
+        """
         import ray
 
-        for _ in range(self.wanted - len(self._alive) - len(self._coming)):
+        more = self.wanted - len(self._alive) - len(self._coming)
+        for _ in range(more if self._failed < FAILURES or not self._alive else 0):
             actor = self._new()
             self._coming[actor.ready.remote()] = actor
         if self._coming:
@@ -220,16 +236,25 @@ class Replicas:
         import ray
 
         actor = self._coming.pop(promise)
+        again = promise in self._asked_again
+        self._asked_again.discard(promise)
         try:
             ray.get(promise)
         except ray.exceptions.RayError as error:  # its machine is no more, or it cannot be made anywhere
-            self._failed += 1
-            if self._failed < FAILURES or self._alive:
-                return
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            raise EngineError(f"a replica could not be started: {one_line(lines[-1])}") from error
+            if not again:
+                self._could_not_start(error)
+            return
         self._failed = 0
         self._alive[actor._actor_id.hex()] = actor
+
+    def _could_not_start(self, error: Exception) -> None:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        said = f"a replica could not be started: {one_line(lines[-1] if lines else type(error).__name__)}"
+        self._failed += 1
+        if self._failed >= FAILURES and not self._alive:
+            raise EngineError(said) from error
+        if self._failed == 1:
+            self._warn(f"{said}. After {FAILURES} in a row the others do the work alone")
 
     def actor(self, name: str) -> Any:
         """The actor of this name."""
@@ -243,6 +268,14 @@ class Replicas:
         with suppress(ray.exceptions.RayError, ValueError):
             if actor is not None:
                 ray.kill(actor)
+
+    def doubt(self, idle: Callable[[str], bool]) -> None:
+        """Ask those that are idle whether they are still there; until they answer they get no work."""
+        for name in [n for n in self._alive if idle(n)]:
+            actor = self._alive.pop(name)
+            promise = actor.ready.remote()
+            self._coming[promise] = actor
+            self._asked_again.add(promise)
 
     def close(self) -> None:
         """End all of them."""
@@ -294,12 +327,23 @@ class _Work:
     def lose(self, worker: str) -> None:
         self._asked.pop(worker, None)
         self._replicas.forget(worker)
+        # its machine may have held others, and a part that goes to one of them would count one more loss
+        self._replicas.doubt(lambda name: name not in self._asked)
+
+
+def absolute(place: str) -> str:
+    """A file or folder by its absolute path, for machines with another current folder; other names stay."""
+    return os.path.abspath(place) if os.path.exists(place) else place
+
+
+def _stay_inside() -> None:
+    """Have a cluster of this machine alone listen on its loopback, and ask for a token: Ray reads these."""
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _connect(cluster: str) -> None:
     """Raises ``Unavailable`` where there is no such cluster."""
-    import os
-
     import ray
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
