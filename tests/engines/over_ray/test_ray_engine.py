@@ -81,12 +81,11 @@ def test_a_lost_node_costs_no_record(nodes: Any) -> None:
 
 
 LISTENING = """
-import os, psutil, ray
+import os, psutil
 from iteralign.engines.ray.host import Cluster, Replicas
 from iteralign.build.ray import replica
 found = Replicas(Cluster(cluster="local", replicas=1), replica, {}, print)
 mine = {p.pid for p in psutil.Process().children(recursive=True)} | {os.getpid()}
-assert ray.is_initialized()
 for c in psutil.net_connections("inet"):
     if c.status == "LISTEN" and c.pid in mine:
         print("listens", c.laddr.ip)

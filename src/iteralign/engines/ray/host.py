@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -179,7 +180,7 @@ class Replicas:
         self, cluster: Cluster, make: Make, given: Mapping[str, Any], warn: Callable[[str], None]
     ) -> None:
         if cluster.cluster == "local":
-            _stay_inside()
+            _stay_inside(warn)
         import ray
 
         actor: Any = ray.remote(Replica)
@@ -336,9 +337,19 @@ def absolute(place: str) -> str:
     return os.path.abspath(place) if os.path.exists(place) else place
 
 
-def _stay_inside() -> None:
-    """Have a cluster of this machine alone listen on its loopback, and ask for a token: Ray reads these."""
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+def _stay_inside(warn: Callable[[str], None]) -> None:
+    """Have a cluster of this machine alone listen on its loopback, and ask for a token.
+
+    Ray reads the first of the variables when it is imported.
+    """
+    inside = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+    before = sys.modules.get("ray")
+    if before is not None and os.environ.get(inside) != "0" and not before.is_initialized():
+        warn(
+            "ray was imported before, so that its local cluster listens on all addresses of this machine: "
+            f"set {inside}=0 in the environment"
+        )
+    os.environ[inside] = "0"
     os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
