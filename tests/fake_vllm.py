@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -108,10 +109,19 @@ def serve(words: list[str]) -> None:
             self.end_headers()
             self.wfile.write(data)
 
+        def address_string(self) -> str:
+            return "socket"
+
         def log_message(self, *_: object) -> None:
             return
 
-    ThreadingHTTPServer((engine.given["host"], int(engine.given["port"])), Handler).serve_forever(0.01)
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_UNIX
+
+        def server_bind(self) -> None:
+            self.socket.bind(self.server_address)
+
+    Server(engine.given["uds"], Handler).serve_forever(0.01)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

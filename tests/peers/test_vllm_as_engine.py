@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from conftest import PEERS
@@ -59,7 +58,7 @@ class Shared:
         self._running: dict[str, Process] = {}
 
     def __call__(self, command: Any, environment: Any) -> Process:
-        key = str(command(0))
+        key = str(command(Path("socket")))
         found = self._running.get(key)
         if found is None or not found.alive():
             # for the reload in place, which the engine never asks for
@@ -185,12 +184,10 @@ def test_a_reload_in_place_of_tied_embeddings_is_found(
         policy.generate(CHATS[:1], GREEDY)
     reached = theirs.reached()
     body = {"method": "reload_weights", "kwargs": {"weights_path": str(new)}}
-    request = urllib.request.Request(
-        f"{reached['base_url'].removesuffix('/v1')}/collective_rpc",
-        json.dumps(body).encode(),
-        {"Authorization": f"Bearer {reached['token']}", "Content-Type": "application/json"},
-    )
-    urllib.request.urlopen(request, timeout=60).close()
+    with httpx2.Client(transport=httpx2.HTTPTransport(uds=reached["socket"]), timeout=60) as client:
+        known = {"Authorization": f"Bearer {reached['token']}"}
+        reply = client.post("http://localhost/collective_rpc", json=body, headers=known)
+        assert reply.status_code == 200
     # with this error the engine is started again: tests/engines/over_vllm, for a start takes most of a minute
     with pytest.raises(WrongWeights) as error:
         theirs.servers(BASE)[0].ready(BASE)

@@ -13,11 +13,11 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 import fake_vllm
@@ -105,6 +105,14 @@ def texts(host: VLLMHost, checkpoint: Checkpoint) -> list[str]:
         return [c.text for c in policy.generate(CHATS, GREEDY)]
 
 
+def through(socket: str, token: str = "another") -> httpx2.Client:
+    """A client of the process's socket."""
+    known = {"Authorization": f"Bearer {token}"}
+    return httpx2.Client(
+        transport=httpx2.HTTPTransport(uds=socket), base_url="http://localhost", headers=known, timeout=60
+    )
+
+
 def gone(pid: int) -> bool:
     until = time.monotonic() + 20
     while time.monotonic() < until:
@@ -128,9 +136,10 @@ def test_answers_and_scores_come_from_a_process_that_ends_with_its_host(
         assert {v for s in policy.logprobs(CHATS[:1], ["A thing"]) for v in s.logprobs} == {-0.5}
     (start,) = engine.starts
     assert start["known"]["VLLM_API_KEY"] not in " ".join(start["words"])  # anybody could read it there
-    (port,) = [w.removeprefix("--port=") for w in start["words"] if w.startswith("--port=")]
-    with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models")
+    (place,) = [w.removeprefix("--uds=") for w in start["words"] if w.startswith("--uds=")]
+    assert Path(place).parent.stat().st_mode & 0o077 == 0  # no other user reaches it, or takes its place
+    with through(place) as client:
+        assert client.get("/v1/models").status_code == 401
     assert texts(host, base)[0].startswith("-0.5 ")
     assert len(engine.starts) == 1
     log = host._process.log if host._process is not None else Path()
@@ -191,12 +200,9 @@ def test_half_loaded_weights_are_found_and_the_engine_is_started_again(
     base = weights(tiny, tmp_path / "a", -0.5)
     weights(tiny, tmp_path / "b", -0.9)
     texts(host, base)
-    request = urllib.request.Request(
-        f"{host.reached()['base_url'].removesuffix('/v1')}/collective_rpc",
-        json.dumps({"method": "reload_weights", "kwargs": {"weights_path": str(tmp_path / "b")}}).encode(),
-        {"Authorization": f"Bearer {host.reached()['token']}"},
-    )
-    urllib.request.urlopen(request).close()
+    body = {"method": "reload_weights", "kwargs": {"weights_path": str(tmp_path / "b")}}
+    with through(host.reached()["socket"], host.reached()["token"]) as client:
+        assert client.post("/collective_rpc", json=body).status_code == 200
     assert texts(host, base)[0].split()[0] == "-0.5"
     assert len(engine.starts) == 2
     assert any("gives the probe" in s and "vLLM is started again" in s for s in said)
@@ -314,12 +320,13 @@ def test_a_device_that_this_build_has_not_is_told(engine: Engine) -> None:
 
 def test_the_command_says_everything_that_shapes_answers(tiny: Path) -> None:
     settings = Settings(rank=12, context=100, arguments={"tensor-parallel-size": 8, "enforce-eager": False})
-    words = command(settings, Found("python", "0.32.0", "cuda"), tiny, "bfloat16", 5)
+    words = command(settings, Found("python", "0.32.0", "cuda"), tiny, "bfloat16", Path("/s"))
     pairs = dict(w.split("=", 1) for w in words if "=" in w)
     assert pairs["--max-lora-rank"] == "16"  # the next one that vLLM has room for
     assert pairs["--max-model-len"] == "100"
     assert pairs["--tensor-parallel-size"] == "8"
-    assert pairs["--host"] == "127.0.0.1"
+    assert pairs["--uds"] == "/s"
+    assert "--port" not in pairs
     assert "--no-enforce-eager" in words
     assert "--no-enable-chunked-prefill" not in words  # that is for CPUs
 

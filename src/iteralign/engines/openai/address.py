@@ -77,22 +77,23 @@ class Address:
         except ValueError:
             return False
 
-    def client(self, server: Server, timeout: float, *, direct: bool = False) -> Any:
-        """The client library's client; ``direct``: past every proxy.
+    def client(self, server: Server, timeout: float, *, socket: str | None = None) -> Any:
+        """The client library's client; ``socket``: the Unix socket of a server on this machine, past proxies.
 
         Raises ``Unavailable`` where the environment lets none be made.
         """
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+        from openai import AsyncOpenAI
 
         query = None if self.version is None else {VERSION: self.version}
         try:
+            own = None if socket is None else _through(socket, timeout)
             return AsyncOpenAI(
                 api_key=server.key or "none",
                 base_url=self.url,
                 max_retries=0,
                 timeout=timeout,
                 default_query=query,
-                http_client=DefaultAsyncHttpxClient(trust_env=False) if direct else None,
+                http_client=own,
             )
         except Exception as error:  # noqa: BLE001 - of the client library, its HTTP library, and Python's ssl
             raise Unavailable(_why_no_client(error, server)) from None
@@ -108,6 +109,15 @@ class Address:
         from openai import Omit
 
         return {**stay, "headers": {"api-key": server.key, "Authorization": Omit()}}
+
+
+def _through(socket: str, timeout: float) -> Any:
+    """The HTTP library's client for a Unix socket."""
+    from httpx2 import AsyncHTTPTransport
+    from openai import DEFAULT_CONNECTION_LIMITS, DefaultAsyncHttpxClient
+
+    transport = AsyncHTTPTransport(uds=socket, trust_env=False, limits=DEFAULT_CONNECTION_LIMITS)
+    return DefaultAsyncHttpxClient(transport=transport, trust_env=False, timeout=timeout)
 
 
 def _why_no_client(error: Exception, server: Server) -> str:

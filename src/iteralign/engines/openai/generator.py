@@ -59,6 +59,7 @@ class OpenAIEngine:
         also: Mapping[str, Any] | None = None,
         thoughts: bool = False,
         token: str | None = None,
+        socket: str | None = None,
     ) -> None:
         self._model = model
         self._also = dict(also or {})
@@ -80,6 +81,7 @@ class OpenAIEngine:
             requests_per_minute=requests_per_minute,
             tokens_per_minute=tokens_per_minute,
             token=token,
+            socket=socket,
         )
 
     def remembers(self, chat: Chat, params: SamplingParams) -> bool:

@@ -58,8 +58,8 @@ class Wire:
 
     ``ledger`` remembers replies, so that none is paid for twice, and holds the budget: at a cap nothing more
     is sent, what is under way is awaited and kept, and ``BudgetExceeded`` is raised. ``requests_per_minute``,
-    ``tokens_per_minute``: the server's limits, kept. ``token``: the key itself, where the server is a process
-    of ours on this machine, which is reached past every proxy.
+    ``tokens_per_minute``: the server's limits, kept. ``token`` and ``socket``: the key itself and a Unix
+    socket, where the server is a process of ours on this machine.
     """
 
     def __init__(
@@ -78,9 +78,11 @@ class Wire:
         requests_per_minute: int | None = None,
         tokens_per_minute: int | None = None,
         token: str | None = None,
+        socket: str | None = None,
     ) -> None:
         self._model = model
         self._token = token
+        self._socket = socket
         self._address = Address.of(base_url, model)
         self._key_env = api_key_env
         self._concurrency = concurrency
@@ -137,7 +139,7 @@ class Wire:
 
     async def _run(self, work: Callable[[Session], Awaitable[T]], tell: Callable[[str], None]) -> T:
         server = self.server()
-        async with self._address.client(server, self._timeout, direct=self._token is not None) as client:
+        async with self._address.client(server, self._timeout, socket=self._socket) as client:
             return await work(Session(client, server, tell, asyncio.Semaphore(self._concurrency)))
 
     async def gather(self, session: Session, work: Sequence[Awaitable[R | Fault]]) -> list[R | EngineError]:

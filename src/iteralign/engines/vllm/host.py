@@ -19,7 +19,7 @@ from iteralign.engines.limits import LARGEST
 from iteralign.engines.openai.host import ServerHost
 from iteralign.engines.turns import take
 from iteralign.engines.vllm.policy import VLLMPolicy
-from iteralign.engines.vllm.process import Process
+from iteralign.engines.vllm.process import URL, Process
 from iteralign.engines.vllm.settings import SERVED_AS, Found, Settings, command, environment, find
 from iteralign.engines.weights import ADAPTER_FILE, base_of, folder_of
 from iteralign.errors import EngineError, Unavailable, WrongWeights
@@ -183,7 +183,7 @@ class VLLMHost:
         rank = max((r for r in (self.settings.rank, place.rank) if r is not None), default=None)
         running = dataclasses.replace(self.settings, rank=rank)
         process = Process(
-            lambda port: command(running, found, place.root, precision, port),
+            lambda socket: command(running, found, place.root, precision, socket),
             lambda token: environment(running, found, token),
         )
         log(f"vLLM {found.version} starts with {place.name}: this takes about a minute")
@@ -225,7 +225,8 @@ class VLLMHost:
     def wire(self, process: Process) -> dict[str, Any]:
         """How the process is reached."""
         return {
-            "base_url": process.url,
+            "base_url": URL,
+            "socket": str(process.socket),
             "api_key_env": "VLLM_API_KEY",
             "token": process.token,
             "max_retries": _RETRIES,

@@ -1,11 +1,14 @@
 """A vLLM server as a child process: started, awaited, ended with everything that it holds.
 
-It listens on this machine alone and asks for a token that is made for it. Knows nothing of what it serves.
+It listens on a Unix socket in a folder of the user's alone, so that no other user reaches it or takes its
+place, and asks for a token that is made for it. Knows nothing of what it serves.
 """
 
 from __future__ import annotations
 
+import http.client
 import json
+import os
 import re
 import secrets
 import shutil
@@ -15,12 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
+from typing import Final
 
 from iteralign.engines.vllm import keeper
 from iteralign.errors import EngineError
@@ -29,53 +32,51 @@ from iteralign.text.printable import one_line
 _LINES = 3
 """Of the log's last lines that name an error, in a message."""
 _ERROR = re.compile(r"\bERROR\b|\b[A-Za-z]*(?:Error|Exception|Interrupt): |out of memory|Killed")
-_TAKEN = "address already in use"
 _PAUSE = 0.1
+URL: Final = "http://localhost/v1"
+"""What requests through the socket name."""
+_LONGEST: Final = 90
+"""Bytes of a socket's path: systems take some 104."""
 
 
 class Process:
-    """One server. ``command``: from a free port to what is run. ``environment``: from its token."""
+    """One server. ``command``: from its socket to what is run. ``environment``: from its token."""
 
     def __init__(
-        self, command: Callable[[int], Sequence[str]], environment: Callable[[str], Mapping[str, str]]
+        self, command: Callable[[Path], Sequence[str]], environment: Callable[[str], Mapping[str, str]]
     ) -> None:
         self.token = secrets.token_urlsafe(32)
-        self.url = ""
         self.pid = 0
         self._command = command
         self._environment = environment
         self._keeper: subprocess.Popen[bytes] | None = None
-        folder = Path(tempfile.mkdtemp(prefix="iteralign-vllm-"))
+        folder = _folder()
         self.log = folder / "log.txt"
+        self.socket = folder / "socket"
         self._held: list[tuple[subprocess.Popen[bytes], int]] = []
         self._kept: list[Path] = []  # folders of logs that messages name
         self._finalize = weakref.finalize(self, _end, self._held, folder, self._kept)
 
     def start(self, wait: float) -> None:
         """Start the server, and come back when it answers. Raises ``EngineError``."""
-        for last in (False, True):
-            self._begin()
-            until = time.monotonic() + wait
-            while self._keeper is not None and self._keeper.poll() is None:
-                if self._answers():
-                    return
-                if time.monotonic() > until:
-                    said = self.told()
-                    self.close(keep_log=True)
-                    raise EngineError(f"vLLM did not answer in {wait:g} s: {said}")
-                time.sleep(_PAUSE)
-            if last or _TAKEN not in self._text().lower():
-                break
+        self._begin()
+        until = time.monotonic() + wait
+        while self._keeper is not None and self._keeper.poll() is None:
+            if self._answers():
+                return
+            if time.monotonic() > until:
+                said = self.told()
+                self.close(keep_log=True)
+                raise EngineError(f"vLLM did not answer in {wait:g} s: {said}")
+            time.sleep(_PAUSE)
         said = self.told()
         self.close(keep_log=True)
         raise EngineError(f"vLLM did not start: {said}")
 
     def _begin(self) -> None:
-        port = _free_port()
-        self.url = f"http://127.0.0.1:{port}/v1"
         with self.log.open("wb") as log:
             self._keeper = subprocess.Popen(
-                [sys.executable, "-I", keeper.__file__, *self._command(port)],
+                [sys.executable, "-I", keeper.__file__, *self._command(self.socket)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -88,16 +89,19 @@ class Process:
         self._held.append((self._keeper, self.pid))
 
     def _answers(self) -> bool:
-        """Whether the server lists its models for our token: it is up, and it is ours."""
-        request = urllib.request.Request(
-            f"{self.url}/models", headers={"Authorization": f"Bearer {self.token}"}
-        )
-        straight = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        """Whether the server lists its models for our token."""
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(5)
         try:
-            with straight.open(request, timeout=5) as reply:
-                return isinstance(json.load(reply), dict)
-        except (urllib.error.URLError, OSError, ValueError):
+            connection.sock.connect(str(self.socket))
+            connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {self.token}"})
+            reply = connection.getresponse()
+            return reply.status == HTTPStatus.OK and isinstance(json.load(reply), dict)
+        except (http.client.HTTPException, OSError, ValueError):
             return False
+        finally:
+            connection.close()
 
     def alive(self, grace: float = 0.0) -> bool:
         """Whether it runs. ``grace``: seconds that one which is about to end may take."""
@@ -152,10 +156,13 @@ def _end(held: Sequence[tuple[subprocess.Popen[bytes], int]], folder: Path, kept
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def _folder() -> Path:
+    """A new folder of the user's alone, whose path leaves room for a socket's name."""
+    found = Path(tempfile.mkdtemp(prefix="iteralign-vllm-"))
+    if len(os.fsencode(found)) <= _LONGEST:
+        return found
+    found.rmdir()
+    return Path(tempfile.mkdtemp(prefix="iteralign-vllm-", dir="/tmp"))
 
 
 def _how(code: int) -> str:

@@ -116,14 +116,13 @@ def context_of(settings: Settings, folder: Path) -> int | None:
     return min(known, default=None)
 
 
-def command(settings: Settings, found: Found, folder: Path, precision: str, port: int) -> list[str]:
-    """The command that serves the weights of a folder on this machine's own address."""
+def command(settings: Settings, found: Found, folder: Path, precision: str, socket: Path) -> list[str]:
+    """The command that serves the weights of a folder on a Unix socket."""
     context = context_of(settings, folder)
     given: dict[str, Any] = {
         "model": str(folder),
         "served-model-name": SERVED_AS,
-        "host": "127.0.0.1",
-        "port": port,
+        "uds": str(socket),
         "dtype": precision,
         "max-num-seqs": settings.rows,
         "generation-config": "vllm",  # the model's own defaults would fill in what we leave open
