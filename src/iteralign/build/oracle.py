@@ -229,7 +229,8 @@ def must_be_allowed(recipe: AnyRecipe) -> None:
     And that the Python that it names may run. Raises ``RecipeError`` for what the user did not confirm.
     """
     loop = shared(recipe)
-    if "vllm" in (loop.model.engine, loop.model.ray.engine, loop.oracle.engine):
+    replicas = loop.model.engine == "ray" and loop.model.ray.engine
+    if "vllm" in (loop.model.engine, replicas, loop.oracle.engine):
         consent.python_must_be_allowed(loop.model.engine_python)
     found = [
         consent.Destination.of("oracle.api_key_env", url, variable)
