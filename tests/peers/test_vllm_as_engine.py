@@ -185,8 +185,8 @@ def test_a_reload_in_place_of_tied_embeddings_is_found(
     reached = theirs.reached()
     body = {"method": "reload_weights", "kwargs": {"weights_path": str(new)}}
     with httpx2.Client(transport=httpx2.HTTPTransport(uds=reached["socket"]), timeout=60) as client:
-        known = {"Authorization": f"Bearer {reached['token']}"}
-        reply = client.post("http://localhost/collective_rpc", json=body, headers=known)
+        sent = {"Authorization": f"Bearer {reached['token']}"}
+        reply = client.post("http://localhost/collective_rpc", json=body, headers=sent)
         assert reply.status_code == 200
     # with this error the engine is started again: tests/engines/over_vllm, for a start takes most of a minute
     with pytest.raises(WrongWeights) as error:
